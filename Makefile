@@ -1,0 +1,64 @@
+# Everything here runs from a machine with Python 3.11 and make; nothing is installed outside this folder.
+PYTHON ?= python3
+UV := var/uv/bin/uv
+RUN := .venv/bin/python -m
+FOLDERS := tessera api workers migrations deploy demo bench tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock up test test-long demo check fmt migrate bench bench-lease bench-slice bench-export clean
+
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(UV):
+	@echo "· fetching uv"
+	@$(PYTHON) -m venv var/uv
+	@var/uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.venv/installed: requirements.lock | $(UV)
+	@echo "· installing packages into .venv"
+	@test -x .venv/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@
+
+install: .venv/installed ## Create .venv with exactly the locked packages
+
+lock: | $(UV) ## Resolve pyproject.toml again into requirements.lock
+	$(UV) pip compile pyproject.toml --quiet --all-extras --group dev --group demo --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --no-header -o requirements.lock
+
+up: install ## Run everything here: servers, API, workers, a demo project; Ctrl-C stops it all
+	@exec $(RUN) deploy.embedded up
+
+test: install ## Every test that must pass, on real servers (under 10 minutes)
+	@$(RUN) pytest -m "not long"
+
+test-long: install ## The slow tests too: kill -9, memory limits, a second S3 implementation
+	@$(RUN) pytest -m long
+
+demo: install ## The whole main job against a fresh instance; exits 0 only if the results are right
+	@$(RUN) demo
+
+check: install ## Format, lint, types, import contracts, migration lint
+	@.venv/bin/ruff format --check --quiet $(FOLDERS)
+	@.venv/bin/ruff check --quiet $(FOLDERS)
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+fmt: install ## Format and fix what can be fixed
+	@.venv/bin/ruff format --quiet $(FOLDERS)
+	@.venv/bin/ruff check --fix --quiet $(FOLDERS)
+
+bench: bench-lease bench-slice bench-export ## All benchmarks; results in var/bench/
+
+bench-lease: install ## Leases and answers over HTTP beside the same statements sent to Postgres
+	@$(RUN) bench.lease_answer
+
+bench-slice: install ## Slicing beside libvips' own dzsave
+	@$(RUN) bench.slicing
+
+bench-export: install ## Dataset export at 100 k and 1 M annotations
+	@$(RUN) bench.export
+
+clean: ## Remove the environment and all local data
+	rm -rf .venv var

@@ -1,0 +1,1 @@
+"""The domain of Tessera: true without HTTP, Redis or a browser."""
