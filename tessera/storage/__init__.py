@@ -1,0 +1,1 @@
+"""BYTES: every object's key, and putting, getting and presigning objects in S3."""

@@ -1,0 +1,15 @@
+from tessera.kernel.errors import Invalid, NotFound, Unavailable
+
+
+class StorageUnavailable(Unavailable):
+    """The store is down, too slow, or refuses us: credentials, quota, no bucket."""
+
+    code = "storage-unavailable"
+
+
+class ObjectNotFound(NotFound):
+    code = "object-not-found"
+
+
+class ObjectTooLarge(Invalid):
+    code = "object-too-large"

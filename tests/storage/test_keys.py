@@ -1,0 +1,64 @@
+import re
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera.storage import keys
+
+ids = st.uuids()
+hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
+extensions = st.sampled_from(keys.Extension)
+every_key = st.one_of(
+    st.builds(keys.upload, ids, ids),
+    st.builds(keys.original, ids, hashes),
+    st.builds(keys.tile, ids, hashes, extensions),
+    st.builds(keys.thumbnail, ids, hashes, extensions),
+    st.builds(keys.dataset, ids, hashes, st.sampled_from(keys.DatasetFile)),
+    st.builds(keys.import_file, ids, ids),
+)
+PLAIN = re.compile(r"[a-z]+(/[a-z0-9.-]+){2,3}")
+
+
+@given(every_key)
+def test_a_key_is_short_and_plain_and_names_its_owner(key: str) -> None:
+    assert PLAIN.fullmatch(key)
+    assert ".." not in key
+    assert len(key) < 200
+    UUID(key.split("/")[1])
+
+
+@given(every_key, every_key)
+def test_no_key_lies_below_another(one: str, other: str) -> None:
+    assert not other.startswith(f"{one}/")
+
+
+@given(ids, ids, hashes, hashes)
+def test_what_differs_in_owner_or_content_differs_in_key(
+    one: UUID, other: UUID, first: str, second: str
+) -> None:
+    made = {keys.original(owner, sha) for owner in (one, other) for sha in (first, second)}
+    assert len(made) == len({one, other}) * len({first, second})
+
+
+@given(st.text().filter(lambda text: text not in {*keys.Extension, *keys.DatasetFile}))
+def test_text_is_no_id_no_hash_no_extension_and_no_file_name(text: str) -> None:
+    project, sha256 = uuid4(), "0" * 64
+    attempts: list[Callable[[], str]] = [
+        lambda: keys.upload(text, project),  # type: ignore[arg-type]
+        lambda: keys.import_file(project, text),  # type: ignore[arg-type]
+        lambda: keys.original(project, text),
+        lambda: keys.tile(project, sha256, text),
+        lambda: keys.dataset(project, sha256, text),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ValueError):  # noqa: PT011 - three sources, one meaning
+            attempt()
+
+
+@pytest.mark.parametrize("wrong", ["A" * 64, "0" * 63, "0" * 64 + "\n", "g" * 64, "../" + "0" * 61])
+def test_only_a_whole_lower_case_sha256_names_content(wrong: str) -> None:
+    with pytest.raises(ValueError, match="SHA-256"):
+        keys.original(uuid4(), wrong)
