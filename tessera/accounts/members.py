@@ -1,0 +1,154 @@
+"""The people and programs of one organisation."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.accounts import tokens
+from tessera.accounts.errors import BadScope, LastOwner, NotAnOperator
+from tessera.accounts.models import ApiKey, Membership, Organisation, Person, PersonKind, Role
+from tessera.accounts.roles import KEY_SCOPES, Caller, Right
+from tessera.kernel import db
+from tessera.kernel.errors import Forbidden, NotFound
+
+
+async def organisations_of(session: AsyncSession, *, caller: Caller) -> Sequence[Organisation]:
+    mine = select(Organisation).where(Organisation.id.in_(caller.rights)).order_by(Organisation.id)
+    return (await session.scalars(mine)).all()
+
+
+async def members(
+    session: AsyncSession, organisation_id: UUID, *, caller: Caller
+) -> Sequence[tuple[Person, Role]]:
+    caller.may(organisation_id, Right.MEMBERS)
+    rows = await session.execute(
+        select(Person, Membership.role)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.organisation_id == organisation_id)
+        .order_by(Person.email)
+    )
+    return rows.tuples().all()
+
+
+async def set_member(
+    session: AsyncSession, organisation_id: UUID, *, email: str, role: Role, caller: Caller
+) -> tuple[Person, Role]:
+    """Add somebody, or change their role; it counts from their next request on.
+
+    Raises:
+        NotAnOperator: Nobody signed up as an operator with this address.
+        LastOwner: The organisation would have no owner.
+    """
+    caller.may(organisation_id, Right.MEMBERS)
+    person = await session.scalar(
+        select(Person).where(Person.email == email.lower(), Person.kind == PersonKind.OPERATOR)
+    )
+    if person is None:
+        raise NotAnOperator("Nobody has signed up as an operator with this address.")
+    await session.execute(
+        insert(Membership)
+        .values(organisation_id=organisation_id, person_id=person.id, role=role)
+        .on_conflict_do_update(
+            index_elements=[Membership.organisation_id, Membership.person_id],
+            set_={"role": role},
+        )
+    )
+    await _require_owner(session, organisation_id)
+    return person, role
+
+
+async def remove_member(
+    session: AsyncSession, organisation_id: UUID, *, person_id: UUID, caller: Caller
+) -> None:
+    """Take somebody out, and with them the API keys they made.
+
+    Raises:
+        NotFound: They are no member.
+        LastOwner: The organisation would have no owner.
+    """
+    caller.may(organisation_id, Right.MEMBERS)
+    removed = await session.scalar(
+        delete(Membership)
+        .where(Membership.organisation_id == organisation_id, Membership.person_id == person_id)
+        .returning(Membership.person_id)
+    )
+    if removed is None:
+        raise NotFound("There is no such member.")
+    await _require_owner(session, organisation_id)
+
+
+async def create_key(
+    session: AsyncSession,
+    organisation_id: UUID,
+    *,
+    name: str,
+    scopes: Collection[Right],
+    caller: Caller,
+) -> tuple[ApiKey, str]:
+    """Make an API key. The key itself is returned here and never again.
+
+    Raises:
+        BadScope: Nothing was asked for, or something that keys never may.
+        Forbidden: More was asked for than the caller may do.
+    """
+    caller.may(organisation_id, Right.MEMBERS)
+    if not scopes or not set(scopes) <= KEY_SCOPES:
+        raise BadScope(
+            "A key needs scopes, and only such as keys may have.", allowed=sorted(KEY_SCOPES)
+        )
+    if not set(scopes) <= caller.rights[organisation_id]:
+        raise Forbidden("A key cannot do more than you.")
+    token = tokens.new(tokens.API_KEY)
+    key = ApiKey(
+        organisation_id=organisation_id,
+        name=name,
+        hint=token[: len(tokens.API_KEY) + 4],
+        key_sha256=tokens.digest(token),
+        scopes=sorted(set(scopes)),
+        created_by=caller.person_id,
+        revoked_at=None,
+    )
+    session.add(key)
+    await session.flush()
+    return key, token
+
+
+async def keys(session: AsyncSession, organisation_id: UUID, *, caller: Caller) -> Sequence[ApiKey]:
+    caller.may(organisation_id, Right.MEMBERS)
+    of_theirs = select(ApiKey).where(ApiKey.organisation_id == organisation_id)
+    return (await session.scalars(of_theirs.order_by(ApiKey.created_at, ApiKey.id))).all()
+
+
+async def revoke_key(
+    session: AsyncSession, organisation_id: UUID, *, key_id: UUID, caller: Caller
+) -> None:
+    caller.may(organisation_id, Right.MEMBERS)
+    revoked = await session.scalar(
+        update(ApiKey)
+        .where(
+            ApiKey.organisation_id == organisation_id,
+            ApiKey.id == key_id,
+            ApiKey.revoked_at.is_(None),
+        )
+        .values(revoked_at=func.now())
+        .returning(ApiKey.id)
+    )
+    if revoked is None:
+        raise NotFound("There is no such key.")
+
+
+async def _require_owner(session: AsyncSession, organisation_id: UUID) -> None:
+    # the organisation's row is locked, so that two owners cannot remove each other at once
+    await session.execute(
+        db.locking(select(Organisation.id).where(Organisation.id == organisation_id))
+    )
+    owners = await session.scalar(
+        select(func.count())
+        .select_from(Membership)
+        .where(Membership.organisation_id == organisation_id, Membership.role == Role.OWNER)
+    )
+    if not owners:
+        raise LastOwner("An organisation needs an owner.")
