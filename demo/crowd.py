@@ -1,0 +1,136 @@
+"""Simulated earners at work: each leases and answers over HTTP until there is no more."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from httpx2 import AsyncClient
+
+from demo import simulated
+from demo.client import Person, Refusal, sign_up
+from demo.simulated import Earner, visible_truth
+from demo.truth import Labelled
+
+CROWD = {
+    "careful": 8,
+    "average": 6,
+    "sloppy": 3,
+    "random_clicker": 3,
+    "box_everything": 2,
+    "too_fast": 2,
+}
+SPAMMERS = ("random_clicker", "box_everything")
+GOOD = ("careful", "average")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a tile truly shows, known to the simulation alone."""
+
+    objects: Sequence[Labelled]
+    """In image pixels; for classify, one without a meaningful box."""
+    window: tuple[int, int, int, int]
+
+
+@dataclass
+class Labeller:
+    """One simulated earner and how they err."""
+
+    person: Person
+    model: str
+    rng: random.Random
+    answers: int = 0
+    blocked: bool = False
+
+
+async def gather(http: AsyncClient, *, seed: int) -> list[Labeller]:
+    """Sign the crowd up."""
+
+    async def one(model: str, number: int) -> Labeller:
+        email = f"{model}-{number}@earners.example"
+        person = await sign_up(http, email, name=f"{model} {number}", kind="earner")
+        return Labeller(person, model, random.Random(f"{seed} {email}"))
+
+    return await asyncio.gather(
+        *(one(model, number) for model, count in CROWD.items() for number in range(count))
+    )
+
+
+async def work(
+    crowd: Sequence[Labeller],
+    project: Mapping[str, Any],
+    scenes: Mapping[str, Scene],
+    done: asyncio.Event,
+) -> None:
+    """All of them at once, until `done`."""
+    async with asyncio.TaskGroup() as tasks:
+        for labeller in crowd:
+            tasks.create_task(_work(labeller, project, scenes, done))
+
+
+async def _work(
+    labeller: Labeller,
+    project: Mapping[str, Any],
+    scenes: Mapping[str, Scene],
+    done: asyncio.Event,
+) -> None:
+    class_ids = [each["id"] for each in project["label_schema"]["classes"]]
+    while not done.is_set():
+        try:
+            handed = await labeller.person.post(
+                "/v1/work/leases", {"project_id": project["id"], "count": 5}
+            )
+        except Refusal as refusal:
+            if refusal.code != "below-minimum-trust":
+                raise
+            labeller.blocked = True
+            return
+        if not handed["leases"]:
+            await _either(done, seconds=1.0)
+            continue
+        body = [_answer(labeller, lease, project["kind"], scenes, class_ids)
+                for lease in handed["leases"]]  # fmt: skip
+        results = await labeller.person.post("/v1/work/answers", {"answers": body})
+        labeller.answers += sum(result["accepted"] for result in results["results"])
+        await asyncio.sleep(labeller.rng.uniform(0, 0.05))
+
+
+def _answer(
+    labeller: Labeller,
+    lease: Mapping[str, Any],
+    kind: str,
+    scenes: Mapping[str, Scene],
+    class_ids: Sequence[int],
+) -> dict[str, Any]:
+    scene = scenes[key_of(lease["picture"]["url"])]
+    model: Earner = simulated.EARNERS[labeller.model]
+    if kind == "box":
+        seen = visible_truth(scene.objects, scene.window)
+        size = lease["picture"]["width"], lease["picture"]["height"]
+        answer = model.answer_boxes(seen, *size, class_ids, labeller.rng)
+    else:
+        true = [each.class_id for each in scene.objects]
+        answer = model.answer_classes(true, class_ids, labeller.rng)
+    return {
+        "lease_id": lease["lease_id"],
+        "fence": lease["fence"],
+        "outcome": "answered",
+        "answer": answer,
+        "seconds": round(model.seconds(labeller.rng), 2),
+    }
+
+
+def key_of(url: str) -> str:
+    """The picture behind a link: its path, whatever the signature."""
+    return urlsplit(url).path
+
+
+async def _either(done: asyncio.Event, *, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await done.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,45 @@
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.stack import running
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A root folder that anybody may enter; pytest's own are closed to `nobody`."""
+    with tempfile.TemporaryDirectory(prefix="tessera-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def used_root() -> Iterator[Path]:
+    """A root folder in which the servers have run once."""
+    with tempfile.TemporaryDirectory(prefix="tessera-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with running(Path(folder), given={}, say=lambda _: None):
+            pass
+        yield Path(folder)
+
+
+@pytest.fixture
+def warm_root(root: Path, used_root: Path) -> Path:
+    """A copy of it: no test has to wait until PostgreSQL has created its data."""
+    subprocess.run(["/bin/cp", "-a", f"{used_root}/.", root], check=True)
+    shutil.rmtree(root / "run")  # process ids that others may have by now
+    return root
+
+
+@pytest.fixture
+def private_root() -> Iterator[Path]:
+    """A root folder that only its owner may enter, as under /root."""
+    with tempfile.TemporaryDirectory(prefix="tessera-test-", dir="/tmp") as folder:
+        yield Path(folder) / "var"
+        link = Path(folder) / "var" / "postgres"
+        if link.is_symlink():
+            shutil.rmtree(link.resolve())

@@ -1,0 +1,145 @@
+import http.client
+import json
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from deploy.embedded.places import Places
+from tests.deploy.driving import Driven, eventually, gone, names
+from tests.deploy.supervised import API
+
+UP = "Ctrl-C stops everything"
+DEAF = "\nimport signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+
+
+def supervised(root: Path, app: str = API, **env: str) -> Driven:
+    return Driven([sys.executable, "-m", "tests.deploy.supervised", str(root), app], **env)
+
+
+def process_of(root: Path, name: str) -> psutil.Process | None:
+    pid = (root / "run" / f"{name}.lock").read_text()
+    return psutil.Process(int(pid)) if pid and psutil.pid_exists(int(pid)) else None
+
+
+def ready(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_asked_to_stop_it_ends_the_api_then_the_workers_then_the_servers(warm_root: Path) -> None:
+    for asked_by in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with supervised(warm_root) as it:
+            url = it.wait_for(UP).split()[1]
+            assert ready(url)
+            family = it.family()
+            it.process.send_signal(asked_by)
+            assert it.end() == 0
+            assert all(gone(process) for process in family)
+        logs = [(warm_root / "log" / f"{name}.log").read_text() for name in ("api", "workers")]
+        api, workers = (float(log.split("bye ")[-1]) for log in logs)
+        assert api < workers
+        server_log = (warm_root / "log" / "postgres.log").read_text()
+        assert server_log.strip().endswith("database system is shut down")
+
+
+def test_the_apps_get_the_servers_their_own_address_and_a_secret_that_is_kept(
+    warm_root: Path,
+) -> None:
+    with supervised(warm_root) as it:
+        it.wait_for(UP)
+    seeds = (line.split() for line in it.lines if line.startswith("seed: TESSERA_"))
+    seen = {name.removeprefix("TESSERA_"): value for _, name, value in seeds}
+    words = "DATABASE_URL REDIS_URL S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY S3_BUCKET"
+    assert set(seen) == {*words.split(), "API_HOST", "API_PORT", "SECRET_KEY"}
+    assert seen["SECRET_KEY"] == Places.under(warm_root).secret("app")
+    assert len(seen["SECRET_KEY"]) >= 32
+
+
+def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:
+    port = str(Places.under(warm_root).port("mine", 18917))
+    with supervised(warm_root, TESSERA_API_PORT=port, TESSERA_SECRET_KEY="mine") as it:
+        assert it.wait_for(UP).split()[1] == f"http://127.0.0.1:{port}"
+        assert "seed: TESSERA_SECRET_KEY mine" in it.lines
+
+
+def test_nothing_is_left_when_it_is_killed_even_if_an_app_ignores_signals(warm_root: Path) -> None:
+    with supervised(warm_root, DEAF + API.replace("signal.signal", "(lambda *_: 0)")) as it:
+        it.wait_for(UP)
+        family = it.family()
+        assert len(family) > 5
+        it.process.kill()
+        eventually(lambda: all(gone(process) for process in family))
+    with supervised(warm_root) as it:
+        it.wait_for(UP)
+
+
+def test_nothing_is_left_when_it_is_killed_while_it_creates_the_database(root: Path) -> None:
+    with supervised(root) as it:
+        it.wait_for("creating the PostgreSQL data folder")
+        eventually(lambda: "postgres" in names(it.family()))
+        family = it.family()
+        it.process.kill()
+        eventually(lambda: all(gone(process) for process in family))
+    with supervised(root) as it:
+        it.wait_for(UP)
+
+
+def test_an_app_or_a_server_that_is_killed_comes_back(warm_root: Path) -> None:
+    with supervised(warm_root) as it:
+        url = it.wait_for(UP).split()[1]
+        for name in ("api", "workers", "postgres"):
+            victim = process_of(warm_root, name)
+            assert victim is not None
+            victim.kill()
+            it.wait_for(f"{name} ended with status -9")
+            eventually(lambda: process_of(warm_root, name) not in (None, victim))  # noqa: B023
+        eventually(lambda: ready(url))
+        assert it.process.poll() is None
+
+
+def test_an_app_that_does_not_come_up_stops_everything_and_says_why(warm_root: Path) -> None:
+    with supervised(warm_root, "raise SystemExit('no such table')") as it:
+        assert it.end() == 1
+        assert "no such table" in it.lines[-2]
+        assert "api.log" in it.lines[-1]
+    for name in ("postgres", "valkey", "s3", "workers"):
+        assert process_of(warm_root, name) is None
+
+
+def test_while_it_waits_it_says_for_what(warm_root: Path) -> None:
+    with supervised(warm_root, API.replace("> 0.5", "> 4")) as it:
+        assert "503 warming up" in it.wait_for("waiting for the API")
+        it.wait_for(UP)
+
+
+def test_a_second_one_on_the_same_folder_is_refused_and_the_first_goes_on(warm_root: Path) -> None:
+    with supervised(warm_root) as first:
+        url = first.wait_for(UP).split()[1]
+        ports = json.loads((warm_root / "ports.json").read_text())
+        with supervised(warm_root) as second:
+            assert second.end() == 1
+            assert f"in use by process {first.process.pid}" in second.lines[-1]
+        assert ready(url)
+        assert json.loads((warm_root / "ports.json").read_text()) == ports
+
+
+def test_servers_alone_print_lines_for_a_shell_and_end_with_the_make_that_runs_them(
+    warm_root: Path,
+) -> None:
+    command = f"{sys.executable} -m deploy.embedded servers --root {warm_root}"
+    (warm_root / "Makefile").write_text(f"servers:\n\t@exec {command}\n")
+    with Driven(["make", "-f", str(warm_root / "Makefile")]) as it:
+        it.wait_for("export TESSERA_S3_BUCKET=tessera")
+        family = it.family()
+        assert names(family) >= {"postgres", "valkey-server", "rclone"}
+        it.process.kill()
+        eventually(lambda: all(gone(process) for process in family))
+    assert sum(line.startswith("export TESSERA_") for line in it.lines) == 6
