@@ -12,7 +12,6 @@ from typing import Any
 from httpx2 import AsyncClient, Limits
 from sqlalchemy import func, select
 
-from api.admin import add_to_platform
 from demo import crowd
 from demo.main_job import (
     Report,
@@ -25,7 +24,6 @@ from demo.main_job import (
 )
 from demo.verdict import failures
 from deploy.embedded.instance import instance
-from tessera.accounts.models import Role
 from tessera.assignment.models import Answer
 from tessera.earnings.models import Earning, EarningState
 from tessera.kernel import db
@@ -55,14 +53,9 @@ async def _run(url: str, database_url: str) -> dict[str, Any]:
     sessions = db.create_sessions(engine)
     report = Report()
 
-    async def make_finance(emails: list[str]) -> None:
-        async with db.transaction(sessions) as session:
-            for email in emails:
-                await add_to_platform(session, email=email, role=Role.FINANCE)
-
     limits = Limits(max_connections=60, max_keepalive_connections=60)
     async with AsyncClient(base_url=url, timeout=60, limits=limits) as http:
-        office = await open_office(http, make_finance)
+        office = await open_office(http, sessions)
         people = await crowd.gather(http, seed=1)
         say(f"· {len(people)} earners signed up")
         await label_classes(office, people, report)

@@ -65,12 +65,14 @@ class Person:
 
 
 async def sign_up(http: AsyncClient, email: str, *, name: str, kind: str) -> Person:
-    """A new account, or the one of an earlier run, logged in."""
-    body = {"email": email, "password": PASSWORD, "name": name, "kind": kind}
-    response = await http.post("/v1/sign-up", json=body)
-    if not response.is_success and Refusal(response).code != "email-taken":
-        raise Refusal(response)
-    login = await http.post("/v1/sessions", json={"email": email, "password": PASSWORD})
+    """Log in to the account of an earlier run, or open it."""
+    credentials = {"email": email, "password": PASSWORD}
+    login = await http.post("/v1/sessions", json=credentials)
+    if not login.is_success and Refusal(login).code == "bad-credentials":
+        made = await http.post("/v1/sign-up", json={**credentials, "name": name, "kind": kind})
+        if not made.is_success:
+            raise Refusal(made)
+        login = await http.post("/v1/sessions", json=credentials)
     if not login.is_success:
         raise Refusal(login)
     return Person(http, email, login.json()["token"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from httpx2 import AsyncClient
 
+from api.admin import add_to_platform
 from demo import crowd, score
 from demo.client import Person, all_items, images_done, run_done, sign_up, upload
 from demo.crowd import GOOD, SPAMMERS, Labeller, Scene, key_of
@@ -18,6 +19,8 @@ from demo.mosaic import coco, gold_scenes, main_scene
 from demo.photos import singles
 from demo.simulated import visible_truth
 from demo.truth import Labelled, boxes, classes
+from tessera.accounts.models import Role
+from tessera.kernel import db
 
 SEED = 20
 DEPOSIT_MICRO = 2_000_000_000
@@ -55,14 +58,16 @@ class Report:
         self.facts[name] = self.facts.get(name, 0) + amount
 
 
-async def open_office(http: AsyncClient, make_finance: Any) -> Office:
-    """Sign operator and finance up, found the organisation, and fund it."""
+async def open_office(http: AsyncClient, sessions: db.Sessions) -> Office:
+    """Sign operator and finance up, found the organisation, and fund it; again changes nothing."""
     operator = await sign_up(http, "operator@demo.example", name="Olga", kind="operator")
     finance = [
         await sign_up(http, f"finance{n}@demo.example", name=f"Finn {n}", kind="operator")
         for n in (1, 2)
     ]
-    await make_finance([person.email for person in finance])
+    async with db.transaction(sessions) as session:
+        for person in finance:
+            await add_to_platform(session, email=person.email, role=Role.FINANCE)
     mine = await operator.get("/v1/organisations")
     organisation = (
         mine[0] if mine else await operator.post("/v1/organisations", {"name": "Mosaic Demo"})
@@ -82,17 +87,7 @@ async def open_office(http: AsyncClient, make_finance: Any) -> Office:
 async def label_boxes(office: Office, people: Sequence[Labeller], report: Report) -> dict[str, Any]:
     """One large mosaic, sliced and boxed; smaller ones are gold. Returns the dataset's project."""
     main, gold = main_scene(SEED), gold_scenes(SEED)
-    categories = boxes()["categories"]
-    project = await _project(
-        office,
-        name="Things in a mosaic",
-        kind="box",
-        instructions="Draw a tight box around each of these things:\n\n"
-        + "\n".join(f"- **{each['name']}**: {each['note']}" for each in categories),
-        label_schema={"classes": [_class(each) for each in categories]},
-        slicing={"tile": 1024, "margin": 256},
-        price_micro=30_000,
-    )
+    project = await box_project(office, "Things in a mosaic", {"tile": 1024, "margin": 256})
     with tempfile.TemporaryDirectory() as folder:
         say(f"· painting a mosaic of {main.width:,} x {main.height:,} px and {len(gold)} for gold")
         files = {scene.file_name: scene.write(Path(folder)).read_bytes() for scene in [main, *gold]}
@@ -116,6 +111,21 @@ async def label_boxes(office: Office, people: Sequence[Labeller], report: Report
         "box_mean_iou": round(result.mean_iou, 4),
     }
     return project
+
+
+async def box_project(office: Office, name: str, slicing: dict[str, Any]) -> dict[str, Any]:
+    """A project that asks for boxes around the things of `demo.truth`."""
+    categories = boxes()["categories"]
+    return await _project(
+        office,
+        name=name,
+        kind="box",
+        instructions="Draw a tight box around each of these things:\n\n"
+        + "\n".join(f"- **{each['name']}**: {each['note']}" for each in categories),
+        label_schema={"classes": [_class(each) for each in categories]},
+        slicing=slicing,
+        price_micro=30_000,
+    )
 
 
 async def label_classes(

@@ -98,12 +98,15 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-def locking(select: S, *, skip_locked: bool = False) -> S:
+def locking(select: S, *, of: type[Base] | None = None, skip_locked: bool = False) -> S:
     """FOR NO KEY UPDATE, and refresh rows this session has already loaded.
 
     Without the refresh SQLAlchemy locks the row and then hands back the values it read before.
+
+    Args:
+        of: The only table of a join whose rows are locked.
     """
-    return select.with_for_update(key_share=True, skip_locked=skip_locked).execution_options(
+    return select.with_for_update(key_share=True, of=of, skip_locked=skip_locked).execution_options(
         populate_existing=True
     )
 

@@ -5,9 +5,8 @@ repeat waits for the first to commit and then gets its stored answer, or runs if
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import LargeBinary, func, select, update
+from sqlalchemy import LargeBinary, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,7 +26,8 @@ class IdempotencyKey(Base):
     """Of caller, method, path and key: another caller's key never matches."""
     request_sha256: Mapped[bytes] = mapped_column(LargeBinary)
     status: Mapped[int | None]
-    body: Mapped[dict[str, Any] | None]
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The very bytes that were sent."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 
 
@@ -57,11 +57,15 @@ async def claim(
     return first
 
 
-async def remember(
-    session: AsyncSession, *, scope_sha256: bytes, status: int, body: dict[str, Any] | None
-) -> None:
+async def remember(session: AsyncSession, *, scope_sha256: bytes, status: int, body: bytes) -> None:
+    """Keep the answer to the request that claimed a key."""
     await session.execute(
         update(IdempotencyKey)
         .where(IdempotencyKey.scope_sha256 == scope_sha256)
         .values(status=status, body=body)
     )
+
+
+async def forget(session: AsyncSession, *, scope_sha256: bytes) -> None:
+    """Give a key back that was claimed for a request that came to nothing."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.scope_sha256 == scope_sha256))

@@ -1,0 +1,150 @@
+"""What a kind of annotation is: the questions the rest of Tessera may ask of it.
+
+A kind is one module of pure functions; `tessera.kinds.KINDS` names them all. Nothing outside
+`tessera.kinds` looks inside an answer.
+
+Values:
+    answer: What an earner sent, JSON, in tile pixels. `validate` brings it into canonical form:
+        equal answers are equal bytes.
+    label: An answer that was decided upon. Each object may also carry `confidence` in [0, 1]
+        (absent means 1) and, in gold, `optional`: true (neither a miss nor a false alarm).
+    image object: One object in image pixels: `class`, `attributes`, `confidence`, the kind's
+        geometry under the kind's own key (none for classify), and either `cut` (one tile's view:
+        names of the window edges, not image edges, that it touches) or `sources` (merged).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from tessera.kinds.schema import LabelSchema
+
+Answer = dict[str, Any]
+Label = Mapping[str, Any]
+ImageObject = dict[str, Any]
+
+
+class Size(NamedTuple):
+    width: int
+    height: int
+
+
+class Window(NamedTuple):
+    """Half-open rectangle of whole pixels in the image frame."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        return Size(self.right - self.left, self.bottom - self.top)
+
+
+@dataclass(frozen=True, slots=True)
+class TileFrame:
+    """Where a tile lies in its image; tile pixels start at the window's top left corner."""
+
+    window: Window
+    core: Window
+    """The part no other tile has: cores partition the image."""
+    image: Size
+
+    @classmethod
+    def whole(cls, image: Size) -> "TileFrame":
+        """The frame of a task that asks about a whole image at once."""
+        all_of_it = Window(0, 0, *image)
+        return cls(all_of_it, all_of_it, image)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """One earner's valid answer and how far the earner is believed."""
+
+    earner: str
+    answer: Answer
+    trust: float
+    """Probability in (0, 1) that what this earner says is right."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.trust < 1:
+            raise ValueError(f"trust must lie in (0, 1), not {self.trust}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What some opinions about one task come to."""
+
+    label: Answer
+    confidence: float
+    """Probability that the least certain decision in the label is right."""
+    agreement: dict[str, float]
+    """Per earner, how well their answer fits the label: its score against it."""
+    decided: bool
+    """Whether confidence reaches the target, so that nobody else need be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one settled task says of an image: `to_image` of its label."""
+
+    frame: TileFrame
+    objects: Sequence[ImageObject]
+
+
+class Kind(Protocol):
+    def check_schema(self, schema: LabelSchema) -> None:
+        """Refuse a label schema that this kind cannot ask about.
+
+        Raises:
+            InvalidLabelSchema: Says where and why.
+        """
+
+    def validate(self, answer: object, schema: LabelSchema, tile: Size) -> Answer:
+        """Bring what an earner sent into canonical form; doing it again changes nothing.
+
+        Args:
+            answer: Decoded JSON, as hostile as it may be.
+            tile: Size of the tile's window, pixels.
+
+        Raises:
+            InvalidAnswer: Says where and why.
+        """
+
+    def score(self, answer: Label, gold: Label) -> float:
+        """How right an answer is, in [0, 1], given the truth. 1 for the truth itself."""
+
+    def aggregate(
+        self,
+        opinions: Sequence[Opinion],
+        schema: LabelSchema,
+        frame: TileFrame,
+        *,
+        target_confidence: float,
+    ) -> Outcome:
+        """Decide a label from valid answers; the order of opinions does not matter.
+
+        Raises:
+            ValueError: No opinions, or two by one earner.
+        """
+
+    def to_image(self, label: Label, frame: TileFrame) -> list[ImageObject]:
+        """A tile's label in image pixels, each object with the edges it is `cut` by."""
+
+    def to_tile(
+        self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema, frame: TileFrame
+    ) -> Answer | None:
+        """Known objects in image pixels as the gold of one tile; what is `optional` stays so.
+
+        Returns:
+            Canonical label with `optional` on what is barely visible; None where the objects do
+            not tell this tile's answer.
+        """
+
+    def merge(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+        """All tiles of one image together: every object once, in image pixels.
+
+        The order of pieces does not matter, but for `sources`: indices into `pieces`, the one
+        whose core holds the object first.
+        """

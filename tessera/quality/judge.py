@@ -1,0 +1,130 @@
+"""What gold says of people: scores, trust, and who may go on."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.assignment.models import Answer, Outcome, Standing, Verdict
+from tessera.kernel import db, jobs
+from tessera.kinds import kind_of
+from tessera.projects.models import Project
+from tessera.projects.policies import Quality
+from tessera.quality.gold_share import gold_share
+from tessera.quality.models import Gold, TrustRecord
+from tessera.quality.trust import NEWCOMER, Trust, explain, standing
+from tessera.quality.trust import Standing as Rating
+
+CHUNK = 50
+
+
+async def score_gold(
+    session: AsyncSession, project: Project, answers: Mapping[Gold, Sequence[Answer]]
+) -> None:
+    """Score answers to gold tasks that have no score yet, and let trust follow.
+
+    *Not sure* and reports of broken tasks are no mistakes: they are not scored.
+    """
+    kind = kind_of(project.kind)
+    scores: dict[UUID, list[float]] = {}
+    for gold, given in answers.items():
+        for each in given:
+            if each.score is None and each.outcome is Outcome.ANSWERED and each.value is not None:
+                each.score = kind.score(each.value, gold.expected)
+                scores.setdefault(each.earner_id, []).append(each.score)
+    await session.flush()
+    for record in await _locked_records(session, project.id, sorted(scores)):
+        await _learn(session, project, record, scores[record.earner_id])
+
+
+async def _learn(
+    session: AsyncSession, project: Project, record: TrustRecord, scores: Sequence[float]
+) -> None:
+    trust = Trust(record.alpha, record.beta, record.seen, record.missed)
+    for score in scores:
+        trust = trust.updated(score)
+    record.alpha, record.beta = trust.alpha, trust.beta
+    record.seen, record.missed = trust.seen, trust.missed
+    await session.flush()
+    policy = Quality(**project.quality)
+    blocked = standing(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
+    newly_blocked = await session.scalar(
+        update(Standing)
+        .where(
+            Standing.project_id == project.id,
+            Standing.earner_id == record.earner_id,
+            Standing.blocked_at.is_(None),
+        )
+        .values(
+            gold_chance=gold_share(
+                trust, base_share=policy.gold_share, minimum_trust=policy.minimum_trust
+            ),
+            blocked_at=func.now() if blocked else None,
+            reason=explain(trust, minimum_trust=policy.minimum_trust) if blocked else None,
+        )
+        .returning(Standing.blocked_at)
+        .execution_options(synchronize_session=False)
+    )
+    if newly_blocked is not None:
+        await jobs.enqueue(
+            session,
+            "quality.reject_blocked",
+            payload={"project_id": str(project.id), "earner_id": str(record.earner_id)},
+        )
+
+
+async def _locked_records(
+    session: AsyncSession, project_id: UUID, earner_ids: Sequence[UUID]
+) -> Sequence[TrustRecord]:
+    """Made where missing, then locked in the order of earners, so that no two jobs deadlock."""
+    if not earner_ids:
+        return []
+    await session.execute(
+        insert(TrustRecord).on_conflict_do_nothing(),
+        [
+            {
+                "project_id": project_id,
+                "earner_id": earner_id,
+                "alpha": NEWCOMER.alpha,
+                "beta": NEWCOMER.beta,
+                "seen": 0,
+                "missed": 0,
+            }
+            for earner_id in earner_ids
+        ],
+    )
+    locked = db.locking(
+        select(TrustRecord)
+        .where(TrustRecord.project_id == project_id, TrustRecord.earner_id.in_(earner_ids))
+        .order_by(TrustRecord.earner_id)
+    )
+    return (await session.scalars(locked)).all()
+
+
+async def reject_blocked(session: AsyncSession, *, project_id: UUID, earner_id: UUID) -> None:
+    """Have every task judged again on which a blocked earner's answer is still pending.
+
+    Judging rejects those answers and asks somebody else instead.
+    """
+    task_ids = (
+        await session.scalars(
+            select(Answer.task_id).where(
+                Answer.project_id == project_id,
+                Answer.earner_id == earner_id,
+                Answer.verdict == Verdict.PENDING,
+            )
+        )
+    ).all()
+    await jobs.enqueue_many(
+        session,
+        "quality.settle",
+        [
+            {
+                "project_id": str(project_id),
+                "task_ids": [str(task_id) for task_id in task_ids[start : start + CHUNK]],
+            }
+            for start in range(0, len(task_ids), CHUNK)
+        ],
+    )

@@ -1,0 +1,292 @@
+"""Deciding: score gold, update trust, aggregate, and accept, ask again, or send to review.
+
+One call judges a handful of tasks in one transaction. It is a function of the stored answers, so
+it may run any number of times and at the same moment elsewhere: each task's row is locked first,
+in the order of ids, and what is already decided stays decided. It pays nobody; it says which
+earnings are approved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.assignment import queue
+from tessera.assignment.models import Answer, Outcome, Standing, Task, TaskState, Verdict
+from tessera.earnings import service as earnings
+from tessera.earnings.models import Earning
+from tessera.images.models import Image, Tile
+from tessera.kernel import db
+from tessera.kinds import Kind, LabelSchema, Opinion, Size, TileFrame, kind_of
+from tessera.projects.models import Project
+from tessera.projects.policies import Quality
+from tessera.quality import judge
+from tessera.quality.gold import frame_of
+from tessera.quality.models import Gold, TrustRecord
+from tessera.quality.trust import NEWCOMER
+
+BROKEN_REPORTS = 2
+"""So many independent reports that a task is broken send it to a person."""
+LEAST_TRUST, MOST_TRUST = 0.01, 0.99
+BLOCKED = "below-minimum-trust"
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Everything that judging some tasks of one project needs, read once."""
+
+    project: Project
+    kind: Kind
+    schema: LabelSchema
+    policy: Quality
+    tasks: Sequence[Task]
+    frames: Mapping[UUID, TileFrame]
+    answers: Mapping[UUID, list[Answer]]
+    """By task, rejected ones too."""
+    trust: Mapping[UUID, float]
+    blocked: Mapping[UUID, str]
+    """Earners who may not go on, and why."""
+
+
+async def settle(session: AsyncSession, *, project_id: UUID, task_ids: Sequence[UUID]) -> None:
+    """Judge the new answers to some tasks, and settle the tasks that can be."""
+    tasks = (
+        await session.scalars(
+            db.locking(
+                select(Task)
+                .where(Task.project_id == project_id, Task.id.in_(task_ids))
+                .order_by(Task.id)
+            )
+        )
+    ).all()
+    project = await session.get_one(Project, project_id)
+    answers = await _answers(session, project_id, [task.id for task in tasks])
+    expected = await _expected(session, project_id, [task.id for task in tasks if task.is_gold])
+    kind = kind_of(project.kind)
+    await judge.score_gold(
+        session, project, {each: answers.get(task_id, []) for task_id, each in expected.items()}
+    )
+    bench = await _bench(session, project, kind, tasks, answers)
+    for task in tasks:
+        await _reject_blocked(session, bench, task)
+        if task.state is TaskState.SETTLED:
+            # gold waits for the earner's next ordinary task to settle, so that the time of a
+            # decision does not tell which task was gold
+            if not task.is_gold:
+                await _accept(session, bench, task)
+        elif task.state is TaskState.OPEN:
+            await _decide(session, bench, task)
+
+
+async def settle_by_hand(
+    session: AsyncSession, task: Task, *, label: dict[str, object] | None
+) -> None:
+    """Settle a task as a reviewer decided; without a label it stays out of datasets."""
+    project = await session.get_one(Project, task.project_id)
+    answers = await _answers(session, project.id, [task.id])
+    bench = await _bench(session, project, kind_of(project.kind), [task], answers)
+    await _reject_blocked(session, bench, task)
+    await _settle(session, bench, task, label, confidence=1.0, by="review")
+
+
+async def _decide(session: AsyncSession, bench: _Bench, task: Task) -> None:
+    answers = bench.answers.get(task.id, [])
+    valid = [each for each in answers if each.verdict is not Verdict.REJECTED]
+    opinions = [_opinion(bench, each) for each in valid if each.outcome is Outcome.ANSWERED]
+    underway = task.places_used - len(answers)
+    missing = bench.policy.min_overlap - len(opinions) - underway
+    if sum(each.outcome is Outcome.BROKEN for each in valid) >= BROKEN_REPORTS:
+        await _to_review(session, task, "broken")
+    elif missing > 0:
+        await _ask_again(session, task, missing, underway, "too-few-answers")
+    elif len(opinions) >= bench.policy.min_overlap:
+        await _aggregate(session, bench, task, opinions, underway)
+
+
+async def _aggregate(
+    session: AsyncSession, bench: _Bench, task: Task, opinions: Sequence[Opinion], underway: int
+) -> None:
+    outcome = bench.kind.aggregate(
+        opinions,
+        bench.schema,
+        bench.frames[task.id],
+        target_confidence=bench.policy.target_confidence,
+    )
+    if outcome.decided:
+        await _settle(
+            session, bench, task, outcome.label, confidence=outcome.confidence, by="consensus"
+        )
+    elif underway == 0:
+        # if it comes to a review, the best guess is what the reviewer sees first
+        task.label, task.confidence = outcome.label, outcome.confidence
+        more = int(len(opinions) < bench.policy.max_overlap)
+        await _ask_again(session, task, more, underway, "no-agreement")
+
+
+async def _ask_again(
+    session: AsyncSession, task: Task, count: int, underway: int, otherwise: str
+) -> None:
+    """Queue further places, or send the task to review if none are left and none are out."""
+    if await queue.add_places(session, task, count) == 0 and underway == 0:
+        await _to_review(session, task, otherwise)
+
+
+def _opinion(bench: _Bench, answer: Answer) -> Opinion:
+    trust = bench.trust.get(answer.earner_id, NEWCOMER.mean)
+    return Opinion(
+        earner=str(answer.earner_id),
+        answer=answer.value or {},
+        trust=min(max(trust, LEAST_TRUST), MOST_TRUST),
+    )
+
+
+async def _settle(
+    session: AsyncSession,
+    bench: _Bench,
+    task: Task,
+    label: dict[str, object] | None,
+    *,
+    confidence: float,
+    by: str,
+) -> None:
+    task.state = TaskState.SETTLED
+    task.label, task.confidence, task.settled_by = label, confidence, by
+    task.settled_at = func.now()
+    task.review_reason = None
+    await session.flush()
+    await queue.withdraw(session, task.project_id, [task.id])
+    await _accept(session, bench, task)
+
+
+async def _accept(session: AsyncSession, bench: _Bench, task: Task) -> None:
+    """Accept what is pending on a settled task, and the same earners' gold from before it."""
+    pending = [each for each in bench.answers.get(task.id, []) if each.verdict is Verdict.PENDING]
+    for each in pending:
+        each.verdict = Verdict.ACCEPTED
+        if each.value is not None and task.label is not None:
+            each.agreement = bench.kind.score(each.value, task.label)
+    gold = await _gold_answers(session, task.project_id, [each.earner_id for each in pending])
+    await session.execute(
+        update(Answer)
+        .where(Answer.project_id == task.project_id, Answer.lease_id.in_(gold))
+        .values(verdict=Verdict.ACCEPTED)
+        .execution_options(synchronize_session=False)
+    )
+    lease_ids = [*(each.lease_id for each in pending), *gold]
+    await session.flush()
+    await earnings.approve(
+        session, (Earning.project_id == task.project_id) & Earning.lease_id.in_(lease_ids)
+    )
+
+
+async def _gold_answers(
+    session: AsyncSession, project_id: UUID, earner_ids: Sequence[UUID]
+) -> Sequence[UUID]:
+    """Pending answers of some earners to gold tasks, locked.
+
+    They are not under the lock of the task that is being settled. SKIP LOCKED: whoever has one
+    locked is accepting or scoring it, and waiting for them here could be a deadlock.
+    """
+    pending = (
+        select(Answer.lease_id)
+        .join(Task, (Task.project_id == Answer.project_id) & (Task.id == Answer.task_id))
+        .where(
+            Answer.project_id == project_id,
+            Answer.earner_id.in_(earner_ids),
+            Answer.verdict == Verdict.PENDING,
+            Task.is_gold,
+        )
+        .order_by(Answer.lease_id)
+    )
+    return (await session.scalars(db.locking(pending, of=Answer, skip_locked=True))).all()
+
+
+async def _reject_blocked(session: AsyncSession, bench: _Bench, task: Task) -> None:
+    for each in bench.answers.get(task.id, []):
+        reason = bench.blocked.get(each.earner_id)
+        if reason is None or each.verdict is not Verdict.PENDING:
+            continue
+        each.verdict = Verdict.REJECTED
+        await earnings.reject(
+            session,
+            (Earning.project_id == task.project_id) & (Earning.lease_id == each.lease_id),
+            code=BLOCKED,
+            reason=reason,
+        )
+    await session.flush()
+
+
+async def _to_review(session: AsyncSession, task: Task, reason: str) -> None:
+    task.state, task.review_reason = TaskState.REVIEW, reason
+    await session.flush()
+    await queue.withdraw(session, task.project_id, [task.id])
+
+
+async def _answers(
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+) -> dict[UUID, list[Answer]]:
+    rows = await session.scalars(
+        select(Answer)
+        .where(Answer.project_id == project_id, Answer.task_id.in_(task_ids))
+        .order_by(Answer.lease_id)
+        .execution_options(populate_existing=True)
+    )
+    by_task: dict[UUID, list[Answer]] = {}
+    for row in rows:
+        by_task.setdefault(row.task_id, []).append(row)
+    return by_task
+
+
+async def _expected(
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+) -> dict[UUID, Gold]:
+    if not task_ids:
+        return {}
+    rows = await session.scalars(
+        select(Gold).where(Gold.project_id == project_id, Gold.task_id.in_(task_ids))
+    )
+    return {gold.task_id: gold for gold in rows}
+
+
+async def _bench(
+    session: AsyncSession,
+    project: Project,
+    kind: Kind,
+    tasks: Sequence[Task],
+    answers: Mapping[UUID, list[Answer]],
+) -> _Bench:
+    earners = {each.earner_id for some in answers.values() for each in some}
+    of_earners = tuple_(TrustRecord.project_id, TrustRecord.earner_id)
+    trust = await session.execute(
+        select(
+            TrustRecord.earner_id, TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta)
+        ).where(of_earners.in_([(project.id, earner_id) for earner_id in earners]))
+    )
+    blocked = await session.execute(
+        select(Standing.earner_id, Standing.reason).where(
+            Standing.project_id == project.id,
+            Standing.earner_id.in_(earners),
+            Standing.blocked_at.is_not(None),
+        )
+    )
+    tiles = await session.execute(
+        select(Task.id, Tile, Image.width, Image.height)
+        .join(Tile, Tile.id == Task.tile_id)
+        .join(Image, Image.id == Tile.image_id)
+        .where(Task.project_id == project.id, Task.id.in_([task.id for task in tasks]))
+    )
+    return _Bench(
+        project=project,
+        kind=kind,
+        schema=LabelSchema.parse(project.label_schema),
+        policy=Quality(**project.quality),
+        tasks=tasks,
+        frames={
+            id_: frame_of(tile, Size(width or 0, height or 0)) for id_, tile, width, height in tiles
+        },
+        answers=answers,
+        trust=dict(trust.all()),
+        blocked={earner_id: reason or "" for earner_id, reason in blocked},
+    )

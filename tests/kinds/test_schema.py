@@ -1,0 +1,115 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera.kinds import InvalidLabelSchema, LabelSchema, UnknownKind, box, classify, kind_of
+from tests.kinds.samples import a_schema
+
+COIN: dict[str, Any] = {"id": 1, "name": "coin", "colour": "#E6194B"}
+
+
+def with_attribute(**attribute: Any) -> dict[str, Any]:
+    return {"classes": [{**COIN, "attributes": [attribute]}]}
+
+
+def test_a_schema_reads_back_as_it_was_written() -> None:
+    schema = a_schema(4, multiple=True)
+    assert LabelSchema.parse(schema.as_json()) == schema
+    assert schema.ids == (1, 2, 3, 4)
+    assert schema.find(5) is None
+
+
+def test_colours_are_lower_case_and_attributes_may_be_left_out() -> None:
+    schema = LabelSchema.parse({"classes": [COIN]})
+    assert schema.as_json()["classes"][0] == {
+        "id": 1,
+        "name": "coin",
+        "colour": "#e6194b",
+        "attributes": [],
+    }
+
+
+def test_names_may_be_of_any_script() -> None:
+    persian = "\u0646\u06cc\u0645\u200c\u0641\u0627"
+    names = ("münze", "硬币", persian)
+    classes = [{"id": i, "name": name, "colour": "#000000"} for i, name in enumerate(names, 1)]
+    assert [each.name for each in LabelSchema.parse({"classes": classes}).classes] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("data", "at"),
+    [
+        (None, ""),
+        ([], ""),
+        ({}, ""),
+        ({"classes": []}, "classes"),
+        ({"classes": {}}, "classes"),
+        ({"classes": [COIN] * 1_001}, "classes"),
+        ({"classes": [COIN], "colour": "red"}, ""),
+        ({"classes": [COIN], "multiple": 1}, "multiple"),
+        ({"classes": [COIN, COIN]}, "classes"),
+        ({"classes": [COIN, {**COIN, "id": 2}]}, "classes"),
+        ({"classes": [COIN, {**COIN, "name": "cat"}]}, "classes"),
+        ({"classes": [{**COIN, "id": 0}]}, "classes[0].id"),
+        ({"classes": [{**COIN, "id": -3}]}, "classes[0].id"),
+        ({"classes": [{**COIN, "id": 2**31}]}, "classes[0].id"),
+        ({"classes": [{**COIN, "id": True}]}, "classes[0].id"),
+        ({"classes": [{**COIN, "id": 1.0}]}, "classes[0].id"),
+        ({"classes": [{**COIN, "name": ""}]}, "classes[0].name"),
+        ({"classes": [{**COIN, "name": " coin"}]}, "classes[0].name"),
+        ({"classes": [{**COIN, "name": "co\nin"}]}, "classes[0].name"),
+        ({"classes": [{**COIN, "name": "x" * 101}]}, "classes[0].name"),
+        ({"classes": [{**COIN, "name": 7}]}, "classes[0].name"),
+        ({"classes": [{**COIN, "colour": "red"}]}, "classes[0].colour"),
+        ({"classes": [{**COIN, "colour": None}]}, "classes[0].colour"),
+        (with_attribute(name="worn"), "classes[0].attributes[0]"),
+        (with_attribute(name="worn", values=[]), "classes[0].attributes[0].values"),
+        (with_attribute(name="worn", values=["a", "a"]), "classes[0].attributes[0].values"),
+        (with_attribute(name="worn", values=[1]), "classes[0].attributes[0].values[0]"),
+    ],
+)
+def test_a_schema_that_makes_no_sense_is_refused_with_the_place(data: Any, at: str) -> None:
+    with pytest.raises(InvalidLabelSchema) as refusal:
+        LabelSchema.parse(data)
+    assert refusal.value.code == "invalid-label-schema"
+    assert refusal.value.facts["at"] == at
+    assert refusal.value.facts["why"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["classes", "id", "name", "colour"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_no_json_breaks_the_reading_of_schemas(data: Any) -> None:
+    try:
+        schema = LabelSchema.parse(data)
+    except InvalidLabelSchema:
+        return
+    assert LabelSchema.parse(schema.as_json()) == schema
+
+
+def test_a_single_choice_needs_two_classes_and_a_box_has_one_class() -> None:
+    with pytest.raises(InvalidLabelSchema):
+        classify.check_schema(a_schema(1))
+    with pytest.raises(InvalidLabelSchema):
+        box.check_schema(a_schema(2, multiple=True))
+    classify.check_schema(a_schema(1, multiple=True))
+    classify.check_schema(a_schema(2))
+    box.check_schema(a_schema(1))
+
+
+def test_kinds_are_found_by_name_and_others_are_refused() -> None:
+    assert kind_of("box") is box
+    assert kind_of("classify") is classify
+    with pytest.raises(UnknownKind) as refusal:
+        kind_of("hologram")
+    assert refusal.value.facts == {"known": ["box", "classify"]}

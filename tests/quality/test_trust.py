@@ -1,0 +1,138 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Standing, Trust, explain, standing
+
+Scores = Callable[[np.random.Generator], float]
+
+scores = st.lists(st.floats(0, 1), max_size=80)
+
+
+def blocked_after(draw: Scores, *, golds: int = 60, earners: int = 400) -> list[int]:
+    """For those who are blocked at all: how many gold it took."""
+    rng = np.random.default_rng(11)
+    stopped = []
+    for _ in range(earners):
+        trust = NEWCOMER
+        for _ in range(golds):
+            trust = trust.updated(draw(rng))
+            if standing(trust) is Standing.BLOCKED:
+                stopped.append(trust.seen)
+                break
+    return stopped
+
+
+def three_objects(found: float, in_vain: float) -> Scores:
+    """F1 of someone who finds each of three objects with a probability, and draws some in vain."""
+
+    def draw(rng: np.random.Generator) -> float:
+        hits = rng.binomial(3, found)
+        return float(2 * hits / (hits + rng.poisson(in_vain) + 3))
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        three_objects(0.97, 0.03),
+        three_objects(0.9, 0.2),
+        lambda rng: float(rng.beta(30, 1)),
+        lambda rng: float(rng.beta(9, 1)),
+        lambda rng: float(rng.random() < 0.97),
+    ],
+    ids=["careful boxes", "average boxes", "careful", "average", "careful on one object"],
+)
+def test_careful_and_average_earners_are_not_blocked(draw: Scores) -> None:
+    assert blocked_after(draw) == []
+
+
+def test_who_is_right_nine_times_in_ten_is_blocked_less_than_once_in_a_thousand() -> None:
+    stopped = blocked_after(lambda rng: float(rng.random() < 0.9), earners=5_000)
+    assert len(stopped) < 5
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: float(rng.uniform(0, 0.15)),
+        lambda rng: float(rng.choice([0.0, 0.1, 0.2], p=[0.7, 0.2, 0.1])),
+        lambda _: 0.0,
+        lambda _: 0.15,
+    ],
+    ids=["random clicks", "box everything", "always wrong", "hardly ever right"],
+)
+def test_who_does_not_look_is_blocked_within_six_gold(draw: Scores) -> None:
+    stopped = blocked_after(draw, golds=6, earners=200)
+    assert len(stopped) == 200
+    assert min(stopped) >= 4
+
+
+def test_three_bad_tasks_block_nobody() -> None:
+    assert standing(Trust.of([0.0] * 3)) is Standing.OK
+    assert standing(NEWCOMER) is Standing.OK
+
+
+def test_trust_that_was_earned_long_ago_does_not_protect_for_ever() -> None:
+    trust = Trust.of([1.0] * 200)
+    for _ in range(25):
+        trust = trust.updated(0.05)
+    assert standing(trust) is Standing.BLOCKED
+
+
+def test_a_newcomer_is_trusted_four_times_in_five() -> None:
+    assert pytest.approx(0.8) == NEWCOMER.mean
+    assert (NEWCOMER.seen, NEWCOMER.missed) == (0, 0)
+
+
+@given(scores)
+def test_trust_is_a_probability_that_is_never_certain(given_scores: list[float]) -> None:
+    trust = Trust.of(given_scores)
+    assert 0 < trust.mean < 1
+    assert trust.seen == len(given_scores)
+    assert trust.missed == sum(score < 0.5 for score in given_scores)
+    assert Trust.of([*given_scores, 1.0]).mean > trust.mean > Trust.of([*given_scores, 0.0]).mean
+
+
+@given(scores, st.floats(0.05, 0.9))
+def test_a_stricter_project_never_lets_more_people_through(
+    given_scores: list[float], minimum: float
+) -> None:
+    trust = Trust.of(given_scores)
+    assert trust.probability_below(minimum) <= trust.probability_below(minimum + 0.05)
+    if standing(trust, minimum_trust=minimum) is Standing.BLOCKED:
+        assert standing(trust, minimum_trust=minimum + 0.05) is Standing.BLOCKED
+
+
+@given(st.floats(1.5, 20), st.floats(1.1, 20), st.floats(0.1, 0.9))
+def test_the_probability_below_is_the_area_under_the_posterior(
+    alpha: float, beta: float, minimum: float
+) -> None:
+    def density(x: float) -> float:
+        return float(x ** (alpha - 1) * (1 - x) ** (beta - 1))
+
+    share = quad(density, 0, minimum)[0] / (
+        quad(density, 0, minimum)[0] + quad(density, minimum, 1)[0]
+    )
+    assert Trust(alpha, beta).probability_below(minimum) == pytest.approx(share, abs=1e-6)
+
+
+@pytest.mark.parametrize("score", [-0.01, 1.01, float("nan")])
+def test_a_score_outside_nought_and_one_is_a_bug(score: float) -> None:
+    with pytest.raises(ValueError, match="score"):
+        NEWCOMER.updated(score)
+
+
+def test_a_blocked_earner_reads_why() -> None:
+    assert explain(Trust.of([0, 0, 1, 0, 0, 0])) == (
+        "You missed 5 of 6 check tasks; this project asks for 60 %."
+    )
+    assert explain(Trust.of([0.5] * 40), minimum_trust=0.75) == (
+        "Your last check tasks were about 53 % right; this project asks for 75 %."
+    )
+    assert pytest.approx(0.6) == MINIMUM_TRUST
