@@ -1,0 +1,42 @@
+"""The README's tour, pasted as a new user would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.instance import instance
+from deploy.embedded.supervisor import settings
+
+BLOCKS = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.long
+def test_the_tour_can_be_pasted_and_ends_with_a_file_for_the_bank(tmp_path: Path) -> None:
+    tour = "\n".join(BLOCKS.findall(Path("README.md").read_text()))
+    root = tmp_path / "instance"
+    with instance(root, env={"PATH": os.environ["PATH"]}, say=lambda _: None) as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        env = {
+            "PATH": os.environ["PATH"],
+            "API": running.url,
+            **settings(running.servers),
+            "TESSERA_API_HOST": host,
+            "TESSERA_API_PORT": port,
+        }
+        subprocess.run([sys.executable, "-m", "demo.seed"], check=True, env=env)
+        Path("var").mkdir(exist_ok=True)
+        pasted = subprocess.run(
+            ["/bin/bash", "-euo", "pipefail", "-c", tour],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+    assert pasted.returncode == 0, pasted.stdout[-3000:] + pasted.stderr[-3000:]
+    assert '"file_name":"chelsea.png"' in pasted.stdout.replace(" ", "")
+    assert "DE89370400440532013000" in pasted.stdout
