@@ -105,8 +105,10 @@ async def empty(servers: Servers) -> None:
     name = servers.database_url.rsplit("/", 1)[1]
     admin = await asyncpg.connect(servers.admin_database_url.rsplit("/", 1)[0] + "/" + name)
     tables = [table.name for table in metadata.sorted_tables] + ["pgqueuer", "pgqueuer_log"]
-    await admin.execute("SET session_replication_role = replica")
-    await admin.execute(f"TRUNCATE {', '.join(tables)}")
+    used = " UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in tables)
+    if dirty := [row[0] for row in await admin.fetch(used)]:
+        await admin.execute("SET session_replication_role = replica")
+        await admin.execute(f"TRUNCATE {', '.join(dirty)} CASCADE")
     await admin.close()
 
 

@@ -1,0 +1,28 @@
+"""Earnings into the ledger, in batches, on a schedule."""
+
+from datetime import timedelta
+
+from tessera.earnings import service
+from tessera.kernel import db
+from tessera.storage.context import JobContext
+
+BATCH = 1_000
+DECIDED_WITHIN = timedelta(days=7)
+"""What nobody decided by then is approved."""
+
+
+async def post_approved(context: JobContext) -> None:
+    async with db.reading(context.sessions) as reader:
+        due = await service.projects_due(reader)
+    for project_id in due:
+        posted = BATCH
+        while posted == BATCH:
+            async with db.transaction(context.sessions) as session:
+                posted = await service.post_approved(session, project_id=project_id, limit=BATCH)
+
+
+async def approve_overdue(context: JobContext) -> None:
+    approved = BATCH
+    while approved == BATCH:
+        async with db.transaction(context.sessions) as session:
+            approved = await service.approve_overdue(session, after=DECIDED_WITHIN, limit=BATCH)

@@ -1,0 +1,154 @@
+"""What each answer earns: expected when it is given, decided by quality, posted in batches.
+
+Aggregation never pays: quality says approved or rejected, and `post_approved` alone talks to the
+ledger, many earnings to one transfer, so that no account is a hot row while people answer.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.earnings.models import Earning, EarningState
+from tessera.kernel import db
+from tessera.kernel.paging import After
+from tessera.ledger import service as ledger
+from tessera.ledger.models import Event
+from tessera.ledger.service import Leg, Reason
+
+
+@dataclass(frozen=True)
+class Expected:
+    project_id: UUID
+    lease_id: UUID
+    task_id: UUID
+    earner_id: UUID
+    currency: str
+    amount_micro: int
+    fee_micro: int
+
+
+async def expect(session: AsyncSession, earnings: Sequence[Expected]) -> None:
+    """Note what answers will earn once they are accepted."""
+    await session.execute(insert(Earning), [asdict(earning) for earning in earnings])
+
+
+async def approve(session: AsyncSession, which: ColumnElement[bool]) -> int:
+    """Approve pending earnings; returns how many there were."""
+    approved = await session.scalars(
+        update(Earning)
+        .where(Earning.state == EarningState.PENDING, which)
+        .values(state=EarningState.APPROVED, decided_at=func.now())
+        .returning(Earning.lease_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(approved.all())
+
+
+async def reject(
+    session: AsyncSession, which: ColumnElement[bool], *, code: str, reason: str
+) -> int:
+    """Reject pending earnings, with a reason that the earner reads; returns how many."""
+    rejected = await session.scalars(
+        update(Earning)
+        .where(Earning.state == EarningState.PENDING, which)
+        .values(
+            state=EarningState.REJECTED,
+            decided_at=func.now(),
+            reason_code=code,
+            reason=reason,
+        )
+        .returning(Earning.lease_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(rejected.all())
+
+
+async def approve_overdue(session: AsyncSession, *, after: timedelta, limit: int) -> int:
+    """Approve what nobody decided in time: waiting is not the earner's fault."""
+    overdue = (
+        select(Earning.project_id, Earning.lease_id)
+        .where(Earning.state == EarningState.PENDING, Earning.created_at < func.now() - after)
+        .order_by(Earning.created_at)
+        .limit(limit)
+    )
+    return await approve(session, tuple_(Earning.project_id, Earning.lease_id).in_(overdue))
+
+
+async def post_approved(session: AsyncSession, *, project_id: UUID, limit: int) -> int:
+    """Write approved earnings of a project to the ledger as one transfer.
+
+    Each earning is a line of its own with its own unique reference, so that even two such calls
+    at once, or a call repeated after a crash, cannot pay one twice.
+    """
+    due = db.locking(
+        select(Earning)
+        .where(Earning.project_id == project_id, Earning.state == EarningState.APPROVED)
+        .order_by(Earning.decided_at, Earning.lease_id)
+        .limit(limit),
+        skip_locked=True,
+    )
+    batch = (await session.scalars(due)).all()
+    if not batch:
+        return 0
+    transfer_id = await ledger.post(
+        session,
+        _legs(project_id, batch),
+        currency=batch[0].currency,
+        reason=Reason(Event.EARN, f"earnings:{uuid4()}"),
+    )
+    for earning in batch:
+        earning.state, earning.transfer_id = EarningState.AVAILABLE, transfer_id
+    await session.flush()
+    return len(batch)
+
+
+def _legs(project_id: UUID, batch: Sequence[Earning]) -> list[Leg]:
+    lines = [
+        Leg(
+            ledger.earner(earning.earner_id),
+            earning.amount_micro,
+            reference=f"earning:{earning.lease_id}",
+        )
+        for earning in batch
+    ]
+    fees = sum(earning.fee_micro for earning in batch)
+    total = fees + sum(earning.amount_micro for earning in batch)
+    if fees:
+        lines.append(Leg(ledger.FEES, fees))
+    return [Leg(ledger.escrow(project_id), -total), *lines]
+
+
+async def projects_due(session: AsyncSession) -> Sequence[UUID]:
+    """Projects with approved earnings that are not in the ledger yet."""
+    due = select(Earning.project_id).where(Earning.state == EarningState.APPROVED).distinct()
+    return (await session.scalars(due)).all()
+
+
+async def statement(
+    session: AsyncSession, *, earner_id: UUID, after: After | None, limit: int
+) -> Sequence[Earning]:
+    """An earner's earnings, newest first."""
+    mine = select(Earning).where(Earning.earner_id == earner_id)
+    if after is not None:
+        mine = mine.where(tuple_(Earning.created_at, Earning.lease_id) < after)
+    newest = mine.order_by(Earning.created_at.desc(), Earning.lease_id.desc()).limit(limit)
+    return (await session.scalars(newest)).all()
+
+
+async def totals(session: AsyncSession, *, earner_id: UUID) -> dict[str, dict[EarningState, int]]:
+    """Micro-units by currency and state."""
+    rows = await session.execute(
+        select(Earning.currency, Earning.state, func.sum(Earning.amount_micro))
+        .where(Earning.earner_id == earner_id)
+        .group_by(Earning.currency, Earning.state)
+    )
+    result: dict[str, Counter[EarningState]] = {}
+    for currency, state, total in rows:
+        result.setdefault(currency, Counter())[state] = int(total)
+    return {currency: dict(states) for currency, states in result.items()}

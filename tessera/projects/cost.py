@@ -1,0 +1,59 @@
+"""What a project can cost, before a cent of it is spent."""
+
+from dataclasses import dataclass
+
+from tessera.projects.policies import Quality
+
+LEAST_GOLD_PLACES = 20
+"""So many earners can meet each gold task at least, however small the project."""
+EXPECTED_EXTRA = 0.35
+"""Of the answers between minimum and maximum overlap, the part that is usually asked for."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Micro-units of the project's currency, fees included."""
+
+    best_micro: int
+    expected_micro: int
+    worst_micro: int
+
+
+def gold_places(tasks: int, gold_tasks: int, quality: Quality) -> int:
+    """Places of each gold task: enough for the gold share of all answers there may ever be."""
+    if gold_tasks == 0:
+        return 0
+    answers = tasks * quality.places
+    share = quality.gold_share
+    needed = answers * share / (1 - share)
+    return max(LEAST_GOLD_PLACES, -int(-needed // gold_tasks))
+
+
+def cost(
+    tasks: int,
+    gold_tasks: int,
+    quality: Quality,
+    *,
+    unit_micro: int,
+    places_per_gold: int | None = None,
+) -> Cost:
+    """Cost of tasks not launched yet.
+
+    Args:
+        tasks: Tasks whose answer is not known.
+        gold_tasks: Tasks whose answer is known.
+        unit_micro: Price and fee of one answer.
+        places_per_gold: As an earlier launch fixed it; else what `gold_places` says.
+    """
+    if places_per_gold is None:
+        places_per_gold = gold_places(tasks, gold_tasks, quality)
+    share = quality.gold_share if gold_tasks else 0
+    extra = EXPECTED_EXTRA * (quality.max_overlap - quality.min_overlap)
+    best = tasks * quality.min_overlap
+    expected = tasks * (quality.min_overlap + extra) / (1 - share)
+    worst = tasks * quality.places + gold_tasks * places_per_gold
+    return Cost(
+        best_micro=best * unit_micro,
+        expected_micro=min(round(expected), worst) * unit_micro,
+        worst_micro=worst * unit_micro,
+    )

@@ -1,0 +1,56 @@
+"""What an operator decides about slicing and quality, and which values make sense."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
+
+
+class Policy(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Slicing(Policy):
+    """How images are cut. With `whole`, an image is one tile, and the rest is how it is stored."""
+
+    whole: bool = False
+    tile: int = Field(512, ge=128, le=4096)
+    """Side of a window in pixels."""
+    margin: int = Field(32, ge=0, le=1024)
+    """Context around a core on each side, pixels; part of the window."""
+    format: Literal["jpeg", "png", "webp"] = "jpeg"
+    quality: int = Field(90, ge=30, le=100)
+
+    @model_validator(mode="after")
+    def _core_is_left(self) -> Self:
+        if not self.whole and self.tile - 2 * self.margin < self.tile // 4:
+            raise ValueError(
+                "the margins leave less than a quarter of the tile's side for its core"
+            )
+        return self
+
+
+class Quality(Policy):
+    """How many people are asked, how sure is sure enough, and who may go on."""
+
+    gold_share: Share = 0.1
+    """Part of an experienced earner's tasks that are gold."""
+    min_overlap: int = Field(2, ge=1, le=20)
+    max_overlap: int = Field(5, ge=1, le=50)
+    redo: int = Field(2, ge=0, le=20)
+    """Further answers a task may get in place of rejected ones."""
+    target_confidence: Probability = 0.95
+    minimum_trust: Probability = 0.6
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_overlap > self.max_overlap:
+            raise ValueError("min_overlap is above max_overlap")
+        return self
+
+    @property
+    def places(self) -> int:
+        """Answers to one task that may at most be paid."""
+        return self.max_overlap + self.redo

@@ -1,0 +1,164 @@
+"""Projects: making and editing them, and who may see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.accounts.roles import Caller, Right
+from tessera.kernel import db
+from tessera.kernel.errors import NotFound
+from tessera.kernel.paging import After
+from tessera.kinds import LabelSchema, kind_of
+from tessera.ledger.currencies import MINOR_DIGITS
+from tessera.ledger.errors import UnknownCurrency
+from tessera.projects.errors import NotEditable, WrongState
+from tessera.projects.models import Project, ProjectState
+from tessera.projects.policies import Quality, Slicing
+from tessera.projects.states import sources
+
+ALWAYS_EDITABLE = frozenset({"name", "instructions", "lease_seconds"})
+"""The rest is what launched tasks were cut, priced and answered by."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A project as its operator describes it."""
+
+    name: str
+    instructions: str
+    kind: str
+    label_schema: dict[str, Any]
+    slicing: Slicing
+    quality: Quality
+    currency: str
+    price_micro: int
+    lease_seconds: int
+
+
+async def create(
+    session: AsyncSession,
+    organisation_id: UUID,
+    *,
+    draft: Draft,
+    fee_basis_points: int,
+    caller: Caller,
+) -> Project:
+    """Make a project that nobody works on yet.
+
+    Raises:
+        UnknownKind, InvalidLabelSchema, UnknownCurrency: The draft makes no sense.
+    """
+    caller.may(organisation_id, Right.PROJECTS_WRITE)
+    if draft.currency not in MINOR_DIGITS:
+        raise UnknownCurrency(f"{draft.currency} is not a currency of this Tessera.")
+    project = Project(
+        organisation_id=organisation_id,
+        name=draft.name,
+        instructions=draft.instructions,
+        kind=draft.kind,
+        label_schema=_checked(draft.kind, draft.label_schema),
+        slicing=draft.slicing.model_dump(),
+        quality=draft.quality.model_dump(),
+        currency=draft.currency,
+        price_micro=draft.price_micro,
+        fee_micro=fee(draft.price_micro, fee_basis_points),
+        lease_seconds=draft.lease_seconds,
+        launched_at=None,
+        completed_at=None,
+    )
+    session.add(project)
+    await session.flush()
+    return project
+
+
+def fee(price_micro: int, basis_points: int) -> int:
+    """The platform's part on top of a price, rounded half up to a micro-unit."""
+    return (price_micro * basis_points + 5_000) // 10_000
+
+
+async def owned(
+    session: AsyncSession, project_id: UUID, *, caller: Caller, right: Right, lock: bool = False
+) -> Project:
+    """The only way an operator's request gets at a project.
+
+    Raises:
+        NotFound: No such project, or not theirs; a caller cannot tell which.
+        Forbidden: Theirs, but their role does not include this.
+    """
+    one = select(Project).where(Project.id == project_id)
+    project: Project | None = await session.scalar(db.locking(one) if lock else one)
+    if project is None:
+        raise NotFound("There is no such thing here.")
+    caller.may(project.organisation_id, right)
+    return project
+
+
+async def list_owned(
+    session: AsyncSession, organisation_id: UUID, *, caller: Caller, after: After | None, limit: int
+) -> Sequence[Project]:
+    """An organisation's projects, newest first."""
+    caller.may(organisation_id, Right.PROJECTS_READ)
+    theirs = select(Project).where(Project.organisation_id == organisation_id)
+    if after is not None:
+        theirs = theirs.where(tuple_(Project.created_at, Project.id) < after)
+    newest = theirs.order_by(Project.created_at.desc(), Project.id.desc()).limit(limit)
+    return (await session.scalars(newest)).all()
+
+
+async def edit(
+    session: AsyncSession, project_id: UUID, *, changes: dict[str, Any], caller: Caller
+) -> Project:
+    """Change some fields.
+
+    Raises:
+        NotEditable: The project was launched, and a field decides about launched tasks.
+    """
+    project = await owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE, lock=True)
+    fixed = sorted(changes.keys() - ALWAYS_EDITABLE)
+    if fixed and project.state != ProjectState.DRAFT:
+        raise NotEditable(
+            "These fields are fixed once a project was launched: tasks were cut, priced or "
+            "answered by them.",
+            fields=fixed,
+        )
+    if "label_schema" in changes:
+        changes = changes | {"label_schema": _checked(project.kind, changes["label_schema"])}
+    for name, value in changes.items():
+        setattr(project, name, value)
+    await session.flush()
+    return project
+
+
+async def move(
+    session: AsyncSession, project_id: UUID, *, to: ProjectState, caller: Caller
+) -> Project:
+    """Pause, go on, or complete.
+
+    Raises:
+        WrongState: A project cannot go there from where it is.
+    """
+    project = await owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE)
+    if to is ProjectState.OPEN and project.launched_at is None:
+        raise WrongState("This project was never launched.", state=project.state)
+    moved: Project | None = await session.scalar(
+        update(Project)
+        .where(Project.id == project_id, Project.state.in_(sources(to)))
+        .values(state=to, **({"completed_at": func.now()} if to is ProjectState.COMPLETED else {}))
+        .returning(Project)
+        .execution_options(populate_existing=True)
+    )
+    if moved is None:
+        raise WrongState(
+            f"A project that is {project.state} cannot become {to}.", state=project.state
+        )
+    return moved
+
+
+def _checked(kind: str, label_schema: dict[str, Any]) -> dict[str, Any]:
+    schema = LabelSchema.parse(label_schema)
+    kind_of(kind).check_schema(schema)
+    return schema.as_json()
