@@ -191,7 +191,7 @@ async def pay_out(office: Office, people: Sequence[Labeller], report: Report) ->
 async def _project(office: Office, **about: Any) -> dict[str, Any]:
     made: dict[str, Any] = await office.operator.post(
         f"/v1/organisations/{office.organisation_id}/projects",
-        {"quality": QUALITY, "currency": "USD", "lease_seconds": 120, **about},
+        {"quality": QUALITY, "currency": "USD", "lease_seconds": 600, **about},
     )
     return made
 

@@ -1,0 +1,110 @@
+"""Signing up, logging in and out."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import EmailStr, StringConstraints
+
+from api import problems
+from api.deps import Caller, Read, Sessions, Settings, Token, Write
+from api.idempotency import NEVER_STORED, Route
+from api.limits import RateLimited, count, limited_by_address
+from api.schemas import In, Name, Out
+from tessera.accounts import passwords, service
+from tessera.accounts.errors import BadCredentials, EmailTaken
+from tessera.accounts.models import Person, PersonKind
+from tessera.accounts.roles import Right
+from tessera.kernel import db
+
+router = APIRouter(tags=["accounts"], route_class=Route)
+
+Password = Annotated[str, StringConstraints(min_length=10, max_length=200)]
+
+
+class SignUp(In):
+    email: EmailStr
+    password: Password
+    name: Name
+    kind: PersonKind
+
+
+class LogIn(In):
+    email: EmailStr
+    password: Annotated[str, StringConstraints(max_length=200)]
+
+
+class PersonOut(Out):
+    id: UUID
+    email: str
+    name: str
+    kind: PersonKind
+    created_at: datetime
+
+
+class TokenOut(Out):
+    token: str
+    """Send it as `Authorization: Bearer`; it is not shown again."""
+
+
+class MeOut(Out):
+    person_id: UUID
+    kind: PersonKind
+    rights: dict[UUID, list[Right]]
+    """By organisation."""
+
+
+@router.post(
+    "/sign-up",
+    status_code=HTTPStatus.CREATED,
+    response_model=PersonOut,
+    responses=problems.documented(EmailTaken, RateLimited),
+    dependencies=[Depends(limited_by_address("sign-up"))],
+    openapi_extra={NEVER_STORED: True},
+)
+async def sign_up(body: SignUp, sessions: Sessions) -> Person:
+    """Open an account, to label or to have labelled."""
+    password_hash = await passwords.hashed(body.password)
+    async with db.transaction(sessions) as session:
+        return await service.register(
+            session,
+            email=body.email,
+            password_hash=password_hash,
+            name=body.name,
+            kind=body.kind,
+        )
+
+
+@router.post(
+    "/sessions",
+    status_code=HTTPStatus.CREATED,
+    responses=problems.documented(BadCredentials, RateLimited),
+    dependencies=[Depends(limited_by_address("login"))],
+    openapi_extra={NEVER_STORED: True},
+)
+async def log_in(body: LogIn, request: Request, sessions: Sessions, settings: Settings) -> TokenOut:
+    """Log in."""
+    await count(request, "login-account", body.email.lower())
+    token = await service.log_in(
+        sessions, email=body.email, password=body.password, lifetime=settings.session_lifetime
+    )
+    return TokenOut(token=token)
+
+
+@router.delete("/sessions/current", status_code=HTTPStatus.NO_CONTENT)
+async def log_out(session: Write, _caller: Caller, token: Token) -> Response:
+    """Log out: the token is of no use from now on."""
+    await service.log_out(session, token=token)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get("/me")
+async def me(_session: Read, caller: Caller) -> MeOut:
+    """Who the token belongs to, and what they may do."""
+    return MeOut(
+        person_id=caller.person_id,
+        kind=caller.kind,
+        rights={id_: sorted(rights) for id_, rights in caller.rights.items()},
+    )

@@ -1,0 +1,205 @@
+"""Gold, tasks and review, from the operator's side."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import model_validator
+
+from api import problems
+from api.deps import Caller, Limit, Read, Settings, Store, Write
+from api.idempotency import Route
+from api.schemas import In, Out, PageOut
+from tessera.accounts.roles import Right
+from tessera.assignment import tasks
+from tessera.assignment.models import Answer, Outcome, Task, TaskState, Verdict
+from tessera.images.models import Tile
+from tessera.kernel import paging
+from tessera.kernel.errors import Forbidden, NotFound
+from tessera.kinds import InvalidAnswer
+from tessera.quality import gold, review
+from tessera.quality.errors import (
+    BadCoco,
+    NoPlacesLeft,
+    NotInReview,
+    NotSettled,
+    UnknownClass,
+    UnknownImage,
+)
+from tessera.quality.models import Gold, GoldSource
+
+router = APIRouter(tags=["quality"], route_class=Route)
+
+
+class NewGold(In):
+    coco: dict[str, Any]
+    """A COCO file: images by file name, categories by name, boxes in image pixels."""
+
+
+class TakenOut(Out):
+    file_name: str
+    gold_tasks: int
+    launched_tasks: int
+
+
+class GoldOut(Out):
+    task_id: UUID
+    expected: dict[str, Any]
+    source: GoldSource
+    created_at: datetime
+
+
+class TaskOut(Out):
+    id: UUID
+    project_id: UUID
+    tile_id: UUID
+    state: TaskState
+    is_gold: bool
+    label: dict[str, Any] | None
+    confidence: float | None
+    settled_at: datetime | None
+    settled_by: str | None
+    review_reason: str | None
+
+
+class AnswerOut(Out):
+    lease_id: UUID
+    earner_id: UUID
+    outcome: Outcome
+    value: dict[str, Any] | None
+    answered_at: datetime
+    seconds: float
+    agreement: float | None
+    verdict: Verdict
+
+
+class TileOut(Out):
+    image_id: UUID
+    number: int
+    window: tuple[int, int, int, int]
+    """Left, top, right, bottom; image pixels."""
+    core: tuple[int, int, int, int]
+    url: str
+    content_type: str
+
+
+class TaskDetailOut(TaskOut):
+    tile: TileOut
+    answers: list[AnswerOut]
+
+
+class TasksOut(Out):
+    items: list[TaskOut]
+    next: UUID | None
+
+
+class Decision(In):
+    label: dict[str, Any] | None = None
+    """The right answer, in the form of answers."""
+    unusable: bool = False
+    """The tile cannot be labelled; its image stays out of datasets."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Decision":
+        if (self.label is None) is not self.unusable:
+            raise ValueError("give either a label or `unusable`")
+        return self
+
+
+@router.post(
+    "/projects/{project_id}/gold",
+    status_code=HTTPStatus.CREATED,
+    response_model=list[TakenOut],
+    responses=problems.documented(NotFound, Forbidden, BadCoco, UnknownClass, UnknownImage),
+)
+async def import_gold(
+    project_id: UUID, body: NewGold, session: Write, caller: Caller
+) -> list[gold.Taken]:
+    """Make gold of the images a COCO file knows the answers to: all of it, or nothing."""
+    return list(await gold.import_coco(session, project_id, coco=body.coco, caller=caller))
+
+
+@router.post(
+    "/tasks/{task_id}/gold",
+    status_code=HTTPStatus.CREATED,
+    response_model=GoldOut,
+    responses=problems.documented(NotFound, Forbidden, NotSettled, NoPlacesLeft),
+)
+async def mark_gold(task_id: UUID, session: Write, caller: Caller) -> Gold:
+    """Ask a settled task of other people, as gold."""
+    return await gold.mark_settled(session, task_id, caller=caller)
+
+
+@router.get("/projects/{project_id}/tasks", responses=problems.documented(NotFound))
+async def list_tasks(
+    project_id: UUID,
+    session: Read,
+    caller: Caller,
+    limit: Limit = 50,
+    state: TaskState | None = None,
+    cursor: Annotated[UUID | None, Query()] = None,
+) -> TasksOut:
+    """A project's tasks."""
+    found = await tasks.list_owned(
+        session, project_id, state=state, caller=caller, after=cursor, limit=limit
+    )
+    return TasksOut(
+        items=[TaskOut.model_validate(task) for task in found],
+        next=found[-1].id if len(found) == limit else None,
+    )
+
+
+@router.get("/tasks/{task_id}", responses=problems.documented(NotFound))
+async def get_task(
+    task_id: UUID, session: Read, caller: Caller, settings: Settings, store: Store
+) -> TaskDetailOut:
+    """One task with its tile and every answer to it."""
+    task = await tasks.owned(session, task_id, caller=caller, right=Right.PROJECTS_READ)
+    tile = await session.get_one(Tile, task.tile_id)
+    answers: list[Answer] = list(await tasks.answers(session, task))
+    return TaskDetailOut(
+        **TaskOut.model_validate(task).model_dump(),
+        tile=TileOut(
+            image_id=tile.image_id,
+            number=tile.number,
+            window=(tile.window_left, tile.window_top, tile.window_right, tile.window_bottom),
+            core=(tile.core_left, tile.core_top, tile.core_right, tile.core_bottom),
+            url=store.presign_get(
+                tile.key,
+                content_type=tile.content_type,
+                expires=settings.download_link_lifetime,
+            ),
+            content_type=tile.content_type,
+        ),
+        answers=[AnswerOut.model_validate(answer) for answer in answers],
+    )
+
+
+@router.get("/projects/{project_id}/review", responses=problems.documented(NotFound, Forbidden))
+async def list_review(
+    project_id: UUID,
+    session: Read,
+    caller: Caller,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> PageOut[TaskOut]:
+    """Tasks that people could not agree on, oldest first."""
+    after = paging.decode(cursor, UUID)
+    found = await review.waiting(session, project_id, caller=caller, after=after, limit=limit)
+    last = found[-1] if len(found) == limit else None
+    return PageOut(
+        items=[TaskOut.model_validate(task) for task in found],
+        next=paging.encode((last.opened_at, last.id)) if last and last.opened_at else None,
+    )
+
+
+@router.post(
+    "/tasks/{task_id}/review",
+    response_model=TaskOut,
+    responses=problems.documented(NotFound, Forbidden, NotInReview, InvalidAnswer),
+)
+async def decide(task_id: UUID, body: Decision, session: Write, caller: Caller) -> Task:
+    """Decide a task in review."""
+    return await review.decide(session, task_id, label=body.label, caller=caller)

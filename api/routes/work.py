@@ -1,0 +1,302 @@
+"""The earner's way: look at offers, lease tasks, answer them.
+
+Bodies are explicit lists of fields: whether a task is gold is not among them, and gold takes
+the same way through the same code as everything else.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import problems
+from api.deps import After, EarnerId, Limit, Read, Settings, Store, Write
+from api.idempotency import NEVER_STORED, Route
+from api.limits import RateLimited, limited_by_token
+from api.observability import ANSWERS, LEASES
+from api.schemas import In, Out, PageOut
+from tessera.assignment import answer as answering
+from tessera.assignment import lease as leasing
+from tessera.assignment import offers, queue
+from tessera.assignment.answer import Given, Result
+from tessera.assignment.errors import AnswersRefused, Blocked, RepeatedLease
+from tessera.assignment.models import Lease, Outcome
+from tessera.assignment.offers import Offer
+from tessera.assignment.queries import Claimed
+from tessera.kernel import paging
+from tessera.kernel.errors import NotFound
+from tessera.projects.instructions import to_html
+from tessera.projects.models import Project
+
+router = APIRouter(prefix="/work", tags=["work"], route_class=Route)
+
+MOST_AT_ONCE = 50
+LONGEST_LEASE = 4
+"""A lease can be extended up to so many times its length."""
+LeaseIds = Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class OfferOut(Out):
+    project_id: UUID
+    name: str
+    kind: str
+    instructions_html: str
+    """Sanitised."""
+    label_schema: dict[str, Any]
+    price_micro: int
+    currency: str
+    lease_seconds: int
+    blocked_reason: str | None
+    """Why you get no more of its tasks, if you do not."""
+
+
+class Wanted(In):
+    project_id: UUID | None = None
+    """One project; without it, any that is open to you."""
+    count: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 10
+
+
+class PictureOut(Out):
+    url: str
+    content_type: str
+    width: int
+    height: int
+
+
+class LeaseOut(Out):
+    lease_id: UUID
+    fence: int
+    project_id: UUID
+    kind: str
+    picture: PictureOut
+    price_micro: int
+    currency: str
+    expires_at: datetime
+
+
+class LeasesOut(Out):
+    leases: list[LeaseOut]
+    server_time: datetime
+    reason: str | None
+    """Why there is nothing: `no-work` or `too-many-open-leases`."""
+    retry_after_seconds: int | None
+
+
+class HeldOut(Out):
+    lease_id: UUID
+    fence: int
+    project_id: UUID
+    expires_at: datetime
+
+
+class HeldsOut(Out):
+    leases: list[HeldOut]
+    server_time: datetime
+
+
+class Extension(In):
+    lease_ids: LeaseIds
+
+
+class Return(In):
+    lease_ids: LeaseIds
+    reason: Annotated[str, Field(pattern="^(skip|later)$")]
+    """`skip`: not for me; `later`: out of time. Neither counts against you."""
+
+
+class NewAnswer(In):
+    lease_id: UUID
+    fence: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    outcome: Outcome
+    answer: dict[str, Any] | None = None
+    """For the outcome `answered`; tile pixels."""
+    seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+    """Time you were active on it."""
+
+
+class NewAnswers(In):
+    answers: Annotated[list[NewAnswer], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class ResultOut(Out):
+    lease_id: UUID
+    accepted: bool
+    """It arrived and is kept; what it is worth is decided later."""
+    replayed: bool
+    """The same answer was kept before."""
+    problem: dict[str, Any] | None
+
+
+class ResultsOut(Out):
+    results: list[ResultOut]
+
+
+@router.get("/offers")
+async def list_offers(
+    session: Read, earner_id: EarnerId, after: After, limit: Limit = 50
+) -> PageOut[OfferOut]:
+    """Projects with work, newest first."""
+    found = await offers.offers(session, earner_id=earner_id, after=after, limit=limit)
+    return PageOut(
+        items=[_offer(each) for each in found],
+        next=paging.cursor([each.project for each in found], limit),
+    )
+
+
+@router.get("/offers/{project_id}", responses=problems.documented(NotFound))
+async def get_offer(project_id: UUID, session: Read, earner_id: EarnerId) -> OfferOut:
+    """What a project asks: instructions, label schema, price."""
+    return _offer(await offers.offer(session, project_id, earner_id=earner_id))
+
+
+@router.post(
+    "/leases",
+    responses=problems.documented(NotFound, Blocked, RateLimited),
+    dependencies=[Depends(limited_by_token("lease"))],
+    openapi_extra={NEVER_STORED: True},
+)
+async def lease(
+    body: Wanted, session: Write, earner_id: EarnerId, settings: Settings, store: Store
+) -> LeasesOut:
+    """Lease tasks. Each is yours until it expires; nobody gets a task twice."""
+    handed = await leasing.lease(
+        session, earner_id=earner_id, project_id=body.project_id, count=body.count
+    )
+
+    def leased(project: Project, claimed: Claimed) -> LeaseOut:
+        url = store.presign_get(
+            claimed.key,
+            content_type=claimed.content_type,
+            expires=settings.tile_link_lifetime,
+        )
+        return LeaseOut(
+            lease_id=claimed.id,
+            fence=claimed.fence,
+            project_id=project.id,
+            kind=project.kind,
+            picture=PictureOut(
+                url=url,
+                content_type=claimed.content_type,
+                width=claimed.width,
+                height=claimed.height,
+            ),
+            price_micro=project.price_micro,
+            currency=project.currency,
+            expires_at=claimed.expires_at,
+        )
+
+    LEASES.inc(len(handed.leases))
+    return LeasesOut(
+        leases=[leased(project, claimed) for project, claimed in handed.leases],
+        server_time=handed.server_time,
+        reason=handed.reason,
+        retry_after_seconds=handed.retry_after_seconds,
+    )
+
+
+@router.get("/leases")
+async def held(session: Read, earner_id: EarnerId) -> HeldsOut:
+    """Your open leases, the most urgent first."""
+    return await _held(session, await offers.held(session, earner_id=earner_id))
+
+
+@router.post("/leases/extend")
+async def extend(body: Extension, session: Write, earner_id: EarnerId) -> HeldsOut:
+    """Say that you are still at it. Leases that are no longer yours are not in the answer."""
+    extended = await queue.extend_leases(
+        session, earner_id=earner_id, lease_ids=body.lease_ids, most_times=LONGEST_LEASE
+    )
+    return await _held(session, extended)
+
+
+@router.post("/leases/return")
+async def give_back(body: Return, session: Write, earner_id: EarnerId) -> HeldsOut:
+    """Give tasks back unanswered; somebody else gets them. Returns those that were open."""
+    returned = await queue.return_leases(
+        session, earner_id=earner_id, lease_ids=body.lease_ids, reason=body.reason
+    )
+    return await _held(session, returned)
+
+
+@router.post(
+    "/answers",
+    response_model=ResultsOut,
+    responses=problems.documented(AnswersRefused, RepeatedLease, RateLimited),
+    dependencies=[Depends(limited_by_token("answer"))],
+)
+async def answer(
+    body: NewAnswers, request: Request, session: Write, earner_id: EarnerId
+) -> JSONResponse | ResultsOut:
+    """Answer tasks. Each answer counts once, however often it is sent.
+
+    One that is refused leaves the others alone; if all are, the answer is a problem.
+    """
+    given = [
+        Given(one.lease_id, one.fence, one.outcome, one.answer, one.seconds) for one in body.answers
+    ]
+    results = await answering.answer(session, earner_id=earner_id, given=given)
+    for result in results:
+        ANSWERS.labels(result.refusal.code if result.refusal else "accepted").inc()
+    if all(result.refusal is not None for result in results):
+        return _refused(results, request)
+    return ResultsOut(results=[_result(result) for result in results])
+
+
+def _refused(results: Sequence[Result], request: Request) -> JSONResponse:
+    only = results[0].refusal if len(results) == 1 else None
+    if only is not None:
+        return problems.respond(problems.of_error(only), request)
+    problem = problems.body(
+        HTTPStatus.CONFLICT,
+        AnswersRefused.code,
+        "None of these answers could be taken.",
+        results=[_result(result).model_dump(mode="json") for result in results],
+    )
+    return problems.respond(problem, request)
+
+
+def _result(result: Result) -> ResultOut:
+    return ResultOut(
+        lease_id=result.lease_id,
+        accepted=result.refusal is None,
+        replayed=result.replayed,
+        problem=problems.of_error(result.refusal) if result.refusal else None,
+    )
+
+
+def _offer(offer: Offer) -> OfferOut:
+    project = offer.project
+    return OfferOut(
+        project_id=project.id,
+        name=project.name,
+        kind=project.kind,
+        instructions_html=to_html(project.instructions),
+        label_schema=project.label_schema,
+        price_micro=project.price_micro,
+        currency=project.currency,
+        lease_seconds=project.lease_seconds,
+        blocked_reason=offer.blocked_reason,
+    )
+
+
+async def _held(session: AsyncSession, leases: Sequence[Lease]) -> HeldsOut:
+    server_time = (await session.execute(select(func.now()))).scalar_one()
+    return HeldsOut(
+        leases=[
+            HeldOut(
+                lease_id=each.id,
+                fence=each.fence,
+                project_id=each.project_id,
+                expires_at=each.expires_at,
+            )
+            for each in leases
+        ],
+        server_time=server_time,
+    )

@@ -1,0 +1,67 @@
+"""Work on the queue that nobody waits for."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from tessera.assignment import launch, queue
+from tessera.kernel import db, jobs
+from tessera.kernel.jobs import Run
+from tessera.ledger.models import Account, AccountKind
+from tessera.projects.models import Project, ProjectState
+from tessera.storage.context import JobContext
+
+GRACE_SECONDS = 5
+"""After a lease runs out, its place stays its earner's so long: the answer may be on its way."""
+CHUNK = 500
+
+
+async def make_tasks(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        await launch.make_tasks(
+            session,
+            project_id=UUID(run.payload["project_id"]),
+            image_id=UUID(run.payload["image_id"]),
+        )
+
+
+async def open_tasks(context: JobContext, run: Run) -> None:
+    """Open a launched project's tasks chunk by chunk; if killed, the next run goes on."""
+    more = True
+    while more:
+        async with db.transaction(context.sessions) as session:
+            more = await launch.open_tasks(session, project_id=UUID(run.payload["project_id"]))
+
+
+async def release(context: JobContext, run: Run) -> None:
+    """Try until nothing can be earned any more in a completed project, then give money back."""
+    async with db.transaction(context.sessions) as session:
+        if not await launch.release(session, project_id=UUID(run.payload["project_id"])):
+            await jobs.enqueue(
+                session, "assignment.release", payload=run.payload, delay=timedelta(seconds=5)
+            )
+
+
+async def expire_leases(context: JobContext) -> None:
+    closed = CHUNK
+    while closed == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            closed = await queue.expire_leases(session, grace_seconds=GRACE_SECONDS, limit=CHUNK)
+
+
+async def release_completed(context: JobContext) -> None:
+    """Enqueue the release of every completed project that still has money in escrow."""
+    async with db.transaction(context.sessions) as session:
+        left = await session.scalars(
+            select(Project.id)
+            .join(Account, (Account.kind == AccountKind.ESCROW) & (Account.owner_id == Project.id))
+            .where(Project.state == ProjectState.COMPLETED, Account.balance_micro > 0)
+        )
+        for project_id in left.all():
+            await jobs.enqueue(
+                session,
+                "assignment.release",
+                payload={"project_id": str(project_id)},
+                key=str(project_id),
+            )

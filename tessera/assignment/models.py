@@ -1,0 +1,202 @@
+"""Tasks, their queue, and who holds which of them.
+
+Every table here leads with `project_id`, so that it can be partitioned by project. Capacity is a
+thing, not a count: a task has numbered *places*, and each place is at any time either one queue
+entry, or one live lease, or neither; two partial unique indexes see to it.
+"""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tessera.kernel.db import Base
+
+POSITIONS = Sequence("queue_positions", data_type=BigInteger, metadata=Base.metadata)
+FENCES = Sequence("lease_fences", data_type=BigInteger, metadata=Base.metadata)
+
+LIVE_LEASE = "state IN ('open', 'answered')"
+"""A lease that occupies its place: somebody works on it, or has answered it."""
+
+
+class TaskState(StrEnum):
+    WAITING = "waiting"
+    """Not yet paid for by a launch."""
+    OPEN = "open"
+    REVIEW = "review"
+    SETTLED = "settled"
+
+
+class Lane(IntEnum):
+    """Entries of a lower lane are handed out first. Gold is drawn by chance, apart from these."""
+
+    SOON = 0
+    NORMAL = 1
+    GOLD = 2
+
+
+class LeaseState(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    RETURNED = "returned"
+    EXPIRED = "expired"
+
+
+class Outcome(StrEnum):
+    ANSWERED = "answered"
+    NOT_SURE = "not_sure"
+    BROKEN = "broken"
+    """The picture does not load, or the question does not fit it."""
+
+
+class Verdict(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Task(Base):
+    __tablename__ = "tasks"
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "id"),
+        Index("ix_tasks_id", "id"),
+        UniqueConstraint("project_id", "tile_id"),
+        Index("ix_tasks_review", "project_id", "opened_at", postgresql_where="state = 'review'"),
+        Index("ix_tasks_waiting", "project_id", postgresql_where="state = 'waiting'"),
+        CheckConstraint("places_used <= places", name="places"),
+    )
+
+    project_id: Mapped[UUID]
+    id: Mapped[UUID] = mapped_column(server_default=func.gen_random_uuid())
+    tile_id: Mapped[UUID]
+    state: Mapped[TaskState] = mapped_column(default=TaskState.WAITING)
+    is_gold: Mapped[bool] = mapped_column(default=False)
+    """The right answer is known (`quality.models.Gold`). Never leaves through an earner's door."""
+    places: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """Answers that may at most be paid; what a launch has reserved money for."""
+    places_used: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """Places put into the queue so far, numbered from 1."""
+    opened_at: Mapped[datetime | None]
+    label: Mapped[dict[str, Any] | None]
+    """The accepted label, tile pixels."""
+    confidence: Mapped[float | None]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[str | None]
+    """`consensus`, `review` or `gold`."""
+    review_reason: Mapped[str | None]
+
+
+class QueueEntry(Base):
+    """A free place of a task. Taking it is deleting it."""
+
+    __tablename__ = "queue_entries"
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "lane", "position"),
+        UniqueConstraint("project_id", "task_id", "place"),
+    )
+
+    project_id: Mapped[UUID]
+    lane: Mapped[int] = mapped_column(SmallInteger)
+    position: Mapped[int] = mapped_column(server_default=POSITIONS.next_value())
+    task_id: Mapped[UUID]
+    place: Mapped[int] = mapped_column(SmallInteger)
+
+
+class Standing(Base):
+    """One earner in one project: whether they may work, and how far they have come."""
+
+    __tablename__ = "standings"
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "earner_id"),
+        Index("ix_standings_earner_id", "earner_id"),
+    )
+
+    project_id: Mapped[UUID]
+    earner_id: Mapped[UUID]
+    blocked_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    """For the earner to read."""
+    gold_chance: Mapped[float]
+    """Chance that the next task is gold; quality writes it, leasing only rolls the dice."""
+    soon_position: Mapped[int] = mapped_column(default=0)
+    """Cursors: entries of a lane up to here were seen; so the other two."""
+    normal_position: Mapped[int] = mapped_column(default=0)
+    gold_position: Mapped[int] = mapped_column(default=0)
+
+
+class Lease(Base):
+    __tablename__ = "leases"
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "id"),
+        Index("ix_leases_id", "id"),
+        # nobody gets the same task twice, whatever became of the first time
+        UniqueConstraint("project_id", "task_id", "earner_id"),
+        Index(
+            "uq_leases_place",
+            "project_id",
+            "task_id",
+            "place",
+            unique=True,
+            postgresql_where=LIVE_LEASE,
+        ),
+        Index("ix_leases_due", "expires_at", postgresql_where="state = 'open'"),
+        Index("ix_leases_held", "earner_id", postgresql_where="state = 'open'"),
+    )
+
+    project_id: Mapped[UUID]
+    id: Mapped[UUID] = mapped_column(server_default=func.gen_random_uuid())
+    task_id: Mapped[UUID]
+    earner_id: Mapped[UUID]
+    lane: Mapped[int] = mapped_column(SmallInteger)
+    place: Mapped[int] = mapped_column(SmallInteger)
+    fence: Mapped[int] = mapped_column(server_default=FENCES.next_value())
+    """Grows with every lease: of two leases of one place, the higher is the one that counts."""
+    state: Mapped[LeaseState] = mapped_column(default=LeaseState.OPEN)
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    closed_reason: Mapped[str | None]
+    """Why it was returned: `skip` or `later`."""
+
+
+class Answer(Base):
+    """What the earner sent: exactly one per lease."""
+
+    __tablename__ = "answers"
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "lease_id"),
+        ForeignKeyConstraint(
+            ["project_id", "lease_id"], ["leases.project_id", "leases.id"], name="fk_answers_lease"
+        ),
+        Index("ix_answers_task_id", "project_id", "task_id"),
+        Index("ix_answers_earner_id", "project_id", "earner_id"),
+        Index("ix_answers_pending", "answered_at", postgresql_where="verdict = 'pending'"),
+    )
+
+    project_id: Mapped[UUID]
+    lease_id: Mapped[UUID]
+    task_id: Mapped[UUID]
+    earner_id: Mapped[UUID]
+    outcome: Mapped[Outcome]
+    value: Mapped[dict[str, Any] | None]
+    """The canonical answer, tile pixels; none unless the outcome is `answered`."""
+    answered_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seconds: Mapped[float]
+    """Time spent: what the client says, but never more than passed since the lease."""
+    score: Mapped[float | None]
+    """Against gold, 0 to 1."""
+    agreement: Mapped[float | None]
+    """With the settled label, 0 to 1."""
+    verdict: Mapped[Verdict] = mapped_column(default=Verdict.PENDING)

@@ -1,0 +1,52 @@
+"""`python -m workers`: run jobs and sweeps until told to stop."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from prometheus_client import start_http_server
+
+from tessera.kernel import db
+from tessera.kernel.logs import configure_logging
+from tessera.kernel.settings import Settings
+from tessera.storage.connect import buckets_of, store_of
+from tessera.storage.context import JobContext
+from workers.registry import HANDLERS, LIMITS
+from workers.runner import run, stop_on_signals
+from workers.schedule import SWEEPS
+
+
+async def main() -> None:
+    settings = Settings()
+    configure_logging()
+    start_http_server(settings.metrics_port, settings.api_host)
+    engine = db.create_engine(
+        str(settings.database_url),
+        application_name="worker",
+        pool_size=settings.database_pool_size,
+    )
+    store = store_of(settings)
+    with tempfile.TemporaryDirectory(prefix="tessera-worker-") as scratch:
+        context = JobContext(
+            sessions=db.create_sessions(engine),
+            store=store,
+            bucket=buckets_of(settings),
+            scratch=Path(scratch),
+        )
+        try:
+            await store.ensure_bucket()
+            await run(
+                str(settings.database_url),
+                HANDLERS,
+                context,
+                stop=stop_on_signals(),
+                limits=LIMITS,
+                sweeps=SWEEPS,
+            )
+        finally:
+            await engine.dispose()
+            store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

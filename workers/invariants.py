@@ -1,0 +1,59 @@
+"""Facts that must always hold, looked at on a schedule: alarm, never repair."""
+
+import structlog
+from prometheus_client import Gauge
+from sqlalchemy import text
+
+from tessera.kernel import db
+from tessera.ledger import invariants as ledger
+from tessera.payouts import invariants as payouts
+from tessera.storage.context import JobContext
+
+BROKEN = Gauge("tessera_invariant_broken", "Rows that break an invariant", ["invariant"])
+SETTLE_LAG = Gauge("tessera_settle_lag_seconds", "Age of the oldest answer not yet judged")
+
+log = structlog.get_logger()
+
+QUEUE_RULES = {
+    # a place is an entry, or a live lease, or used up; never two of these
+    "place-twice": """
+        SELECT count(*) FROM queue_entries e JOIN leases l
+          ON (l.project_id, l.task_id, l.place) = (e.project_id, e.task_id, e.place)
+        WHERE l.state IN ('open', 'answered')
+    """,
+    "over-assigned": """
+        SELECT count(*) FROM (
+          SELECT 1 FROM leases l JOIN tasks t ON (t.project_id, t.id) = (l.project_id, l.task_id)
+          WHERE l.state IN ('open', 'answered')
+          GROUP BY t.project_id, t.id, t.places HAVING count(*) > t.places
+        ) over
+    """,
+    "answer-without-earning": """
+        SELECT count(*) FROM answers a LEFT JOIN earnings e USING (project_id, lease_id)
+        WHERE e.lease_id IS NULL
+    """,
+}
+
+
+async def check(context: JobContext) -> None:
+    async with db.reading(context.sessions) as reader:
+        findings = [*await ledger.check(reader), *await ledger.check(reader, payouts.RULES)]
+        for finding in findings:
+            _report(finding.rule, finding.broken)
+        for name, sql in QUEUE_RULES.items():
+            _report(name, (await reader.execute(text(sql))).scalar_one())
+        SETTLE_LAG.set((await reader.execute(_LAG)).scalar_one())
+
+
+def _report(name: str, broken: int) -> None:
+    BROKEN.labels(name).set(broken)
+    if broken:
+        log.error("invariant broken", invariant=name, rows=broken)
+
+
+_LAG = text(
+    """
+    SELECT coalesce(extract(epoch FROM now() - min(answered_at)), 0)::float
+    FROM answers WHERE verdict = 'pending'
+    """
+)

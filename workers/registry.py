@@ -1,0 +1,29 @@
+"""Every job by name. Whatever is enqueued is found here; a test sees to it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tessera.assignment import jobs as assignment
+from tessera.datasets import jobs as datasets
+from tessera.images.imports import run_import
+from tessera.images.ingest import ingest
+from tessera.kernel.jobs import Handler
+from tessera.quality import jobs as quality
+from tessera.storage.context import JobContext
+
+HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
+    {
+        "assignment.make_tasks": assignment.make_tasks,
+        "assignment.open_tasks": assignment.open_tasks,
+        "assignment.release": assignment.release,
+        "datasets.build": datasets.build,
+        "datasets.verify": datasets.verify,
+        "images.import": run_import,
+        "images.ingest": ingest,
+        "quality.reject_blocked": quality.reject_blocked,
+        "quality.settle": quality.settle,
+    }
+)
+
+LIMITS: Mapping[str, int] = MappingProxyType({"images.ingest": 2, "datasets.build": 1})
+"""Most runs of a job at once, over all workers: these want memory and cores."""
