@@ -12,8 +12,11 @@ from tessera.kernel.settings import Settings
 from tessera.storage.connect import buckets_of, store_of
 from tessera.storage.context import JobContext
 from workers.registry import HANDLERS, LIMITS
-from workers.runner import run, stop_on_signals
+from workers.runner import Pace, run, stop_on_signals
 from workers.schedule import SWEEPS
+
+
+PACE = Pace()
 
 
 async def main() -> None:
@@ -23,7 +26,7 @@ async def main() -> None:
     engine = db.create_engine(
         str(settings.database_url),
         application_name="worker",
-        pool_size=settings.database_pool_size,
+        pool_size=PACE.concurrency + len(SWEEPS),
     )
     store = store_of(settings)
     with tempfile.TemporaryDirectory(prefix="tessera-worker-") as scratch:
@@ -42,6 +45,7 @@ async def main() -> None:
                 stop=stop_on_signals(),
                 limits=LIMITS,
                 sweeps=SWEEPS,
+                pace=PACE,
             )
         finally:
             await engine.dispose()

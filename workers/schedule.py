@@ -13,11 +13,14 @@ from workers import invariants
 from workers.sweeps import Sweep
 
 KEEP_JOB_HISTORY = timedelta(days=7)
+CHUNK = 10_000
 
 
 async def prune_job_history(context: JobContext) -> None:
-    async with db.transaction(context.sessions) as session:
-        await jobs.prune(session, keep=KEEP_JOB_HISTORY)
+    gone = CHUNK
+    while gone == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            gone = await jobs.prune(session, keep=KEEP_JOB_HISTORY, limit=CHUNK)
 
 
 async def forget_idempotency_keys(context: JobContext) -> None:
