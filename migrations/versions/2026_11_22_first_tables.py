@@ -13,7 +13,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-SEQUENCES = (sa.Sequence("queue_positions"), sa.Sequence("lease_fences"))
+SEQUENCES = (sa.Sequence("queue_positions"),)
 
 
 def upgrade() -> None:
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column(
             "fence",
             sa.BigInteger(),
-            server_default=sa.text("nextval('lease_fences')"),
+            server_default=sa.text("(extract(epoch FROM now()) * 1000000)::bigint"),
             nullable=False,
         ),
         sa.Column(

@@ -20,13 +20,14 @@ from sqlalchemy import (
     SmallInteger,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base
 
 POSITIONS = Sequence("queue_positions", data_type=BigInteger, metadata=Base.metadata)
-FENCES = Sequence("lease_fences", data_type=BigInteger, metadata=Base.metadata)
+NOW_MICROSECONDS = text("(extract(epoch FROM now()) * 1000000)::bigint")
 
 LIVE_LEASE = "state IN ('open', 'answered')"
 """A lease that occupies its place: somebody works on it, or has answered it."""
@@ -162,8 +163,12 @@ class Lease(Base):
     earner_id: Mapped[UUID]
     lane: Mapped[int] = mapped_column(SmallInteger)
     place: Mapped[int] = mapped_column(SmallInteger)
-    fence: Mapped[int] = mapped_column(server_default=FENCES.next_value())
-    """Grows with every lease: of two leases of one place, the higher is the one that counts."""
+    fence: Mapped[int] = mapped_column(server_default=NOW_MICROSECONDS)
+    """Grows with every lease of a place: of two, the higher is the one that counts.
+
+    It is the time of the lease and not drawn from a sequence: the leases of one call have the
+    same, so that their order does not tell which were drawn as gold.
+    """
     state: Mapped[LeaseState] = mapped_column(default=LeaseState.OPEN)
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
