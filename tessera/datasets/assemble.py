@@ -1,0 +1,91 @@
+"""Settled tiles of one image, put together: in image pixels, every object once. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from tessera.datasets.records import DIGITS, LabelledImage, LabelledObject, LabelledTile
+from tessera.kinds import Kind, LabelSchema, Piece, Size, TileFrame, Window
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTile:
+    number: int
+    core: Window
+    window: Window
+    label: str
+    """JSON, tile pixels; parsed here and not by whoever reads the database."""
+    confidence: float | None
+    """None where a person decided: as certain as can be."""
+    source: str
+
+
+class Gap(StrEnum):
+    """Why an image has no place in a dataset: half an image is a trap for training."""
+
+    UNSETTLED = "unsettled"
+    UNUSABLE = "unusable"
+    """A reviewer found a tile that cannot be labelled."""
+
+
+@dataclass(slots=True)
+class ImageTiles:
+    """One image and its tiles in reading order."""
+
+    uuid: str
+    name: str
+    width: int
+    height: int
+    sha256: str
+    tiles: list[SettledTile] = field(default_factory=list)
+    gap: Gap | None = None
+
+
+def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) -> LabelledImage:
+    """What the tiles of an image without a gap say together."""
+    size = Size(image.width, image.height)
+    pieces = [_piece(tile, kind, size) for tile in image.tiles]
+    merged = kind.merge(pieces, schema)
+    return LabelledImage(
+        id=image_id,
+        uuid=image.uuid,
+        name=image.name,
+        width=image.width,
+        height=image.height,
+        sha256=image.sha256,
+        objects=[_object(each, image.tiles) for each in merged],
+        tiles=[_tile(*pair) for pair in zip(image.tiles, pieces, strict=True)],
+    )
+
+
+def _piece(tile: SettledTile, kind: Kind, image: Size) -> Piece:
+    frame = TileFrame(window=tile.window, core=tile.core, image=image)
+    return Piece(frame, kind.to_image(orjson.loads(tile.label), frame))
+
+
+def _object(merged: dict[str, Any], tiles: Sequence[SettledTile]) -> LabelledObject:
+    box = merged.get("box")
+    shown_by = [tiles[piece] for piece in merged["sources"]]
+    return LabelledObject(
+        class_id=merged["class"],
+        box=None if box is None else tuple(box),
+        attributes=dict(sorted(merged["attributes"].items())),
+        confidence=round(merged["confidence"], DIGITS),
+        source=shown_by[0].source,
+        tiles=[each.number for each in shown_by],
+    )
+
+
+def _tile(tile: SettledTile, piece: Piece) -> LabelledTile:
+    certain = 1.0 if tile.confidence is None else tile.confidence
+    return LabelledTile(
+        number=tile.number,
+        core=list(tile.core),
+        window=list(tile.window),
+        source=tile.source,
+        confidence=round(certain, DIGITS),
+        classes=sorted({each["class"] for each in piece.objects}),
+    )

@@ -1,0 +1,170 @@
+"""Building and verifying versions in the background.
+
+Both jobs may be repeated and killed anywhere. A build reads what was settled by the moment it was
+asked for, writes files named by their hash, uploads them and then the manifest, and only then is
+there a row, without which nobody sees a version.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.datasets import queries
+from tessera.datasets.check import findings, wrong
+from tessera.datasets.errors import NothingToBuild
+from tessera.datasets.export import exporting, files
+from tessera.datasets.manifest import File, canonical, files_of, manifest, manifest_file
+from tessera.datasets.models import Dataset, DatasetRun, RunState
+from tessera.kernel import db, jobs
+from tessera.storage import keys
+from tessera.storage.s3 import Store
+
+OUR_FAULT = "Something went wrong on our side, and we have been told. Please ask again later."
+
+
+class Context(Protocol):
+    @property
+    def sessions(self) -> db.Sessions: ...
+    @property
+    def store(self) -> Store: ...
+
+
+async def build(context: Context, run: jobs.Run) -> None:
+    run_id = UUID(run.payload["run_id"])
+    with _scratch(run_id) as folder:
+        try:
+            version = await _write(context.sessions, run_id, folder)
+        except NothingToBuild as error:
+            async with db.transaction(context.sessions) as session:
+                await _close(session, run_id, state=RunState.FAILED, error=error.detail)
+            return
+        if version is None:
+            return
+        await _upload(context.store, version, folder)
+    await _publish(context.sessions, run_id, version)
+
+
+@dataclass(frozen=True)
+class Version:
+    project_id: UUID
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return manifest_file(self.manifest).sha256
+
+    def key(self, file: File) -> str:
+        return keys.dataset(self.project_id, file.sha256, file.path)
+
+
+async def _write(sessions: db.Sessions, run_id: UUID, folder: Path) -> Version | None:
+    """Write all files into a folder; None if another attempt is done with it.
+
+    Converting and writing run in a thread, so that this worker's other jobs and heartbeats go on.
+
+    Raises:
+        NothingToBuild: No image is finished.
+    """
+    async with db.reading(sessions) as reader:
+        run = await reader.get_one(DatasetRun, run_id)
+        if run.state is RunState.DONE:
+            return None
+        await queries.unhurried(reader)
+        project = await queries.described(reader, run.project_id)
+        spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
+        images = queries.images(reader, run.project_id, as_of=run.as_of)
+        with exporting(folder, project) as export:
+            async with aclosing(images) as batches:
+                async for batch in batches:
+                    await asyncio.to_thread(export.add, batch)
+            await asyncio.to_thread(export.finish)
+    if not export.tally.images:
+        raise NothingToBuild(
+            "No image is finished yet: a dataset takes images of which every tile is settled."
+        )
+    written = manifest(project, export.tally, spent, await asyncio.to_thread(files, folder))
+    return Version(run.project_id, written)
+
+
+async def _upload(store: Store, version: Version, folder: Path) -> None:
+    """Upload what is not there yet, and the manifest last: who sees it sees all it names.
+
+    What is there is read and not just looked for: building a damaged version again repairs it.
+    """
+    last = manifest_file(version.manifest)
+    (folder / last.path).write_bytes(canonical(version.manifest))
+    for file in [*files_of(version.manifest), last]:
+        key = version.key(file)
+        if await wrong(store, key, file, folder):
+            await store.put_file(key, folder / file.path, content_type=file.media_type)
+
+
+async def _publish(sessions: db.Sessions, run_id: UUID, version: Version) -> None:
+    async with db.transaction(sessions) as session:
+        await session.execute(
+            insert(Dataset)
+            .values(
+                id=version.id,
+                project_id=version.project_id,
+                manifest=version.manifest,
+                manifest_key=version.key(manifest_file(version.manifest)),
+            )
+            .on_conflict_do_nothing()
+        )
+        await _close(session, run_id, state=RunState.DONE, dataset_id=version.id)
+
+
+async def verify(context: Context, run: jobs.Run) -> None:
+    run_id = UUID(run.payload["run_id"])
+    async with db.reading(context.sessions) as reader:
+        asked = await reader.get_one(DatasetRun, run_id)
+        dataset = await reader.get_one(Dataset, asked.dataset_id)
+    if asked.state is RunState.DONE:
+        return
+    with _scratch(run_id) as folder:
+        found = await findings(context.store, dataset, folder)
+    async with db.transaction(context.sessions) as session:
+        await _close(session, run_id, state=RunState.DONE, findings=found)
+
+
+async def fail_held(context: Context) -> None:
+    """Close the runs whose job was given up on: nobody shall wait for them for ever.
+
+    If the job is set going again and succeeds, so does the run.
+    """
+    async with db.transaction(context.sessions) as session:
+        held = await jobs.held(session)
+        ours = [job.payload["run_id"] for job in held if job.name.startswith("datasets.")]
+        await session.execute(
+            update(DatasetRun)
+            .where(DatasetRun.id.in_(ours), DatasetRun.state == RunState.RUNNING)
+            .values(state=RunState.FAILED, finished_at=func.now(), error=OUR_FAULT)
+        )
+
+
+async def _close(session: AsyncSession, run_id: UUID, *, state: RunState, **what: Any) -> None:
+    await session.execute(
+        update(DatasetRun)
+        .where(DatasetRun.id == run_id, DatasetRun.state != RunState.DONE)
+        .values(state=state, finished_at=func.now(), **{"error": None, **what})
+    )
+
+
+@contextmanager
+def _scratch(run_id: UUID) -> Iterator[Path]:
+    """A folder for one attempt; what a killed attempt at the same run left behind is removed."""
+    prefix = f"tessera-dataset-{run_id}-"
+    for left in Path(tempfile.gettempdir()).glob(prefix + "*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        yield Path(folder)

@@ -1,0 +1,159 @@
+"""What a build reads: one snapshot, one pass, never more than a few tiles in memory."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Numeric, Row, Select, Text, and_, cast, func, select, text
+
+from tessera.assignment.models import Answer, Task, TaskState
+from tessera.datasets.assemble import Gap, ImageTiles, SettledTile
+from tessera.datasets.manifest import Described, Spent
+from tessera.earnings.models import Earning, EarningState
+from tessera.images.models import Image, ImageState, Tile
+from tessera.kernel.db import Reader
+from tessera.kernel.errors import NotFound
+from tessera.kinds import Window
+from tessera.projects.models import Project
+
+FETCH = 256
+"""Tiles to a round trip. A label of a crowded tile can be 100 kB."""
+
+
+async def unhurried(reader: Reader) -> None:
+    """Let this transaction take longer than a request's may, also between its statements."""
+    await reader.execute(text("SET LOCAL statement_timeout = '1h'"))
+    await reader.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
+
+
+async def described(reader: Reader, project_id: UUID) -> Described:
+    project = await reader.get(Project, project_id)
+    if project is None:
+        raise NotFound("There is no such project.")
+    return Described(
+        id=str(project.id),
+        name=project.name,
+        kind=project.kind,
+        label_schema=project.label_schema,
+        slicing=project.slicing,
+        quality=project.quality,
+        currency=project.currency,
+    )
+
+
+async def images(
+    reader: Reader, project_id: UUID, *, as_of: datetime
+) -> AsyncGenerator[list[ImageTiles], None]:
+    """All ready images in the order of their names, whole, a batch at a time.
+
+    Streamed from a cursor, so that Postgres sorts once, however many there are.
+    """
+    rows = await reader.stream(
+        _tiles(project_id, as_of), execution_options={"yield_per": FETCH, "max_row_buffer": FETCH}
+    )
+    batch: list[ImageTiles] = []
+    async for page in rows.partitions():
+        for row in page:
+            if not batch or batch[-1].uuid != str(row.image_id):
+                batch.append(_image(row))
+            _add(batch[-1], row, as_of)
+        # the last one may go on in the next page
+        if whole := batch[:-1]:
+            yield whole
+            del batch[:-1]
+    yield batch
+
+
+def _tiles(project_id: UUID, as_of: datetime) -> Select[*tuple[Any, ...]]:
+    """Byte order of names, which is the same on every machine; a locale's is not."""
+    return (
+        select(
+            Image.id.label("image_id"),
+            Image.name,
+            Image.width,
+            Image.height,
+            Image.sha256,
+            Tile.number,
+            Tile.core_left,
+            Tile.core_top,
+            Tile.core_right,
+            Tile.core_bottom,
+            Tile.window_left,
+            Tile.window_top,
+            Tile.window_right,
+            Tile.window_bottom,
+            Task.state,
+            Task.settled_at,
+            Task.settled_by,
+            Task.confidence,
+            # a label that was set to nothing is JSON's null
+            func.nullif(cast(Task.label, Text), "null").label("label"),
+        )
+        .outerjoin(Tile, Tile.image_id == Image.id)
+        .outerjoin(Task, and_(Task.project_id == Tile.project_id, Task.tile_id == Tile.id))
+        .where(
+            Image.project_id == project_id,
+            Image.state == ImageState.READY,
+            Image.ready_at <= as_of,
+        )
+        .order_by(Image.name.collate("C"), Tile.number)
+    )
+
+
+def _image(row: Row[Any]) -> ImageTiles:
+    return ImageTiles(str(row.image_id), row.name, row.width, row.height, row.sha256)
+
+
+def _add(image: ImageTiles, row: Row[Any], as_of: datetime) -> None:
+    if row.state is not TaskState.SETTLED or row.settled_at > as_of:
+        image.gap = image.gap or Gap.UNSETTLED
+    elif row.label is None:
+        image.gap = Gap.UNUSABLE
+    if image.gap is None:
+        image.tiles.append(_tile(row))
+    else:
+        image.tiles.clear()
+
+
+def _tile(row: Row[Any]) -> SettledTile:
+    return SettledTile(
+        number=row.number,
+        core=Window(row.core_left, row.core_top, row.core_right, row.core_bottom),
+        window=Window(row.window_left, row.window_top, row.window_right, row.window_bottom),
+        label=row.label,
+        confidence=row.confidence,
+        source=row.settled_by,
+    )
+
+
+async def spent(reader: Reader, project_id: UUID, *, as_of: datetime) -> Spent:
+    """What was paid by then, for all answers of the project.
+
+    Means of decimals, not of floats: those would depend on the order in which rows are met.
+    """
+    paid = (
+        select(
+            func.count(),
+            func.coalesce(func.sum(Earning.amount_micro + Earning.fee_micro), 0),
+            func.count(Answer.score),
+            func.avg(cast(Answer.score, Numeric(9, 6))),
+            func.avg(cast(Answer.agreement, Numeric(9, 6))),
+        )
+        .select_from(Earning)
+        .outerjoin(
+            Answer,
+            and_(Answer.project_id == Earning.project_id, Answer.lease_id == Earning.lease_id),
+        )
+        .where(
+            Earning.project_id == project_id,
+            Earning.state.in_((EarningState.APPROVED, EarningState.AVAILABLE)),
+            Earning.decided_at <= as_of,
+        )
+    )
+    answers, cost, gold, score, agreement = (await reader.execute(paid)).one()
+    return Spent(answers, int(cost), gold, _mean(score), _mean(agreement))
+
+
+def _mean(value: Any) -> float | None:
+    return None if value is None else float(round(value, 4))

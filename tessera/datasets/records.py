@@ -1,0 +1,46 @@
+"""What a dataset says of one image. Pure; all lengths are image pixels, all boxes half-open."""
+
+from dataclasses import dataclass
+
+DIGITS = 4
+"""Decimals of a confidence; more would be noise, and make the files longer."""
+Edges = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledObject:
+    class_id: int
+    box: Edges | None
+    """To 1/100 px; none where the class is said of the whole image."""
+    attributes: dict[str, str]
+    confidence: float
+    source: str
+    """What settled the tile that owns it: `consensus`, `review` or `gold`."""
+    tiles: list[int]
+    """Numbers of the tiles that show it, the owner first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTile:
+    number: int
+    core: list[int]
+    window: list[int]
+    source: str
+    confidence: float
+    classes: list[int]
+    """Ids of all classes that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    id: int
+    """1, 2, ... in the order of names; the same in all files of a version."""
+    uuid: str
+    name: str
+    width: int
+    height: int
+    sha256: str
+    """Of the operator's file."""
+    objects: list[LabelledObject]
+    tiles: list[LabelledTile]
