@@ -1,0 +1,67 @@
+"""Every colour model that is taken becomes sRGB, eight bits a channel, without transparency."""
+
+from contextlib import suppress
+
+import pyvips
+
+from tessera.images.refusals import Reason, Refused
+
+_COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb": 3, "rgb16": 3, "cmyk": 4}
+"""Channels of the interpretations of libvips that are taken, without extra ones."""
+_BITS = {"uchar": 8, "ushort": 16}
+_SRGB = b"sRGB IEC61966-2"
+"""In the description of the profile that most cameras and editors embed."""
+
+
+def bits(image: pyvips.Image) -> int:
+    return _BITS[image.format]
+
+
+def has_alpha(image: pyvips.Image) -> bool:
+    return bool(image.bands > _COLOURS[image.interpretation])
+
+
+def checked(image: pyvips.Image, *, keep_alpha: bool) -> pyvips.Image:
+    """The image with its colours, and one more channel if that is its transparency.
+
+    Raises:
+        Refused: unsupported-format, because nobody can know what these numbers look like.
+    """
+    if image.format not in _BITS:
+        raise Refused(
+            Reason.UNSUPPORTED_FORMAT,
+            f"The pixels are of the type {image.format}. Save the image with 8 or 16 bits a "
+            "channel, so that it looks as people should see it.",
+        )
+    colours = _COLOURS.get(image.interpretation)
+    if colours is None or image.bands not in {colours, colours + 1}:
+        raise Refused(
+            Reason.UNSUPPORTED_FORMAT,
+            f"The colours are of the kind {image.interpretation} with {image.bands} channels. "
+            "Save the image as grey, RGB or CMYK.",
+        )
+    return image if keep_alpha or image.bands == colours else image.extract_band(0, n=colours)
+
+
+def to_srgb(image: pyvips.Image) -> pyvips.Image:
+    """Three channels of eight bits: transparency over white, the embedded profile applied."""
+    if has_alpha(image):
+        # in CMYK no ink is white
+        image = image.flatten(
+            background=0 if image.interpretation == "cmyk" else 2 ** bits(image) - 1
+        )
+    if _needs_conversion(image):
+        # a profile that cannot be used is as good as none
+        with suppress(pyvips.Error):
+            image = image.icc_transform("srgb", embedded=True, intent="relative")
+    image = image.colourspace("srgb")
+    return image.cast("uchar") if image.format != "uchar" else image
+
+
+def has_profile(image: pyvips.Image) -> bool:
+    return bool(image.get_typeof("icc-profile-data"))
+
+
+def _needs_conversion(image: pyvips.Image) -> bool:
+    """Whether there is a profile other than sRGB, whose conversion would cost half the speed."""
+    return has_profile(image) and _SRGB not in image.get("icc-profile-data")

@@ -1,0 +1,170 @@
+"""What a decoder does not tell about a file: its frames, its extra channels, where it was cut.
+
+Pure readers of the three containers' own tables; nothing is decoded. JPEG has no such table.
+
+Source: W3C PNG (third edition) 5.3 and 13.3; Google's WebP container specification; TIFF 6.0
+sections 2 and 8, and the BigTIFF proposal.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from tessera.images.formats import Format
+
+_PNG_SIGNATURE_BYTES = 8
+_PNG_CHUNK_OVERHEAD = 12  # length, type, checksum
+
+NEW_SUBFILE_TYPE = 254
+STRIP_OFFSETS, STRIP_BYTES = 273, 279
+TILE_OFFSETS, TILE_BYTES = 324, 325
+EXTRA_SAMPLES = 338
+_BIG_TIFF = 43
+_REDUCED_OR_MASK = 0b101
+_ALPHAS = {1, 2}  # associated and unassociated
+_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
+MOST_PAGES = 100
+MOST_ENTRIES = 2**16
+MOST_VALUES = 2**20
+
+
+class Broken(Exception):  # noqa: N818
+    """A table contradicts itself or points outside the file."""
+
+
+class Tags(NamedTuple):
+    """One TIFF directory: the integer values of the tags that matter here."""
+
+    values: dict[int, tuple[int, ...]]
+
+    @property
+    def is_page(self) -> bool:
+        """A picture of its own, not a smaller copy (an overview) or a mask of another."""
+        return not self.values.get(NEW_SUBFILE_TYPE, (0,))[0] & _REDUCED_OR_MASK
+
+
+def frames(kind: Format, file: BinaryIO) -> int:
+    """How many pictures the file holds, as far as its container tells; overviews do not count.
+
+    Raises:
+        Broken: The tables cannot be followed.
+    """
+    if kind is Format.PNG:
+        return _png_frames(file)
+    if kind is Format.TIFF:
+        return sum(tags.is_page for tags in directories(file))
+    return 1
+
+
+def extra_is_alpha(kind: Format, file: BinaryIO) -> bool:
+    """Whether a channel after the colours is transparency; in TIFF it may be near infrared."""
+    if kind is not Format.TIFF:
+        return True
+    first = next(directories(file), Tags({}))
+    return first.values.get(EXTRA_SAMPLES, (0,))[0] in _ALPHAS
+
+
+def is_cut_off(kind: Format, file: BinaryIO) -> bool:
+    """Whether the container promises more bytes than the file has."""
+    size = file.seek(0, os.SEEK_END)
+    if kind is Format.PNG:
+        return not any(name == b"IEND" for name, _ in _chunks(file))
+    if kind is Format.WEBP:
+        file.seek(4)
+        return int.from_bytes(file.read(4), "little") + 8 > size
+    if kind is Format.TIFF:
+        return _tiff_end(file) > size
+    return False
+
+
+def directories(file: BinaryIO) -> Iterator[Tags]:
+    """The chained directories of a TIFF, at most `MOST_PAGES`.
+
+    Raises:
+        Broken: The chain leaves the file or bites its own tail.
+    """
+    file.seek(0)
+    order = "<" if file.read(2) == b"II" else ">"
+    big = _unpack(file, order + "H")[0] == _BIG_TIFF
+    if big:
+        file.seek(8)
+    offset = _unpack(file, order + ("Q" if big else "I"))[0]
+    seen: set[int] = set()
+    while offset and len(seen) < MOST_PAGES:
+        if offset in seen:
+            raise Broken("directories form a circle")
+        seen.add(offset)
+        _seek(file, offset)
+        entries = _unpack(file, order + ("Q" if big else "H"))[0]
+        if entries > MOST_ENTRIES:
+            raise Broken("a directory is too large to be true")
+        table = [_unpack(file, order + ("HHQ8s" if big else "HHI4s")) for _ in range(entries)]
+        offset = _unpack(file, order + ("Q" if big else "I"))[0]
+        yield Tags(dict(_values(file, order, big=big, entry=entry) for entry in table))
+
+
+def _values(
+    file: BinaryIO, order: str, *, big: bool, entry: tuple[int, int, int, bytes]
+) -> tuple[int, tuple[int, ...]]:
+    tag, kind, count, inline = entry
+    wanted = {NEW_SUBFILE_TYPE, EXTRA_SAMPLES, STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
+    if tag not in wanted or kind not in _INTEGERS or not 0 < count <= MOST_VALUES:
+        return tag, (0,)
+    length = _TYPE_BYTES[kind] * count
+    if length > len(inline):
+        _seek(file, struct.unpack(order + ("Q" if big else "I"), inline)[0])
+        inline = file.read(length)
+    if len(inline) < length:
+        raise Broken("a table lies outside the file")
+    return tag, struct.unpack(f"{order}{count}{_INTEGERS[kind]}", inline[:length])
+
+
+def _tiff_end(file: BinaryIO) -> int:
+    """The first byte after the pixels of the first page."""
+    try:
+        tags = next(directories(file), Tags({})).values
+    except Broken:
+        return 2**63
+    return max(
+        offset + length
+        for offsets, lengths in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES))
+        for offset, length in zip(tags.get(offsets, (0,)), tags.get(lengths, (0,)), strict=False)
+    )
+
+
+def _png_frames(file: BinaryIO) -> int:
+    for name, start in _chunks(file):
+        if name == b"acTL":
+            file.seek(start)
+            return int.from_bytes(file.read(4))
+        if name == b"IDAT":
+            break
+    return 1
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Name and start of content of each chunk that lies in the file whole."""
+    size = file.seek(0, os.SEEK_END)
+    offset = _PNG_SIGNATURE_BYTES
+    while offset + _PNG_CHUNK_OVERHEAD <= size:
+        file.seek(offset)
+        length, name = struct.unpack(">I4s", file.read(8))
+        content, offset = offset + 8, offset + length + _PNG_CHUNK_OVERHEAD
+        if offset <= size:
+            yield name, content
+
+
+def _seek(file: BinaryIO, offset: int) -> None:
+    if offset >= 2**63:
+        raise Broken("a table lies outside the file")
+    file.seek(offset)
+
+
+def _unpack(file: BinaryIO, form: str) -> tuple[int, int, int, bytes]:
+    raw = file.read(struct.calcsize(form))
+    if len(raw) < struct.calcsize(form):
+        raise Broken("a table lies outside the file")
+    return struct.unpack(form, raw)

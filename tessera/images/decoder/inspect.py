@@ -1,0 +1,51 @@
+"""Check one file and say what it is: `python -m tessera.images.decoder.inspect`.
+
+Every pixel is decoded once and thrown away. That costs as much as decoding does, and buys that
+a file which is cut off or damaged is refused before the first of its tiles exists.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pyvips
+
+from tessera.images.decoder import colour, opening
+from tessera.images.decoder.parent import Parent, serve
+from tessera.images.refusals import Limits
+
+
+def inspect(parent: Parent) -> None:
+    path = Path(parent.request["path"])
+    opened = opening.open_image(path, Limits(**parent.request["limits"]))
+    image = opened.image
+    width, height = opened.upright.size
+    try:
+        colour.to_srgb(image)  # not run; but whether it can be is known before slicing
+        with Path(os.devnull).open("wb") as nowhere:
+            image.rawsave_target(pyvips.Target.new_to_descriptor(nowhere.fileno()))
+    except pyvips.Error as error:
+        raise opened.refusal(error) from None
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    parent.say(
+        facts={
+            "format": opened.format,
+            "width": width,
+            "height": height,
+            "stored_width": image.width,
+            "stored_height": image.height,
+            "orientation": opened.upright.orientation,
+            "bands": image.bands,
+            "bits": colour.bits(image),
+            "colour": image.interpretation,
+            "alpha": colour.has_alpha(image),
+            "profile": colour.has_profile(image),
+            "sha256": sha256,
+            "size": path.stat().st_size,
+        }
+    )
+
+
+if __name__ == "__main__":
+    serve(inspect)

@@ -1,0 +1,97 @@
+"""Files on their way in, as an operator sends them."""
+
+import asyncio
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from httpx2 import AsyncClient
+from PIL import Image
+
+from tests.client import As
+from tests.images.pictures import Pixels
+from tests.world import World, photograph
+
+JPEG = photograph(96, 64, seed=5)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An operator at a project of theirs."""
+
+    world: World
+    operator: As
+    project_id: str
+
+    async def announce(self, *names: str, content_type: str = "image/jpeg") -> list[dict[str, Any]]:
+        """Upload links, one for each name."""
+        body = {"files": [{"name": name, "content_type": content_type} for name in names]}
+        registered = await self.operator.post(f"/v1/projects/{self.project_id}/images", body)
+        uploads: list[dict[str, Any]] = registered["uploads"]
+        return uploads
+
+    async def declare(self, *image_ids: str, status: int = 202) -> Any:
+        """Say that uploads are done."""
+        return await self.operator.post(
+            f"/v1/projects/{self.project_id}/images/uploaded",
+            {"image_ids": list(image_ids)},
+            status=status,
+        )
+
+    async def bring(
+        self, files: Mapping[str, bytes | None], *, content_type: str = "image/jpeg"
+    ) -> dict[str, dict[str, Any]]:
+        """Upload files, but those that are None; once all are dealt with, the images by name."""
+        links = await self.announce(*files, content_type=content_type)
+        await asyncio.gather(
+            *(
+                put(link["put_url"], data, content_type)
+                for link, data in zip(links, files.values(), strict=True)
+                if data is not None
+            )
+        )
+        await self.declare(*(link["image_id"] for link in links))
+        await self.world.work.jobs()
+        return {name: image for name, image in (await self.images()).items() if name in files}
+
+    async def images(self) -> dict[str, dict[str, Any]]:
+        """All images of the project by name."""
+        return {image["name"]: image for image in await self.pages("images")}
+
+    async def pages(self, what: str, **query: str) -> list[dict[str, Any]]:
+        """Every item of a list of the project's."""
+        items: list[dict[str, Any]] = []
+        words = "".join(f"&{name}={value}" for name, value in query.items())
+        path = f"/v1/projects/{self.project_id}/{what}?limit=200{words}"
+        page = await self.operator.get(path)
+        while True:
+            items += page["items"]
+            if page["next"] is None:
+                return items
+            page = await self.operator.get(f"{path}&cursor={page['next']}")
+
+    async def tiles(self, image_id: str) -> list[Pixels]:
+        """An image's tiles as they are in the store."""
+        listed = await self.operator.get(f"/v1/images/{image_id}/tiles?limit=200")
+        async with AsyncClient() as outside:
+            files = [await outside.get(tile["url"]) for tile in listed["items"]]
+        return [np.asarray(Image.open(io.BytesIO(file.content))) for file in files]
+
+
+async def desk(world: World, **project: Any) -> Desk:
+    operator, organisation_id = await world.operator()
+    made = await world.project(operator, organisation_id, **project)
+    return Desk(world, operator, made["id"])
+
+
+async def put(url: str, data: bytes, content_type: str = "image/jpeg") -> None:
+    async with AsyncClient() as outside:
+        answer = await outside.put(url, content=data, headers={"Content-Type": content_type})
+    assert answer.is_success, answer.text
+
+
+def fates(images: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By name, the reason why an image was refused, or its state."""
+    return {name: image["reason_code"] or image["state"] for name, image in images.items()}

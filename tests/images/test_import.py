@@ -1,0 +1,286 @@
+"""Bringing in many images at once: from a zip, and from a bucket."""
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from api import admin
+from deploy.embedded.stack import Servers
+from tessera.images import archive
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.s3 import Access, Store
+from tests.images.ingesting import JPEG, Desk, desk, fates, put
+from tests.images.pictures import png
+from tests.stories.processes import eventually, running, worker
+from tests.world import World, photograph
+
+BUCKET = "their-photographs"
+
+
+def tiny(number: int) -> bytes:
+    """A PNG of a few bytes; each number its own."""
+    return png(2, 2, rows=[number.to_bytes(2, "big"), b"\3\4"])
+
+
+def zipped(files: Mapping[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", how) as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
+    return out.getvalue()
+
+
+async def import_zip(here: Desk, data: bytes | None) -> dict[str, Any]:
+    """Send a zip and wait until it is dealt with; None: promise one and send nothing."""
+    path = f"/v1/projects/{here.project_id}/imports"
+    made = await here.operator.post(path, {"source": "zip"}, status=201)
+    if data is not None:
+        await put(made["put_url"], data, "application/zip")
+    await here.operator.post(f"/v1/imports/{made['id']}/uploaded", status=202)
+    await here.world.work.jobs()
+    done: dict[str, Any] = await here.operator.get(f"/v1/imports/{made['id']}")
+    return done
+
+
+async def test_the_files_of_a_zip_become_images_wherever_in_it_they_lie(world: World) -> None:
+    here = await desk(world)
+    junk = {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "deep/.hidden/b.jpg": JPEG}
+    files = {"a.jpg": JPEG, "deep/": b"", "deep/er/": b"", "deep/er/b.jpg": photograph()}
+    done = await import_zip(here, zipped({**files, **junk, "deep/notes.txt": b"some words"}))
+    assert (done["state"], done["found"], done["skipped"]) == ("done", 3, 3)
+    images = await here.images()
+    assert fates(images) == {
+        "a.jpg": "ready",
+        "deep/er/b.jpg": "ready",
+        "deep/notes.txt": "not-an-image",
+    }
+    assert {image["import_id"] for image in images.values()} == {done["id"]}
+    of_import = await here.pages("images", import_id=done["id"])
+    assert {image["name"] for image in of_import} == set(images)
+    left = [each.key async for each in world.store.list(f"imports/{here.project_id}/")]
+    assert left == [], "the zip itself is not kept"
+
+
+async def test_what_is_odd_in_a_zip_is_skipped_or_refused_and_stops_nothing(world: World) -> None:
+    here = await desk(world)
+    longest, too_long = "n" * 296 + ".jpg", "n" * 297 + ".jpg"
+    link = zipfile.ZipInfo("link.jpg")
+    link.external_attr = 0o120777 << 16
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr(link, "/etc/passwd")
+        packed.writestr("../climbing.jpg", photograph())
+        packed.writestr("twice.jpg", JPEG)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            packed.writestr("twice.jpg", photograph())
+        packed.writestr(longest, photograph())
+        packed.writestr(too_long, photograph())
+        packed.writestr("packed.jpg", JPEG, zipfile.ZIP_BZIP2)
+        packed.writestr("broken.jpg", b"0123456789" * 10)
+        packed.writestr("locked.jpg", photograph())
+        packed.filelist[-1].flag_bits |= 1
+        packed.writestr("last.jpg", photograph())
+    data = out.getvalue().replace(b"0123456789" * 10, b"9876543210" * 10)
+    done = await import_zip(here, data)
+    assert (done["state"], done["found"], done["skipped"]) == ("done", 6, 4)
+    images = await here.images()
+    assert fates(images) == {
+        "twice.jpg": "ready",
+        longest: "ready",
+        "packed.jpg": "unsupported-compression",
+        "broken.jpg": "corrupt",
+        "locked.jpg": "encrypted",
+        "last.jpg": "ready",
+    }
+    assert images["twice.jpg"]["bytes"] == len(JPEG), "of two of one name, the first"
+    assert all(image["reason"] for image in images.values() if image["state"] == "refused")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (None, "missing"),
+        (b"", "not-a-zip"),
+        (b"no zip at all" * 100, "not-a-zip"),
+        (zipped({"a.jpg": JPEG})[:-30], "not-a-zip"),
+    ],
+    ids=["never uploaded", "empty", "text", "cut off"],
+)
+async def test_what_is_no_zip_is_refused_as_a_whole(
+    data: bytes | None, code: str, world: World
+) -> None:
+    here = await desk(world)
+    done = await import_zip(here, data)
+    assert (done["state"], done["reason_code"]) == ("refused", code)
+    assert done["reason"]
+    assert await here.images() == {}
+
+
+async def test_a_zip_that_claims_too_much_is_not_unpacked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await desk(world)
+    bomb = zipped({f"{number}.jpg": b"\0" * 10**6 for number in range(3)})
+    monkeypatch.setattr(archive, "MOST_BYTES", 2 * 10**6)
+    assert (await import_zip(here, bomb))["reason_code"] == "too-many-bytes"
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 2)
+    assert (await import_zip(here, bomb))["reason_code"] == "too-many-entries"
+    monkeypatch.setattr(archive, "MOST_DIRECTORY_BYTES", 100)
+    assert (await import_zip(here, bomb))["reason_code"] == "not-a-zip"
+    assert await here.images() == {}
+
+
+async def test_names_that_are_taken_are_skipped_and_counted(world: World) -> None:
+    here = await desk(world)
+    before = (await here.bring({"a.jpg": JPEG}))["a.jpg"]
+    done = await import_zip(here, zipped({"a.jpg": photograph(), "b.jpg": photograph()}))
+    assert (done["found"], done["skipped"]) == (1, 1)
+    images = await here.images()
+    assert images["a.jpg"] == before
+    assert images["b.jpg"]["state"] == "ready"
+
+
+async def test_a_zip_of_more_files_than_a_chunk_comes_in_whole(
+    world: World, settings: Settings, tmp_path: Path
+) -> None:
+    here = await desk(world)
+    data = zipped({f"{number:03}.png": tiny(number) for number in range(230)})
+    path = f"/v1/projects/{here.project_id}/imports"
+    made = await here.operator.post(path, {"source": "zip"})
+    await put(made["put_url"], data, "application/zip")
+    await here.operator.post(f"/v1/imports/{made['id']}/uploaded")
+    with running(worker(settings, tmp_path, names=["images.import"])):
+        assert (await ended(here, made["id"]))["found"] == 230
+    uploads = [each.key async for each in world.store.list(f"uploads/{here.project_id}/")]
+    assert len(uploads) == len(await here.pages("images", state="checking")) == 230
+
+
+@pytest.fixture
+async def bucket(servers: Servers) -> AsyncIterator[Store]:
+    """A bucket on the same server that is not ours."""
+    store = Store(
+        Access(
+            endpoint=servers.s3_endpoint,
+            access_key=servers.s3_access_key,
+            secret_key=servers.s3_secret_key,
+            bucket=BUCKET,
+        )
+    )
+    await store.ensure_bucket()
+    yield store
+    await store.delete_many([each.key async for each in store.list("")])
+    store.close()
+
+
+async def may_import(world: World, here: Desk, name: str = BUCKET) -> None:
+    project = await here.operator.get(f"/v1/projects/{here.project_id}")
+    async with db.transaction(world.sessions) as session:
+        await admin.set_bucket(session, organisation_id=project["organisation_id"], bucket=name)
+
+
+async def import_prefix(here: Desk, prefix: str) -> str:
+    path = f"/v1/projects/{here.project_id}/imports"
+    made = await here.operator.post(path, {"source": "prefix", "prefix": prefix}, status=201)
+    assert made["put_url"] is None
+    return str(made["id"])
+
+
+async def test_a_prefix_of_a_bucket_comes_in_and_the_bucket_is_left_as_it_is(
+    world: World, bucket: Store
+) -> None:
+    here = await desk(world)
+    files = {"coins/a.jpg": JPEG, "coins/deep/b.jpg": photograph(), "cups/c.jpg": photograph()}
+    files["coins/read me.txt"] = b"some words"
+    for key, data in files.items():
+        await bucket.put_bytes(key, data, content_type="image/jpeg")
+    await may_import(world, here)
+    made = await import_prefix(here, "coins/")
+    await world.work.jobs()
+    done = await here.operator.get(f"/v1/imports/{made}")
+    assert (done["state"], done["found"], done["skipped"]) == ("done", 3, 0)
+    assert fates(await here.images()) == {
+        "a.jpg": "ready",
+        "deep/b.jpg": "ready",
+        "read me.txt": "not-an-image",
+    }
+    assert {each.key async for each in bucket.list("")} == set(files)
+
+
+async def test_more_than_a_thousand_keys_come_in_once_each_though_the_worker_is_killed(
+    world: World, bucket: Store, settings: Settings, tmp_path: Path
+) -> None:
+    here = await desk(world)
+    many = {f"many/{number:04}.png": tiny(number) for number in range(1_003)}
+    await asyncio.gather(
+        *(bucket.put_bytes(*one, content_type="image/png") for one in many.items())
+    )
+    await may_import(world, here)
+    made = await import_prefix(here, "many/")
+    importer = worker(settings, tmp_path, names=["images.import"])
+    with running(importer):
+        await eventually(lambda: has_images(world, 200))
+        importer.kill()
+        assert (await here.operator.get(f"/v1/imports/{made}"))["state"] == "running"
+        importer.start()
+        done = await ended(here, made)
+    assert (done["state"], done["found"], done["skipped"]) == ("done", 1_003, 0)
+    images = await here.pages("images", state="checking")
+    assert sorted(f"many/{image['name']}" for image in images) == sorted(many)
+    async with db.reading(world.sessions) as reader:
+        jobs = await reader.scalars(
+            text("SELECT payload FROM pgqueuer WHERE entrypoint = 'images.ingest'")
+        )
+        checks = list(jobs)
+    assert len(checks) == len(set(checks)) == 1_003, "each is checked, and once"
+
+
+async def has_images(world: World, least: int) -> bool:
+    async with db.reading(world.sessions) as reader:
+        images = (await reader.execute(text("SELECT count(*) FROM images"))).scalar_one()
+        return bool(images >= least)
+
+
+async def ended(here: Desk, import_id: str) -> dict[str, Any]:
+    """An import that another process works on, once it is done or refused."""
+
+    async def is_over() -> bool:
+        return (await here.operator.get(path))["state"] in {"done", "refused"}
+
+    path = f"/v1/imports/{import_id}"
+    await eventually(is_over)
+    over: dict[str, Any] = await here.operator.get(path)
+    return over
+
+
+async def test_without_a_bucket_there_is_no_import_from_one(world: World) -> None:
+    here = await desk(world)
+    path = f"/v1/projects/{here.project_id}/imports"
+    problem = await here.operator.post(path, {"source": "prefix"}, status=409)
+    assert problem["code"] == "no-import-bucket"
+
+
+async def test_a_bucket_that_is_not_there_refuses_the_import_with_a_reason(world: World) -> None:
+    here = await desk(world)
+    await may_import(world, here, "no-such-bucket")
+    made = await import_prefix(here, "")
+    await world.work.jobs()
+    done = await here.operator.get(f"/v1/imports/{made}")
+    assert (done["state"], done["reason_code"]) == ("refused", "bucket-unreachable")
+
+
+async def test_strangers_neither_see_nor_start_imports(world: World) -> None:
+    here = await desk(world)
+    path = f"/v1/projects/{here.project_id}/imports"
+    made = await here.operator.post(path, {"source": "zip"})
+    stranger, _ = await world.operator()
+    await stranger.post(path, {"source": "zip"}, status=404)
+    await stranger.get(f"/v1/imports/{made['id']}", status=404)
+    await stranger.post(f"/v1/imports/{made['id']}/uploaded", status=404)
+    assert (await here.operator.get(f"/v1/imports/{made['id']}"))["state"] == "registered"

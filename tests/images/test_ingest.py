@@ -1,0 +1,207 @@
+"""What becomes of the files that operators upload."""
+
+import hashlib
+import io
+import struct
+import zlib
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tessera.storage import keys
+from tests.images.ingesting import JPEG, desk, fates, put
+from tests.images.pictures import TO_STORED, chunk, held, png, scene
+from tests.world import World, photograph
+
+EXACT = {"whole": True, "format": "png"}
+
+
+def bomb(side: int = 60_000) -> bytes:
+    """A valid PNG of a few hundred kilobytes that wants `side`² bits of memory and more."""
+    row = b"\0" * (1 + side // 8)
+    pack = zlib.compressobj(9)
+    some = pack.compress(row * 100)
+    block = pack.flush(zlib.Z_FULL_FLUSH)
+    blocks = [some + block]
+    again = pack.compress(row * 100) + pack.flush(zlib.Z_FULL_FLUSH)  # stands by itself
+    blocks += [again] * (side // 100 - 1)
+    adler = 1
+    for _ in range(side // 100):
+        adler = zlib.adler32(row * 100, adler)
+    pixels = b"".join(blocks) + b"\x03\x00" + struct.pack(">I", adler)
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def gif() -> bytes:
+    out = io.BytesIO()
+    Image.new("P", (8, 8)).save(out, "GIF")
+    return out.getvalue()
+
+
+def test_the_bomb_is_a_picture() -> None:
+    with Image.open(io.BytesIO(bomb(800))) as small:
+        assert np.asarray(small).shape == (800, 800)
+
+
+async def test_every_bad_file_is_refused_with_its_reason_and_none_stops_the_others(
+    world: World,
+) -> None:
+    here = await desk(world)
+    images = await here.bring(
+        {
+            "first.jpg": JPEG,
+            "never uploaded.jpg": None,
+            "empty.jpg": b"",
+            "text.jpg": b"this is no picture\n" * 20,
+            "cut off.jpg": photograph(300, 200)[:2000],
+            "bomb.png": bomb(),
+            "drawing.svg": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+            "moving.gif": gif(),
+            "noise.jpg": np.random.default_rng(3).bytes(5000),
+            "flat.png": png(0, 0),
+            "last.jpg": photograph(),
+        }
+    )
+    assert fates(images) == {
+        "first.jpg": "ready",
+        "never uploaded.jpg": "missing",
+        "empty.jpg": "empty-file",
+        "text.jpg": "not-an-image",
+        "cut off.jpg": "truncated",
+        "bomb.png": "too-many-pixels",
+        "drawing.svg": "unsupported-format",
+        "moving.gif": "unsupported-format",
+        "noise.jpg": "not-an-image",
+        "flat.png": "corrupt",
+        "last.jpg": "ready",
+    }
+    for image in images.values():
+        assert (image["reason"] is None) == (image["state"] == "ready")
+        assert image["state"] in {"ready", "refused"}
+    tasks = await here.pages("tasks")
+    assert len(tasks) == 2, "one for each image that is whole, and none for the others"
+    left = [each.key async for each in world.store.list(f"uploads/{here.project_id}/")]
+    assert left == [], "what was dealt with is kept as an original or not at all"
+
+
+async def test_what_counts_are_the_bytes_and_not_the_declared_type(world: World) -> None:
+    here = await desk(world)
+    out = io.BytesIO()
+    Image.fromarray(scene(40, 30)).save(out, "PNG")
+    (image,) = (await here.bring({"a.jpg": out.getvalue()})).values()
+    assert image["state"] == "ready"
+    assert image["content_type"] == "image/png"
+    assert (image["width"], image["height"]) == (40, 30)
+    assert image["sha256"] == hashlib.sha256(out.getvalue()).hexdigest()
+
+
+async def test_the_same_bytes_again_are_noticed_and_say_which_image_has_them(
+    world: World,
+) -> None:
+    here = await desk(world)
+    first = (await here.bring({"a.jpg": JPEG}))["a.jpg"]
+    images = await here.bring({"b.jpg": JPEG, "c.jpg": photograph()})
+    assert fates(images) == {"b.jpg": "duplicate", "c.jpg": "ready"}
+    assert images["b.jpg"]["duplicate_of"] == first["id"]
+    assert "a.jpg" in images["b.jpg"]["reason"]
+    there = await desk(world)
+    assert fates(await there.bring({"a.jpg": JPEG})) == {"a.jpg": "ready"}, "another project"
+
+
+async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(world: World) -> None:
+    here = await desk(world)
+    images = await here.bring({f"{number}.jpg": JPEG for number in range(4)})
+    by_fate = {fate: name for name, fate in fates(images).items()}
+    assert sorted(fates(images).values()) == ["duplicate"] * 3 + ["ready"]
+    original = images[by_fate["ready"]]["id"]
+    assert {image["duplicate_of"] for image in images.values()} == {None, original}
+
+
+async def test_pictures_are_upright_however_the_camera_was_held(
+    world: World, tmp_path: Path
+) -> None:
+    here = await desk(world, slicing=EXACT)
+    upright = scene(60, 40)
+    files = {
+        f"{way}.png": held(tmp_path, f"{way}.png", upright, way).read_bytes()
+        for way in (1, *TO_STORED)
+    }
+    images = await here.bring(files)
+    for way in (1, *TO_STORED):
+        image = images[f"{way}.png"]
+        assert (image["width"], image["height"], image["orientation"]) == (60, 40, way)
+        (tile,) = await here.tiles(image["id"])
+        assert np.array_equal(tile, upright), way
+
+
+async def test_cmyk_and_16_bit_become_8_bit_srgb(world: World) -> None:
+    here = await desk(world, slicing=EXACT)
+    cmyk, deep = io.BytesIO(), io.BytesIO()
+    Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(cmyk, "JPEG", quality=95)
+    Image.fromarray(np.full((32, 32), 0x8000, np.uint16)).save(deep, "PNG")
+    images = await here.bring({"cmyk.jpg": cmyk.getvalue(), "deep.png": deep.getvalue()})
+    (red,) = await here.tiles(images["cmyk.jpg"]["id"])
+    (grey,) = await here.tiles(images["deep.png"]["id"])
+    for tile in (red, grey):
+        assert tile.shape == (32, 32, 3)
+        assert tile.dtype == np.uint8
+    red_mean, green_mean, blue_mean = red.mean(axis=(0, 1))
+    assert red_mean > 2 * max(green_mean, blue_mean)
+    assert np.abs(grey.astype(int) - 128).max() <= 1
+
+
+async def test_earners_see_no_metadata(world: World) -> None:
+    here = await desk(world, slicing={"whole": True, "format": "jpeg"})
+    exif = Image.Exif()
+    exif[0x010E] = "a secret place"
+    out = io.BytesIO()
+    Image.fromarray(scene(64, 64)).save(out, "JPEG", exif=exif)
+    assert b"secret place" in out.getvalue()
+    await here.bring({"a.jpg": out.getvalue()})
+    tiles = [each.key async for each in world.store.list(f"tiles/{here.project_id}/")]
+    (tile,) = tiles
+    assert b"secret place" not in await world.store.get_bytes(tile, 10**6)
+
+
+async def test_who_overwrites_an_upload_after_the_check_changes_nothing(world: World) -> None:
+    here = await desk(world)
+    (link,) = await here.announce("a.jpg")
+    await put(link["put_url"], JPEG)
+    await here.declare(link["image_id"])
+    await world.work.jobs()
+    before = await here.images()
+    await put(link["put_url"], photograph())
+    await here.declare(link["image_id"])
+    await world.work.jobs()
+    assert await here.images() == before
+    sha256 = before["a.jpg"]["sha256"]
+    key = keys.original(UUID(here.project_id), sha256)
+    assert await world.store.get_bytes(key, 10**7) == JPEG
+
+
+async def test_a_whole_image_that_is_too_large_for_one_tile_is_refused(world: World) -> None:
+    here = await desk(world)
+    wide = png(12_000, 10_500, kind=(1, 0), rows=[b"\0" * 1500] * 10_500)
+    assert fates(await here.bring({"wide.png": wide})) == {"wide.png": "too-many-pixels"}
+
+
+@pytest.mark.parametrize(("tile", "margin", "tiles"), [(128, 16, 6), (256, 0, 1)])
+async def test_images_are_cut_by_the_projects_policy(
+    world: World, tile: int, margin: int, tiles: int
+) -> None:
+    here = await desk(world, slicing={"tile": tile, "margin": margin, "format": "png"})
+    picture = scene(256, 200)
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    (image,) = (await here.bring({"a.png": out.getvalue()})).values()
+    listed = (await here.operator.get(f"/v1/images/{image['id']}/tiles"))["items"]
+    assert len(listed) == tiles
+    assert len(await here.pages("tasks")) == tiles
+    for cut, pixels in zip(listed, await here.tiles(image["id"]), strict=True):
+        left, top, right, bottom = cut["window"]
+        assert np.array_equal(pixels, picture[top:bottom, left:right])

@@ -1,0 +1,70 @@
+"""A worker that dies at its work leaves nothing doubled, nothing lost and nothing lying about."""
+
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tessera.images.tiling import grid
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tests.images.ingesting import Desk, desk, fates, put
+from tests.images.pictures import jpeg_bytes, scene
+from tests.stories.processes import eventually, idle, running, worker
+from tests.world import World, photograph
+
+TILE, MARGIN = 128, 8
+WIDTH, HEIGHT = 2600, 1800
+EXPECTED = grid(WIDTH, HEIGHT, tile=TILE, margin=MARGIN)
+
+
+async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orphans(
+    world: World, settings: Settings, tmp_path: Path
+) -> None:
+    here = await desk(world, slicing={"tile": TILE, "margin": MARGIN})
+    (link,) = await here.announce("a.jpg")
+    picture = jpeg_bytes(scene(WIDTH, HEIGHT), quality=90)
+    await put(link["put_url"], picture)
+    await here.declare(link["image_id"])
+    slicer = worker(settings, tmp_path)
+    with running(slicer):
+        await eventually(lambda: is_slicing(here))
+        await slicer.reborn()
+        assert len(await noted(world)) < len(EXPECTED), "killed in the middle"
+        # what was checked is what is sliced, whatever becomes of the upload meanwhile
+        await put(link["put_url"], photograph())
+        await eventually(lambda: some_noted(world))
+        await slicer.reborn()
+        await eventually(lambda: idle(world.sessions))
+    assert fates(await here.images()) == {"a.jpg": "ready"}
+    await is_complete(world, here)
+    original = f"originals/{here.project_id}/{(await here.images())['a.jpg']['sha256']}"
+    assert await world.store.get_bytes(original, 10**8) == picture
+
+
+async def is_complete(world: World, here: Desk) -> None:
+    async with db.reading(world.sessions) as reader:
+        rows = (await reader.execute(text("SELECT number, key FROM tiles ORDER BY number"))).all()
+    assert [number for number, _ in rows] == [box.index for box in EXPECTED]
+    assert await keys(world, here, "tiles") == {key for _, key in rows}
+    assert len(await here.pages("tasks")) == len(EXPECTED)
+    assert len(await keys(world, here, "thumbnails")) == 1
+    assert len(await keys(world, here, "originals")) == 1
+    assert await keys(world, here, "uploads") == set()
+
+
+async def keys(world: World, here: Desk, folder: str) -> set[str]:
+    return {each.key async for each in world.store.list(f"{folder}/{UUID(here.project_id)}/")}
+
+
+async def noted(world: World) -> list[int]:
+    async with db.reading(world.sessions) as reader:
+        return list(await reader.scalars(text("SELECT number FROM tiles")))
+
+
+async def some_noted(world: World) -> bool:
+    return bool(await noted(world))
+
+
+async def is_slicing(here: Desk) -> bool:
+    return fates(await here.images()) == {"a.jpg": "slicing"}
