@@ -31,7 +31,7 @@ up: install ## Run everything here: servers, API, workers, a demo project; Ctrl-
 	@exec $(RUN) deploy.embedded up
 
 test: install ## Every test that must pass, on real servers (under 10 minutes)
-	@$(RUN) pytest -m "not long"
+	@$(RUN) pytest -m "not long" -n 2 --dist loadfile
 
 test-long: install ## The slow tests too: kill -9, memory limits, a second S3 implementation
 	@$(RUN) pytest -m long

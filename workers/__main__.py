@@ -15,7 +15,6 @@ from workers.registry import HANDLERS, LIMITS
 from workers.runner import Pace, run, stop_on_signals
 from workers.schedule import SWEEPS
 
-
 PACE = Pace()
 
 
