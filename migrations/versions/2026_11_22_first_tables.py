@@ -62,7 +62,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("earner_id", sa.Uuid(), nullable=False),
         sa.Column("lane", sa.SmallInteger(), nullable=False),
-        sa.Column("place", sa.SmallInteger(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
         sa.Column(
             "fence",
             sa.BigInteger(),
@@ -240,7 +240,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("task_id", sa.Uuid(), nullable=False),
-        sa.Column("place", sa.SmallInteger(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "lane", "position", name=op.f("pk_queue_entries")),
         sa.UniqueConstraint(
             "project_id", "task_id", "place", name=op.f("uq_queue_entries_project_id_task_id_place")
@@ -278,8 +278,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("is_gold", sa.Boolean(), nullable=False),
-        sa.Column("places", sa.SmallInteger(), nullable=False),
-        sa.Column("places_used", sa.SmallInteger(), nullable=False),
+        sa.Column("places", sa.Integer(), nullable=False),
+        sa.Column("places_used", sa.Integer(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("label", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("confidence", sa.Double(), nullable=True),
@@ -289,6 +289,9 @@ def upgrade() -> None:
         sa.CheckConstraint("places_used <= places", name=op.f("ck_tasks_places")),
         sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_tasks")),
         sa.UniqueConstraint("project_id", "tile_id", name=op.f("uq_tasks_project_id_tile_id")),
+    )
+    op.create_index(
+        "ix_tasks_gold", "tasks", ["project_id"], unique=False, postgresql_where="is_gold"
     )
     op.create_index("ix_tasks_id", "tasks", ["id"], unique=False)
     op.create_index(
@@ -933,6 +936,7 @@ def downgrade() -> None:
     op.drop_index("ix_tasks_waiting", table_name="tasks", postgresql_where="state = 'waiting'")
     op.drop_index("ix_tasks_review", table_name="tasks", postgresql_where="state = 'review'")
     op.drop_index("ix_tasks_id", table_name="tasks")
+    op.drop_index("ix_tasks_gold", table_name="tasks", postgresql_where="is_gold")
     op.drop_table("tasks")
     op.drop_index("ix_standings_earner_id", table_name="standings")
     op.drop_table("standings")

@@ -30,7 +30,7 @@ async def members(
         .where(Membership.organisation_id == organisation_id)
         .order_by(Person.email)
     )
-    return rows.tuples().all()
+    return rows.all()
 
 
 async def set_member(

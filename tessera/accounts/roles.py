@@ -50,6 +50,8 @@ class Caller:
     rights: Mapping[UUID, frozenset[Right]] = field(default_factory=dict)
     """By organisation; empty for earners."""
     platform_rights: frozenset[Right] = frozenset()
+    key_id: UUID | None = None
+    """The API key that speaks for the person, if it is not they themselves."""
 
     def may(self, organisation_id: UUID, right: Right) -> None:
         """Refuse what the caller may not do in an organisation.

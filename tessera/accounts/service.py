@@ -137,7 +137,9 @@ async def caller_of(session: AsyncSession, token: str) -> Caller:
 async def _key_caller(session: AsyncSession, token: str) -> Caller:
     row = (
         await session.execute(
-            select(ApiKey.organisation_id, ApiKey.scopes, ApiKey.created_by)
+            select(
+                ApiKey.id, ApiKey.organisation_id, ApiKey.scopes, ApiKey.created_by, Membership.role
+            )
             .join(Person, Person.id == ApiKey.created_by)
             .join(
                 Membership,
@@ -153,5 +155,6 @@ async def _key_caller(session: AsyncSession, token: str) -> Caller:
     ).one_or_none()
     if row is None:
         raise BadToken("This key is unknown or revoked.")
-    scopes = frozenset(Right(scope) for scope in row.scopes)
-    return Caller(row.created_by, PersonKind.OPERATOR, {row.organisation_id: scopes})
+    # a key never does more than whoever made it may do by now
+    rights = RIGHTS[row.role].intersection(map(Right, row.scopes))
+    return Caller(row.created_by, PersonKind.OPERATOR, {row.organisation_id: rights}, key_id=row.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,12 +18,12 @@ from tessera.assignment.errors import (
     LeaseSuperseded,
     RepeatedLease,
 )
-from tessera.assignment.models import Answer, Lease, LeaseState, Outcome, Task
+from tessera.assignment.models import Answer, Lease, LeaseState, Outcome
+from tessera.assignment.queries import Held, lock_leases
 from tessera.earnings import service as earnings
-from tessera.images.models import Tile
-from tessera.kernel import db, jobs
+from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError
-from tessera.kinds import LabelSchema, Size, kind_of
+from tessera.kinds import Kind, LabelSchema, kind_of
 from tessera.projects.models import Project
 
 
@@ -49,14 +49,22 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A lease of the caller, with what its answer is judged by."""
+class _Asked:
+    """What a project asks, read once for all answers to it."""
 
-    lease: Lease
     project: Project
-    size: Size
-    open_seconds: float
-    before: Answer | None
+    kind: Kind
+    schema: LabelSchema
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """An answer that nothing speaks against, in its canonical form."""
+
+    held: Held
+    project: Project
+    given: Given
+    value: dict[str, Any] | None
 
 
 async def answer(
@@ -71,73 +79,68 @@ async def answer(
     """
     if len({one.lease_id for one in given}) < len(given):
         raise RepeatedLease("Two of these answers are for the same lease.")
-    held = await _held(session, earner_id, [one.lease_id for one in given])
-    results: dict[UUID, Result] = {}
-    fresh: list[tuple[_Held, Given, dict[str, Any] | None]] = []
+    held = await lock_leases(session, earner_id, [one.lease_id for one in given])
+    asked = await _asked(session, held)
+    before = await _before(session, held)
+    results = {one.lease_id: Result(one.lease_id) for one in given}
+    fresh: list[_Fresh] = []
     for one in given:
         try:
             mine = _require(held, one)
-            value = _canonical(mine, one)
-            if mine.before is not None:
-                results[one.lease_id] = _replay(mine.before, one, value)
-                continue
-            await _take_place(session, mine.lease)
+            value = _canonical(asked[mine.project_id], mine, one)
+            if mine.state is LeaseState.ANSWERED:
+                results[one.lease_id] = _replay(before[one.lease_id], one, value)
+            else:
+                fresh.append(_Fresh(mine, asked[mine.project_id].project, one, value))
         except DomainError as refusal:
             results[one.lease_id] = Result(one.lease_id, refusal)
-        else:
-            fresh.append((mine, one, value))
-            results[one.lease_id] = Result(one.lease_id)
-    await _record(session, fresh)
-    return [results[one.lease_id] for one in given]
-
-
-async def _held(
-    session: AsyncSession, earner_id: UUID, lease_ids: Sequence[UUID]
-) -> dict[UUID, _Held]:
-    # ordered by id: two calls with the same leases queue up instead of deadlocking
-    locked = db.locking(
-        select(Lease)
-        .where(Lease.id.in_(lease_ids), Lease.earner_id == earner_id)
-        .order_by(Lease.id)
-    )
-    leases = {lease.id: lease for lease in await session.scalars(locked)}
-    rows = await session.execute(
-        select(
-            Lease.id,
-            Project,
-            Tile.window_right - Tile.window_left,
-            Tile.window_bottom - Tile.window_top,
-            func.extract("epoch", func.now() - Lease.leased_at),
-            Answer,
+    lost = await _lost(session, fresh)
+    for lease_id in lost:
+        gone = LeaseExpired(
+            "This lease has run out, and its place is taken or not needed any more."
         )
-        .join(Project, Project.id == Lease.project_id)
-        .join(Task, (Task.project_id == Lease.project_id) & (Task.id == Lease.task_id))
-        .join(Tile, Tile.id == Task.tile_id)
-        .outerjoin(Answer, (Answer.project_id == Lease.project_id) & (Answer.lease_id == Lease.id))
-        .where(Lease.id.in_(leases))
+        results[lease_id] = Result(lease_id, gone)
+    await _record(session, [each for each in fresh if each.held.id not in lost])
+    return list(results.values())
+
+
+async def _asked(session: AsyncSession, held: Mapping[UUID, Held]) -> dict[UUID, _Asked]:
+    projects = await session.scalars(
+        select(Project).where(Project.id.in_({each.project_id for each in held.values()}))
     )
     return {
-        id_: _Held(leases[id_], project, Size(width, height), float(seconds), before)
-        for id_, project, width, height, seconds, before in rows
+        project.id: _Asked(project, kind_of(project.kind), LabelSchema.parse(project.label_schema))
+        for project in projects
     }
 
 
-def _require(held: Mapping[UUID, _Held], one: Given) -> _Held:
+async def _before(session: AsyncSession, held: Mapping[UUID, Held]) -> dict[UUID, Answer]:
+    answered = [
+        (each.project_id, each.id) for each in held.values() if each.state is LeaseState.ANSWERED
+    ]
+    if not answered:
+        return {}
+    answers = await session.scalars(
+        select(Answer).where(tuple_(Answer.project_id, Answer.lease_id).in_(answered))
+    )
+    return {each.lease_id: each for each in answers}
+
+
+def _require(held: Mapping[UUID, Held], one: Given) -> Held:
     mine = held.get(one.lease_id)
     if mine is None:
         raise LeaseNotFound("You hold no such lease.")
-    if mine.lease.fence != one.fence:
+    if mine.fence != one.fence:
         raise LeaseSuperseded("The fencing number is not this lease's.")
-    if mine.lease.state is LeaseState.RETURNED:
+    if mine.state is LeaseState.RETURNED:
         raise LeaseReturned("You gave this task back.")
     return mine
 
 
-def _canonical(mine: _Held, one: Given) -> dict[str, Any] | None:
+def _canonical(asked: _Asked, mine: Held, one: Given) -> dict[str, Any] | None:
     if one.outcome is not Outcome.ANSWERED:
         return None
-    schema = LabelSchema.parse(mine.project.label_schema)
-    return kind_of(mine.project.kind).validate(one.value, schema, mine.size)
+    return asked.kind.validate(one.value, asked.schema, mine.size)
 
 
 def _replay(before: Answer, one: Given, value: dict[str, Any] | None) -> Result:
@@ -146,61 +149,52 @@ def _replay(before: Answer, one: Given, value: dict[str, Any] | None) -> Result:
     return Result(one.lease_id, replayed=True)
 
 
-async def _take_place(session: AsyncSession, lease: Lease) -> None:
-    """Keep the place, or win it back if the lease ran out but nobody has taken it since."""
-    if lease.state is LeaseState.OPEN:
-        return
-    if not await queue.take_back(session, lease):
-        raise LeaseExpired("This lease has run out, and the task went to somebody else.")
+async def _lost(session: AsyncSession, fresh: Sequence[_Fresh]) -> set[UUID]:
+    """Leases that ran out and whose places are not free any more: taken, or not needed."""
+    late = [each.held for each in fresh if each.held.state is LeaseState.EXPIRED]
+    return {each.id for each in late} - await queue.take_back(session, late)
 
 
-async def _record(
-    session: AsyncSession, fresh: Sequence[tuple[_Held, Given, dict[str, Any] | None]]
-) -> None:
+async def _record(session: AsyncSession, fresh: Sequence[_Fresh]) -> None:
     if not fresh:
         return
     await session.execute(
         update(Lease)
-        .where(Lease.id.in_([mine.lease.id for mine, _, _ in fresh]))
+        .where(Lease.id.in_([each.held.id for each in fresh]))
         .values(state=LeaseState.ANSWERED)
         .execution_options(synchronize_session=False)
     )
-    await session.execute(
-        insert(Answer),
-        [
-            {
-                "project_id": mine.project.id,
-                "lease_id": mine.lease.id,
-                "task_id": mine.lease.task_id,
-                "earner_id": mine.lease.earner_id,
-                "outcome": one.outcome,
-                "value": value,
-                "seconds": min(one.seconds or mine.open_seconds, mine.open_seconds),
-            }
-            for mine, one, value in fresh
-        ],
-    )
-    await earnings.expect(
-        session,
-        [
-            earnings.Expected(
-                project_id=mine.project.id,
-                lease_id=mine.lease.id,
-                task_id=mine.lease.task_id,
-                earner_id=mine.lease.earner_id,
-                currency=mine.project.currency,
-                amount_micro=mine.project.price_micro,
-                fee_micro=mine.project.fee_micro,
-            )
-            for mine, _, _ in fresh
-        ],
-    )
-    by_project: dict[UUID, list[UUID]] = {}
-    for mine, _, _ in fresh:
-        by_project.setdefault(mine.project.id, []).append(mine.lease.task_id)
+    await session.execute(insert(Answer), [_row(each) for each in fresh])
+    await earnings.expect(session, [_expected(each) for each in fresh])
+    by_project: dict[UUID, list[str]] = {}
+    for each in fresh:
+        by_project.setdefault(each.project.id, []).append(str(each.held.task_id))
     for project_id, task_ids in by_project.items():
-        await jobs.enqueue(
-            session,
-            "quality.settle",
-            payload={"project_id": str(project_id), "task_ids": [str(id_) for id_ in task_ids]},
-        )
+        payload = {"project_id": str(project_id), "task_ids": task_ids}
+        await jobs.enqueue(session, "quality.settle", payload=payload)
+
+
+def _row(fresh: _Fresh) -> dict[str, Any]:
+    held, given = fresh.held, fresh.given
+    said = held.seconds if given.seconds is None else given.seconds
+    return {
+        "project_id": held.project_id,
+        "lease_id": held.id,
+        "task_id": held.task_id,
+        "earner_id": held.earner_id,
+        "outcome": given.outcome,
+        "value": fresh.value,
+        "seconds": min(said, held.seconds),
+    }
+
+
+def _expected(fresh: _Fresh) -> earnings.Expected:
+    return earnings.Expected(
+        project_id=fresh.held.project_id,
+        lease_id=fresh.held.id,
+        task_id=fresh.held.task_id,
+        earner_id=fresh.held.earner_id,
+        currency=fresh.project.currency,
+        amount_micro=fresh.project.price_micro,
+        fee_micro=fresh.project.fee_micro,
+    )

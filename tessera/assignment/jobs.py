@@ -5,15 +5,17 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from tessera.assignment import launch, queue
+from tessera.assignment import launch, opening, queue
+from tessera.assignment.release import release as give_back
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.ledger.models import Account, AccountKind
 from tessera.projects.models import Project, ProjectState
 from tessera.storage.context import JobContext
 
-GRACE_SECONDS = 5
-"""After a lease runs out, its place stays its earner's so long: the answer may be on its way."""
+GRACE_SECONDS = 3
+"""After a lease runs out, its place stays its earner's so long: the answer may be on its way. The
+sweep comes every two seconds, so a task is free five seconds after its lease at the latest."""
 CHUNK = 500
 
 
@@ -31,13 +33,18 @@ async def open_tasks(context: JobContext, run: Run) -> None:
     more = True
     while more:
         async with db.transaction(context.sessions) as session:
-            more = await launch.open_tasks(session, project_id=UUID(run.payload["project_id"]))
+            more = await opening.open_tasks(session, project_id=UUID(run.payload["project_id"]))
 
 
 async def release(context: JobContext, run: Run) -> None:
-    """Try until nothing can be earned any more in a completed project, then give money back."""
+    """Empty a completed project's queue, then try until nothing can be earned in it any more."""
+    project_id = UUID(run.payload["project_id"])
+    cleared = CHUNK
+    while cleared == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            cleared = await queue.clear(session, project_id, limit=CHUNK)
     async with db.transaction(context.sessions) as session:
-        if not await launch.release(session, project_id=UUID(run.payload["project_id"])):
+        if not await give_back(session, project_id=project_id):
             await jobs.enqueue(
                 session, "assignment.release", payload=run.payload, delay=timedelta(seconds=5)
             )

@@ -1,8 +1,8 @@
 """Handing out tasks.
 
-Postgres decides, in `queries.claim`. Each (earner, project) reads the queue with a cursor of
-their own, so nobody looks at the same entry twice, and a lease costs the same in a project of
-ten thousand tasks and of ten million.
+Postgres decides, in `queries.claim`. Each earner reads the queue of a project with an own cursor,
+so nobody looks at the same entry twice, and a lease costs the same in a project of ten thousand
+tasks and of ten million.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ from datetime import datetime
 from random import SystemRandom
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from tessera.assignment import queries
 from tessera.assignment.errors import Blocked
-from tessera.assignment.models import Lane, Lease, LeaseState, Standing
+from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, QueueEntry, Standing
 from tessera.assignment.queries import Claimed
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
@@ -26,10 +27,16 @@ from tessera.projects.models import Project, ProjectState
 NEWCOMER_GOLD_CHANCE = 0.5
 """Until somebody has answered gold, every other task they get is gold."""
 MOST_HELD = 50
-"""Open leases an earner may hold at once, over all projects."""
-PROJECTS_TRIED = 20
+"""Open leases an earner may hold, over all projects. Calls for different projects at the same
+moment do not see each other, and may each fill what is left."""
+MOST_TRIED = 10
+"""Projects that a call which names none looks into."""
 CLAIMS = 4
-"""Bounded scans that one lease call spends on a lane before it says that there is nothing."""
+"""Claims of one project in one call. Of several entries of a task only one can be an earner's,
+so where a task's entries lie close together, one claim finds fewer tasks than are there."""
+AGAIN_CHANCE = 1 / 8
+"""That a call begins the lane `soon` anew, if the earner has come to its end."""
+RETRY_SECONDS, RETRY_SOON_SECONDS = 30, 2
 
 _dice = SystemRandom()
 
@@ -53,135 +60,123 @@ async def lease(
         NotFound: The project named is not open to anybody.
         Blocked: The earner may not work on the project named any more.
     """
-    server_time: datetime = (await session.execute(select(func.now()))).scalar_one()
+    server_time = await queries.begin(session)
     room = min(count, MOST_HELD - await _held(session, earner_id))
     if room <= 0:
-        return Handed([], server_time, "too-many-open-leases", 5)
-    handed: list[tuple[Project, Claimed]] = []
-    for project in await _open_projects(session, earner_id, project_id):
-        taken = await _lease_of(session, project, earner_id, room - len(handed))
-        handed += [(project, claimed) for claimed in taken]
-        if len(handed) >= room:
-            break
+        return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
+    if project_id is not None:
+        offers = await _named(session, earner_id, project_id)
+        handed, more = await _hand_out(session, offers, room)
+    else:
+        handed, more = await _hand_out(session, await _known(session, earner_id), room)
+        if not handed:
+            handed, more = await _hand_out(session, await _next(session, earner_id), room)
     if not handed:
-        return Handed([], server_time, "no-work", 30)
+        return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if more else RETRY_SECONDS)
     return Handed(handed, server_time)
 
 
 async def _held(session: AsyncSession, earner_id: UUID) -> int:
-    held = select(Lease.id).where(Lease.earner_id == earner_id, Lease.state == LeaseState.OPEN)
-    return (
-        await session.scalar(select(func.count()).select_from(held.limit(MOST_HELD).subquery()))
-    ) or 0
+    mine = select(Lease.id).where(Lease.earner_id == earner_id, LEASE_IS_OPEN)
+    held = select(func.count()).select_from(mine.limit(MOST_HELD).subquery())
+    return (await session.execute(held)).scalar_one()
 
 
-async def _open_projects(
-    session: AsyncSession, earner_id: UUID, project_id: UUID | None
-) -> Sequence[Project]:
-    blocked = Standing.blocked_at.is_not(None)
-    of_earner = (Standing.project_id == Project.id) & (Standing.earner_id == earner_id)
-    if project_id is None:
-        # where they have worked before comes first, then the oldest
-        mine = (
-            select(Project)
-            .outerjoin(Standing, of_earner)
-            .where(Project.state == ProjectState.OPEN, Standing.blocked_at.is_(None))
-            .order_by(Standing.project_id.is_(None), Project.launched_at, Project.id)
-            .limit(PROJECTS_TRIED)
-        )
-        return (await session.scalars(mine)).all()
-    row = (
-        await session.execute(
-            select(Project, Standing.reason, blocked)
-            .outerjoin(Standing, of_earner)
-            .where(Project.id == project_id, Project.state == ProjectState.OPEN)
-        )
-    ).one_or_none()
-    if row is None:
+async def _hand_out(
+    session: AsyncSession, offers: Sequence[tuple[Project, Standing]], room: int
+) -> tuple[list[tuple[Project, Claimed]], bool]:
+    """Claim from one project after another; also whether to ask again soon if that was nothing."""
+    handed: list[tuple[Project, Claimed]] = []
+    worth_asking = False
+    for project, standing in offers:
+        for _ in range(CLAIMS):
+            count = room - len(handed)
+            claimed, more = await queries.claim(
+                session,
+                project,
+                standing,
+                count=count,
+                gold=sum(_dice.random() < standing.gold_chance for _ in range(count)),
+                again=_dice.random() < AGAIN_CHANCE,
+            )
+            handed += [(project, each) for each in claimed]
+            worth_asking |= more
+            if not claimed or len(handed) == room:
+                break
+        if len(handed) == room:
+            break
+    return handed, worth_asking
+
+
+async def _named(
+    session: AsyncSession, earner_id: UUID, project_id: UUID
+) -> Sequence[tuple[Project, Standing]]:
+    named = _open_projects().where(Project.id == project_id)
+    project: Project | None = await session.scalar(named)
+    if project is None:
         raise NotFound("There is no such project open.")
-    project, reason, is_blocked = row
-    if is_blocked:
-        raise Blocked(reason or "You can get no more tasks of this project.")
-    return [project]
+    standing = await _standing(session, earner_id, project_id)
+    if standing.blocked_at is not None:
+        raise Blocked(standing.reason or "You can get no more tasks of this project.")
+    return [(project, standing)]
 
 
-async def _lease_of(
-    session: AsyncSession, project: Project, earner_id: UUID, count: int
-) -> list[Claimed]:
-    standing = await _locked_standing(session, project.id, earner_id)
-    gold_count = sum(_dice.random() < standing.gold_chance for _ in range(count))
-    taken = await _normal(session, project, standing, count - gold_count)
-    if not taken and not (
-        gold_count == count
-        and await queries.work_ahead(
-            session,
-            project_id=project.id,
-            earner_id=earner_id,
-            soon=standing.soon_position,
-            normal=standing.normal_position,
-        )
-    ):
-        return []  # gold by itself would be filler work
-    taken += await _walk(session, project, standing, Lane.GOLD, gold_count)
-    taken += await _normal(session, project, standing, count - len(taken))
-    _dice.shuffle(taken)
-    return taken
+async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Project, Standing]]:
+    """Projects with entries that the earner has worked on.
+
+    Any few of them: so none waits for ever behind others in which there is nothing for them.
+    """
+    known = (
+        _open_projects()
+        .join(Standing, Standing.project_id == Project.id)
+        .where(Standing.earner_id == earner_id, Standing.blocked_at.is_(None), _has_entries())
+        .order_by(func.random())
+        .limit(MOST_TRIED)
+    )
+    projects = (await session.scalars(known)).all()
+    # all locks before the first claim, in one order: settling takes standings before entries, too
+    mine = select(Standing).where(
+        Standing.earner_id == earner_id, Standing.project_id.in_([each.id for each in projects])
+    )
+    locked = await session.scalars(db.locking(mine.order_by(Standing.project_id)))
+    standings = {standing.project_id: standing for standing in locked}
+    return [(project, standings[project.id]) for project in projects]
 
 
-async def _normal(
-    session: AsyncSession, project: Project, standing: Standing, count: int
-) -> list[Claimed]:
-    soon = await _walk(session, project, standing, Lane.SOON, count)
-    return soon + await _walk(session, project, standing, Lane.NORMAL, count - len(soon))
+async def _next(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Project, Standing]]:
+    """The oldest project with entries that the earner does not know yet."""
+    known = exists().where(Standing.project_id == Project.id, Standing.earner_id == earner_id)
+    oldest = _open_projects().where(~known, _has_entries())
+    project: Project | None = await session.scalar(
+        oldest.order_by(Project.launched_at, Project.id).limit(1)
+    )
+    return [(project, await _standing(session, earner_id, project.id))] if project else []
 
 
-async def _locked_standing(session: AsyncSession, project_id: UUID, earner_id: UUID) -> Standing:
+def _open_projects() -> Select[Project]:
+    columns = (Project.kind, Project.currency, Project.price_micro, Project.lease_seconds)
+    return (
+        select(Project)
+        .where(Project.state == ProjectState.OPEN)
+        .options(load_only(*columns, raiseload=True))
+    )
+
+
+def _has_entries() -> ColumnElement[bool]:
+    return exists().where(QueueEntry.project_id == Project.id, QueueEntry.lane < Lane.GOLD)
+
+
+async def _standing(session: AsyncSession, earner_id: UUID, project_id: UUID) -> Standing:
     """The earner's row, locked: their own concurrent calls queue up, nobody else's."""
-    one = db.locking(
+    mine = db.locking(
         select(Standing).where(Standing.project_id == project_id, Standing.earner_id == earner_id)
     )
-    standing: Standing | None = await session.scalar(one)
+    standing: Standing | None = await session.scalar(mine)
     if standing is None:
         await session.execute(
             insert(Standing)
             .values(project_id=project_id, earner_id=earner_id, gold_chance=NEWCOMER_GOLD_CHANCE)
             .on_conflict_do_nothing()
         )
-        standing = (await session.scalars(one)).one()
+        standing = (await session.scalars(mine)).one()
     return standing
-
-
-async def _walk(
-    session: AsyncSession, project: Project, standing: Standing, lane: Lane, count: int
-) -> list[Claimed]:
-    """Take from a lane, moving the earner's cursor along."""
-    cursor_name = f"{lane.name.lower()}_position"
-    taken: list[Claimed] = []
-    wrapped = False
-    for _ in range(CLAIMS):
-        if len(taken) >= count:
-            break
-        cursor: int = getattr(standing, cursor_name)
-        claimed, cursor_after = await queries.claim(
-            session,
-            project_id=project.id,
-            earner_id=standing.earner_id,
-            lane=lane,
-            cursor=cursor,
-            count=count - len(taken),
-            seconds=project.lease_seconds,
-        )
-        taken += claimed
-        if not claimed:
-            cursor_after, at_end = await queries.horizon(
-                session, project_id=project.id, lane=lane, cursor=cursor
-            )
-            if at_end:
-                # Entries that others had locked for a moment were passed over; begin again for
-                # them, once. Gold has others enough.
-                if wrapped or cursor == 0 or lane is Lane.GOLD or taken:
-                    setattr(standing, cursor_name, cursor_after)
-                    break
-                wrapped, cursor_after = True, 0
-        setattr(standing, cursor_name, cursor_after)
-    return taken

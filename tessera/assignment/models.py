@@ -12,14 +12,18 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
+    ColumnElement,
     ForeignKeyConstraint,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Sequence,
     SmallInteger,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -77,6 +81,7 @@ class Task(Base):
         UniqueConstraint("project_id", "tile_id"),
         Index("ix_tasks_review", "project_id", "opened_at", postgresql_where="state = 'review'"),
         Index("ix_tasks_waiting", "project_id", postgresql_where="state = 'waiting'"),
+        Index("ix_tasks_gold", "project_id", postgresql_where="is_gold"),
         CheckConstraint("places_used <= places", name="places"),
     )
 
@@ -86,9 +91,9 @@ class Task(Base):
     state: Mapped[TaskState] = mapped_column(default=TaskState.WAITING)
     is_gold: Mapped[bool] = mapped_column(default=False)
     """The right answer is known (`quality.models.Gold`). Never leaves through an earner's door."""
-    places: Mapped[int] = mapped_column(SmallInteger, default=0)
+    places: Mapped[int] = mapped_column(Integer, default=0)
     """Answers that may at most be paid; what a launch has reserved money for."""
-    places_used: Mapped[int] = mapped_column(SmallInteger, default=0)
+    places_used: Mapped[int] = mapped_column(Integer, default=0)
     """Places put into the queue so far, numbered from 1."""
     opened_at: Mapped[datetime | None]
     label: Mapped[dict[str, Any] | None]
@@ -113,7 +118,7 @@ class QueueEntry(Base):
     lane: Mapped[int] = mapped_column(SmallInteger)
     position: Mapped[int] = mapped_column(server_default=POSITIONS.next_value())
     task_id: Mapped[UUID]
-    place: Mapped[int] = mapped_column(SmallInteger)
+    place: Mapped[int] = mapped_column(Integer)
 
 
 class Standing(Base):
@@ -162,7 +167,7 @@ class Lease(Base):
     task_id: Mapped[UUID]
     earner_id: Mapped[UUID]
     lane: Mapped[int] = mapped_column(SmallInteger)
-    place: Mapped[int] = mapped_column(SmallInteger)
+    place: Mapped[int] = mapped_column(Integer)
     fence: Mapped[int] = mapped_column(server_default=NOW_MICROSECONDS)
     """Grows with every lease of a place: of two, the higher is the one that counts.
 
@@ -174,6 +179,11 @@ class Lease(Base):
     expires_at: Mapped[datetime]
     closed_reason: Mapped[str | None]
     """Why it was returned: `skip` or `later`."""
+
+
+LEASE_IS_OPEN: ColumnElement[bool] = literal_column("leases.state = 'open'", Boolean())
+TASK_IS_WAITING: ColumnElement[bool] = literal_column("tasks.state = 'waiting'", Boolean())
+"""Not as parameters: of those a generic plan does not know that a partial index serves them."""
 
 
 class Answer(Base):

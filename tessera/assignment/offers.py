@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Lease, LeaseState, Standing
+from tessera.assignment.models import LEASE_IS_OPEN, Lease, Standing
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
 from tessera.projects.models import Project, ProjectState
@@ -62,7 +62,7 @@ async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Lease]:
     """The open leases of an earner, the most urgent first."""
     mine = (
         select(Lease)
-        .where(Lease.earner_id == earner_id, Lease.state == LeaseState.OPEN)
+        .where(Lease.earner_id == earner_id, LEASE_IS_OPEN)
         .order_by(Lease.expires_at, Lease.id)
     )
     return (await session.scalars(mine)).all()

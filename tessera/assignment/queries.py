@@ -1,17 +1,27 @@
-"""The statements of the lease path: one round trip each, and a bounded number of rows."""
+"""The two large statements of an earner's way: claim places of the queue, and lock leases.
+
+`claim` is flat in the size and the age of the project. It looks at a bounded number of entries,
+probes by key one row at a time, and passes rows on by their address (`ctid`; entries are never
+updated, and what a statement sees is not vacuumed under it). So its plan is the same whatever the
+statistics say, and Postgres keeps one generic plan.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Lane
+from tessera.assignment.models import Lane, LeaseState, Standing
+from tessera.kinds import Size
+from tessera.projects.models import Project
 
 SCAN = 256
-"""Entries that one claim looks at, at most. An entry is looked at about once per earner."""
+"""Entries of a lane that one claim looks at, at most."""
+GOLD_SCAN = 64
+"""Gold is queued in rounds: who knows everything in so many entries knows about all of it."""
 
 
 @dataclass(frozen=True)
@@ -28,148 +38,225 @@ class Claimed:
     height: int
 
 
-# A place is taken by deleting its entry. SKIP LOCKED lets concurrent earners pass each other.
-# The earner's own past is probed row by row, by the unique index on (project, task, earner),
-# as a scalar subquery: the planner may not turn it into a hash join over a long history, and
-# the scan stops at the first :count entries that are free.
-_CLAIM = text(
-    """
-    WITH picked AS (
-      SELECT e.position, e.task_id
-      FROM (
-        SELECT position, task_id FROM queue_entries
-        WHERE project_id = :project_id AND lane = :lane AND position > :cursor
-        ORDER BY position LIMIT :scan
-      ) ahead
-      JOIN queue_entries e
-        ON e.project_id = :project_id AND e.lane = :lane AND e.position = ahead.position
-      WHERE (
-        SELECT true FROM leases had
-        WHERE had.project_id = :project_id AND had.task_id = ahead.task_id
-          AND had.earner_id = :earner_id
-      ) IS NULL
-      ORDER BY ahead.position
-      LIMIT :count
-      FOR UPDATE OF e SKIP LOCKED
-    ), once AS (
-      SELECT DISTINCT ON (task_id) position FROM picked ORDER BY task_id, position
-    ), taken AS (
-      DELETE FROM queue_entries e USING once
-      WHERE e.project_id = :project_id AND e.lane = :lane AND e.position = once.position
-      RETURNING e.task_id, e.place
-    ), leased AS (
-      INSERT INTO leases (project_id, task_id, earner_id, lane, place, state, expires_at)
-      SELECT :project_id, task_id, :earner_id, :lane, place, 'open',
-             now() + make_interval(secs => :seconds)
-      FROM taken
-      RETURNING id, task_id, fence, expires_at
-    )
-    SELECT leased.id, leased.fence, leased.expires_at, tiles.key, tiles.content_type,
-           tiles.window_right - tiles.window_left AS width,
-           tiles.window_bottom - tiles.window_top AS height,
-           (SELECT max(position) FROM picked) AS cursor
-    FROM leased
-    JOIN tasks ON tasks.project_id = :project_id AND tasks.id = leased.task_id
-    JOIN tiles ON tiles.id = tasks.tile_id
-    """
-)
+async def begin(session: AsyncSession) -> datetime:
+    """Have plans made that do not depend on how large tables are; returns the server's time.
 
-_HORIZON = text(
+    Postgres keeps the plan it makes while a table has one page, and a launch can add a million
+    rows to that before autovacuum notices. Holds for the transaction.
     """
-    SELECT max(position), count(*) FROM (
-      SELECT position FROM queue_entries
-      WHERE project_id = :project_id AND lane = :lane AND position > :cursor
-      ORDER BY position LIMIT :scan
-    ) ahead
-    """
-)
+    now: datetime = (await session.execute(_BEGIN)).scalar_one()
+    return now
 
 
-_WORK_AHEAD = text(
-    """
-    SELECT EXISTS (
-      SELECT 1 FROM (
-        (SELECT task_id FROM queue_entries
-         WHERE project_id = :project_id AND lane = 0 AND position > :soon
-         ORDER BY position LIMIT :scan)
-        UNION ALL
-        (SELECT task_id FROM queue_entries
-         WHERE project_id = :project_id AND lane = 1 AND position > :normal
-         ORDER BY position LIMIT :scan)
-      ) ahead
-      WHERE (
-        SELECT true FROM leases had
-        WHERE had.project_id = :project_id AND had.task_id = ahead.task_id
-          AND had.earner_id = :earner_id
-      ) IS NULL
-    )
-    """
-)
+_BEGIN = select(func.now(), func.set_config("enable_seqscan", "off", True))  # noqa: FBT003
 
 
 async def claim(
     session: AsyncSession,
+    project: Project,
+    standing: Standing,
     *,
-    project_id: UUID,
-    earner_id: UUID,
-    lane: Lane,
-    cursor: int,
     count: int,
-    seconds: int,
-) -> tuple[Sequence[Claimed], int]:
-    """Lease up to `count` tasks of a lane, from just behind `cursor` on.
+    gold: int,
+    again: bool,
+) -> tuple[Sequence[Claimed], bool]:
+    """Lease up to `count` tasks of an open project, and move the earner's cursors along.
+
+    The caller holds the lock of `standing`, whose attributes are out of date afterwards.
+
+    Args:
+        gold: So many of them gold, if there is any, and if there is ordinary work too.
+        again: Begin the lane `soon` anew if the earner has come to its end.
 
     Returns:
-        The leases, and the position of the last entry taken (the cursor if there was none).
+        The leases, in random order, and if there are none, whether another call may find some.
     """
     rows = (
         await session.execute(
             _CLAIM,
             {
-                "project_id": project_id,
-                "earner_id": earner_id,
-                "lane": int(lane),
-                "cursor": cursor,
+                "project_id": project.id,
+                "earner_id": standing.earner_id,
+                "soon": standing.soon_position,
+                "normal": standing.normal_position,
+                "gold": standing.gold_position,
                 "count": count,
-                "seconds": seconds,
-                "scan": SCAN,
+                "gold_count": gold,
+                "seconds": project.lease_seconds,
+                "again": again,
             },
         )
     ).all()
-    claimed = [
-        Claimed(r.id, project_id, r.fence, r.expires_at, r.key, r.content_type, r.width, r.height)
+    if rows[0].id is None:
+        return [], rows[0].more
+    return [
+        Claimed(r.id, project.id, r.fence, r.expires_at, r.key, r.content_type, r.width, r.height)
         for r in rows
-    ]
-    return claimed, rows[0].cursor if rows else cursor
+    ], False
 
 
-async def horizon(
-    session: AsyncSession, *, project_id: UUID, lane: Lane, cursor: int
-) -> tuple[int, bool]:
-    """Where the scan of one claim ends, and whether that is the end of the lane."""
-    last, count = (
-        await session.execute(
-            _HORIZON,
-            {"project_id": project_id, "lane": int(lane), "cursor": cursor, "scan": SCAN},
+def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
+    """CTEs of a lane: what lies ahead, what of it is open to the earner, what they get of it.
+
+    Each is read row by row, and only as far as needed. The earner's past is a scalar subquery,
+    which cannot become a join that reads a long history. SKIP LOCKED lets earners pass each other.
+    """
+    name = lane.name.lower()
+    return f"""
+    {name}_ahead AS (
+      SELECT position, task_id, ctid AS address FROM queue_entries
+      WHERE project_id = :project_id AND lane = {lane:d} AND position > :{name}
+        AND (SELECT state FROM projects WHERE id = :project_id) = 'open'
+      ORDER BY position LIMIT {scan}
+    ), {name}_open AS (
+      SELECT * FROM {name}_ahead ahead
+      WHERE (
+        SELECT true FROM leases had
+        WHERE had.project_id = :project_id AND had.task_id = ahead.task_id
+          AND had.earner_id = :earner_id
+      ) IS NULL
+      ORDER BY position
+    ), {name} AS (
+      SELECT e.lane, e.position, e.task_id, e.ctid AS address
+      FROM {name}_open open JOIN queue_entries e ON e.ctid = open.address
+      ORDER BY open.position LIMIT {limit}
+      FOR UPDATE OF e SKIP LOCKED
+    )"""  # noqa: S608 - made of constants
+
+
+def _left(lane: Lane) -> str:
+    """The first entry that is open to the earner and does not become theirs.
+
+    Somebody else has locked it, or it was not needed. The cursor stays in front of it, so that
+    nothing is ever passed over.
+    """
+    return f"""(
+      SELECT position FROM {lane.name.lower()}_open
+      WHERE task_id NOT IN (SELECT task_id FROM chosen) ORDER BY position LIMIT 1
+    )"""  # noqa: S608
+
+
+def _cursor(lane: Lane) -> str:
+    name = lane.name.lower()
+    return f"coalesce({_left(lane)} - 1, (SELECT max(position) FROM {name}_ahead), :{name})"  # noqa: S608
+
+
+def _full(lane: Lane) -> str:
+    return f"(SELECT count(*) FROM {lane.name.lower()}_ahead) = {SCAN}"  # noqa: S608
+
+
+# As many ordinary tasks as wanted are locked, and then gold takes the place of some. So gold is
+# no filler where there is no work, and getting some takes the same way and time as getting none.
+#
+# Taking a place is deleting its entry. The leases come in random order, which tells nothing.
+#
+# Entries of `soon` become visible in another order than that of their positions, so one may turn
+# up behind a cursor: the lane is begun anew now and then, and whenever there was nothing.
+_CLAIM = text(
+    f"""
+    WITH {_lane(Lane.SOON, limit=":count")},
+    {_lane(Lane.NORMAL, limit="(SELECT :count - count(*) FROM soon)")},
+    {_lane(Lane.GOLD, limit=":gold_count", scan=GOLD_SCAN)},
+    ordinary AS (
+      SELECT DISTINCT ON (task_id) * FROM (TABLE soon UNION ALL TABLE normal) found
+      ORDER BY task_id, lane, position
+    ), golden AS (
+      SELECT DISTINCT ON (task_id) * FROM gold WHERE EXISTS (SELECT FROM ordinary)
+      ORDER BY task_id, position
+    ), chosen AS (
+      TABLE golden UNION ALL (
+        SELECT * FROM ordinary ORDER BY lane, position
+        LIMIT (SELECT :count - count(*) FROM golden)
+      )
+    ), taken AS (
+      DELETE FROM queue_entries e USING chosen WHERE e.ctid = chosen.address
+      RETURNING e.lane, e.task_id, e.place
+    ), leased AS (
+      INSERT INTO leases (project_id, task_id, earner_id, lane, place, state, expires_at)
+      SELECT :project_id, task_id, :earner_id, lane, place, 'open',
+             now() + make_interval(secs => :seconds)
+      FROM taken ORDER BY random()
+      RETURNING id, task_id, fence, expires_at
+    ), moved AS (
+      UPDATE standings SET
+        soon_position = CASE
+          WHEN {_left(Lane.SOON)} IS NULL AND (:again OR NOT EXISTS (SELECT FROM chosen))
+            AND NOT {_full(Lane.SOON)}
+          THEN 0 ELSE {_cursor(Lane.SOON)} END,
+        normal_position = {_cursor(Lane.NORMAL)},
+        gold_position = {_cursor(Lane.GOLD)}
+      WHERE project_id = :project_id AND earner_id = :earner_id
+    )
+    SELECT leased.id, leased.fence, leased.expires_at, tile.*,
+      CASE WHEN NOT EXISTS (SELECT FROM chosen) THEN
+        coalesce({_left(Lane.SOON)}, {_left(Lane.NORMAL)}) IS NOT NULL
+        OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
+      END AS more
+    FROM (SELECT) always LEFT JOIN leased ON true LEFT JOIN LATERAL (
+      SELECT key, content_type, window_right - window_left AS width,
+             window_bottom - window_top AS height
+      FROM tasks JOIN tiles ON tiles.id = tasks.tile_id
+      WHERE tasks.project_id = :project_id AND tasks.id = leased.task_id
+      LIMIT 1 -- or the planner may join all tasks and tiles first
+    ) tile ON true
+    """  # noqa: S608
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease, locked, with what its answer is judged by."""
+
+    project_id: UUID
+    id: UUID
+    task_id: UUID
+    earner_id: UUID
+    place: int
+    fence: int
+    state: LeaseState
+    seconds: float
+    """Since it was leased."""
+    size: Size
+    """Of the tile, pixels."""
+
+
+# ordered by id: two calls with the same leases queue up instead of deadlocking
+_LOCK_LEASES = text(
+    """
+    SELECT leases.project_id, leases.id, leases.task_id, leases.earner_id, leases.place,
+           leases.fence, leases.state,
+           CAST(extract(epoch FROM now() - leases.leased_at) AS float8) AS seconds,
+           tiles.window_right - tiles.window_left AS width,
+           tiles.window_bottom - tiles.window_top AS height
+    FROM leases
+    JOIN tasks ON tasks.project_id = leases.project_id AND tasks.id = leases.task_id
+    JOIN tiles ON tiles.id = tasks.tile_id
+    WHERE leases.id = ANY(:lease_ids) AND leases.earner_id = :earner_id
+    ORDER BY leases.id
+    FOR NO KEY UPDATE OF leases
+    """
+)
+
+
+async def lock_leases(
+    session: AsyncSession, earner_id: UUID, lease_ids: Sequence[UUID]
+) -> dict[UUID, Held]:
+    """Those of the leases that are the earner's, in any state, locked."""
+    await begin(session)
+    rows = await session.execute(
+        _LOCK_LEASES, {"lease_ids": list(lease_ids), "earner_id": earner_id}
+    )
+    return {
+        id_: Held(
+            project_id,
+            id_,
+            task_id,
+            earner,
+            place,
+            fence,
+            LeaseState(state),
+            seconds,
+            Size(width, height),
         )
-    ).one()
-    return last or cursor, count < SCAN
-
-
-async def work_ahead(
-    session: AsyncSession, *, project_id: UUID, earner_id: UUID, soon: int, normal: int
-) -> bool:
-    """Whether there is any task that is not gold within one scan of the earner's cursors."""
-    found: bool = (
-        await session.execute(
-            _WORK_AHEAD,
-            {
-                "project_id": project_id,
-                "earner_id": earner_id,
-                "soon": soon,
-                "normal": normal,
-                "scan": SCAN,
-            },
-        )
-    ).scalar_one()
-    return found
+        for project_id, id_, task_id, earner, place, fence, state, seconds, width, height in rows
+    }

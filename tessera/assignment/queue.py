@@ -1,20 +1,53 @@
-"""Moving places into the queue and out of it; nothing else writes queue entries but leasing.
+"""Moving places into the queue and out of it; nothing else does so but `claim`.
 
 A place is one entry, or one live lease, or used up. `uq_queue_entries_...task_id_place` and
 `uq_leases_place` make two of a kind impossible, and every function here moves a place from one
 to the other in one transaction.
+
+Locks are taken in one order, so nobody deadlocks: leases by id, then tasks by id, then entries
+by task. A claim waits for nobody's entry.
 """
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Lane, Lease, LeaseState, QueueEntry, Task
+from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, LeaseState, QueueEntry, Task
+from tessera.assignment.queries import Held
 from tessera.kernel import db
 from tessera.projects.models import Project
+
+# The task is locked, so that it is not just being settled; and a completed project gets no
+# entries, because none may appear behind `clear`.
+_PUT_BACK = text(
+    f"""
+    WITH wanted AS (
+      SELECT tasks.project_id, tasks.id, tasks.is_gold, closed.place
+      FROM unnest(CAST(:project_ids AS uuid[]), CAST(:task_ids AS uuid[]), CAST(:places AS int[]))
+        AS closed (project_id, task_id, place)
+      JOIN tasks ON tasks.project_id = closed.project_id AND tasks.id = closed.task_id
+      JOIN projects ON projects.id = tasks.project_id
+      WHERE (tasks.settled_at IS NULL OR tasks.is_gold) AND projects.state <> 'completed'
+      ORDER BY tasks.project_id, tasks.id
+      FOR NO KEY UPDATE OF tasks
+    )
+    INSERT INTO queue_entries (project_id, lane, task_id, place)
+    SELECT project_id, CASE WHEN is_gold THEN {Lane.GOLD:d} ELSE {Lane.SOON:d} END, id, place
+    FROM wanted
+    """  # noqa: S608 - made of constants
+)
+_CLEAR = text(
+    """
+    WITH left_over AS (
+      SELECT ctid FROM queue_entries WHERE project_id = :project_id
+      ORDER BY task_id, place LIMIT :limit FOR UPDATE
+    )
+    DELETE FROM queue_entries e USING left_over WHERE e.ctid = left_over.ctid RETURNING e.place
+    """
+)
 
 
 async def put_back(session: AsyncSession, leases: Sequence[Lease]) -> None:
@@ -23,47 +56,50 @@ async def put_back(session: AsyncSession, leases: Sequence[Lease]) -> None:
     They go into the lane that is served first, so that a task does not wait for the rest of
     the project before it settles; gold goes back to gold.
     """
-    if not leases:
-        return
-    wanted = {
-        (project_id, task_id)
-        for project_id, task_id in (
-            await session.execute(
-                select(Task.project_id, Task.id).where(
-                    tuple_(Task.project_id, Task.id).in_(
-                        [(lease.project_id, lease.task_id) for lease in leases]
-                    ),
-                    (Task.settled_at.is_(None)) | Task.is_gold,
-                )
-            )
+    if leases:
+        await session.execute(
+            _PUT_BACK,
+            {
+                "project_ids": [lease.project_id for lease in leases],
+                "task_ids": [lease.task_id for lease in leases],
+                "places": [lease.place for lease in leases],
+            },
         )
-    }
-    entries = [
-        {
-            "project_id": lease.project_id,
-            "lane": Lane.GOLD if lease.lane == Lane.GOLD else Lane.SOON,
-            "task_id": lease.task_id,
-            "place": lease.place,
-        }
-        for lease in leases
-        if (lease.project_id, lease.task_id) in wanted
-    ]
-    if entries:
-        await session.execute(insert(QueueEntry), entries)
 
 
-async def take_back(session: AsyncSession, lease: Lease) -> bool:
-    """Take the place of a lease that ran out, if it is still free; for a late answer."""
-    taken = await session.scalar(
-        delete(QueueEntry)
-        .where(
-            QueueEntry.project_id == lease.project_id,
-            QueueEntry.task_id == lease.task_id,
-            QueueEntry.place == lease.place,
-        )
-        .returning(QueueEntry.place)
+_TAKE_BACK = text(
+    """
+    WITH free AS (
+      SELECT e.ctid, late.id
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:project_ids AS uuid[]), CAST(:task_ids AS uuid[]),
+                  CAST(:places AS int[])) AS late (id, project_id, task_id, place)
+      JOIN queue_entries e USING (project_id, task_id, place)
+      ORDER BY e.project_id, e.task_id
+      FOR UPDATE OF e
     )
-    return taken is not None
+    DELETE FROM queue_entries e USING free WHERE e.ctid = free.ctid RETURNING free.id
+    """
+)
+
+
+async def take_back(session: AsyncSession, leases: Sequence[Held]) -> set[UUID]:
+    """Take the places of leases that ran out, as far as they are still free; for late answers.
+
+    Returns:
+        The ids of the leases that have their place again.
+    """
+    if not leases:
+        return set()
+    taken = await session.scalars(
+        _TAKE_BACK,
+        {
+            "ids": [lease.id for lease in leases],
+            "project_ids": [lease.project_id for lease in leases],
+            "task_ids": [lease.task_id for lease in leases],
+            "places": [lease.place for lease in leases],
+        },
+    )
+    return set(taken)
 
 
 async def add_places(session: AsyncSession, task: Task, count: int) -> int:
@@ -71,22 +107,7 @@ async def add_places(session: AsyncSession, task: Task, count: int) -> int:
 
     The caller holds the task's row lock.
     """
-    count = min(count, task.places - task.places_used)
-    if count > 0:
-        await _add(session, task, count, Lane.SOON)
-    return max(count, 0)
-
-
-async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> None:
-    first = task.places_used + 1
-    await session.execute(
-        insert(QueueEntry),
-        [
-            {"project_id": task.project_id, "lane": lane, "task_id": task.id, "place": place}
-            for place in range(first, first + count)
-        ],
-    )
-    task.places_used += count
+    return await _add(session, task, count, Lane.SOON)
 
 
 async def add_gold_places(session: AsyncSession, task: Task) -> int:
@@ -94,14 +115,30 @@ async def add_gold_places(session: AsyncSession, task: Task) -> int:
 
     The caller holds the task's row lock.
     """
-    count = task.places - task.places_used
-    if count > 0:
-        await _add(session, task, count, Lane.GOLD)
-    return count
+    return await _add(session, task, task.places, Lane.GOLD)
+
+
+async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> int:
+    first = task.places_used + 1
+    last = min(task.places_used + count, task.places)
+    if last < first:
+        return 0
+    await session.execute(
+        insert(QueueEntry),
+        [
+            {"project_id": task.project_id, "lane": lane, "task_id": task.id, "place": place}
+            for place in range(first, last + 1)
+        ],
+    )
+    task.places_used = last
+    return last - first + 1
 
 
 async def withdraw(session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]) -> None:
-    """Take the free places of settled tasks out of the queue; leases that are out stay good."""
+    """Take the free places of settled tasks out of the queue; leases that are out stay good.
+
+    The caller holds the tasks' row locks.
+    """
     await session.execute(
         delete(QueueEntry).where(
             QueueEntry.project_id == project_id, QueueEntry.task_id.in_(task_ids)
@@ -109,24 +146,42 @@ async def withdraw(session: AsyncSession, project_id: UUID, task_ids: Sequence[U
     )
 
 
+async def clear(session: AsyncSession, project_id: UUID, *, limit: int = 10_000) -> int:
+    """Take entries of a completed project out of the queue; returns how many there were."""
+    gone = await session.scalars(_CLEAR, {"project_id": project_id, "limit": limit})
+    return len(gone.all())
+
+
 async def expire_leases(session: AsyncSession, *, grace_seconds: int, limit: int) -> int:
     """Close leases that ran out more than a grace ago, and queue their places again."""
-    due = db.locking(
+    grace = func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
+    due = (
         select(Lease)
-        .where(
-            Lease.state == LeaseState.OPEN,
-            Lease.expires_at < func.now() - text(f"interval '{int(grace_seconds)} seconds'"),
-        )
+        .where(LEASE_IS_OPEN, Lease.expires_at < func.now() - grace)
         .order_by(Lease.expires_at)
-        .limit(limit),
-        skip_locked=True,
+        .limit(limit)
     )
-    leases = (await session.scalars(due)).all()
+    leases = (await session.scalars(db.locking(due, skip_locked=True))).all()
+    await _close(session, leases, LeaseState.EXPIRED)
+    return len(leases)
+
+
+async def return_leases(
+    session: AsyncSession, *, earner_id: UUID, lease_ids: Sequence[UUID], reason: str
+) -> Sequence[Lease]:
+    """Close open leases, unanswered; the tasks go to others and never to this earner again."""
+    leases = await _open_of(session, earner_id, lease_ids)
+    await _close(session, leases, LeaseState.RETURNED, reason)
+    return leases
+
+
+async def _close(
+    session: AsyncSession, leases: Sequence[Lease], state: LeaseState, reason: str | None = None
+) -> None:
     for lease in leases:
-        lease.state = LeaseState.EXPIRED
+        lease.state, lease.closed_reason = state, reason
     await session.flush()
     await put_back(session, leases)
-    return len(leases)
 
 
 async def extend_leases(
@@ -137,15 +192,11 @@ async def extend_leases(
     Args:
         most_times: Cap on the whole life of a lease, in lengths of its project's lease.
     """
+    leases = await _open_of(session, earner_id, lease_ids)
     length = func.make_interval(0, 0, 0, 0, 0, 0, Project.lease_seconds)
     extended = await session.scalars(
         update(Lease)
-        .where(
-            Lease.id.in_(lease_ids),
-            Lease.earner_id == earner_id,
-            Lease.state == LeaseState.OPEN,
-            Lease.project_id == Project.id,
-        )
+        .where(Lease.id.in_([lease.id for lease in leases]), Lease.project_id == Project.id)
         .values(
             expires_at=func.greatest(
                 Lease.expires_at,
@@ -158,22 +209,8 @@ async def extend_leases(
     return extended.all()
 
 
-async def return_leases(
-    session: AsyncSession, *, earner_id: UUID, lease_ids: Sequence[UUID], reason: str
+async def _open_of(
+    session: AsyncSession, earner_id: UUID, lease_ids: Sequence[UUID]
 ) -> Sequence[Lease]:
-    """Close open leases, unanswered; the tasks go to others and never to this earner again."""
-    open_ones = db.locking(
-        select(Lease)
-        .where(
-            Lease.id.in_(lease_ids),
-            Lease.earner_id == earner_id,
-            Lease.state == LeaseState.OPEN,
-        )
-        .order_by(Lease.id)
-    )
-    leases = (await session.scalars(open_ones)).all()
-    for lease in leases:
-        lease.state, lease.closed_reason = LeaseState.RETURNED, reason
-    await session.flush()
-    await put_back(session, leases)
-    return leases
+    mine = select(Lease).where(Lease.id.in_(lease_ids), Lease.earner_id == earner_id, LEASE_IS_OPEN)
+    return (await session.scalars(db.locking(mine.order_by(Lease.id)))).all()

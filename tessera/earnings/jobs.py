@@ -1,6 +1,7 @@
 """Earnings into the ledger, in batches, on a schedule."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from tessera.earnings import service
 from tessera.kernel import db
@@ -14,11 +15,21 @@ DECIDED_WITHIN = timedelta(days=7)
 async def post_approved(context: JobContext) -> None:
     async with db.reading(context.sessions) as reader:
         due = await service.projects_due(reader)
+    failures = []
     for project_id in due:
-        posted = BATCH
-        while posted == BATCH:
-            async with db.transaction(context.sessions) as session:
-                posted = await service.post_approved(session, project_id=project_id, limit=BATCH)
+        try:
+            await _post(context, project_id)
+        except Exception as failure:  # noqa: BLE001 - one project's trouble is not the others'
+            failures.append(failure)
+    if failures:
+        raise ExceptionGroup("some earnings could not be posted", failures)
+
+
+async def _post(context: JobContext, project_id: UUID) -> None:
+    posted = BATCH
+    while posted == BATCH:
+        async with db.transaction(context.sessions) as session:
+            posted = await service.post_approved(session, project_id=project_id, limit=BATCH)
 
 
 async def approve_overdue(context: JobContext) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,46 +38,68 @@ async def expect(session: AsyncSession, earnings: Sequence[Expected]) -> None:
     await session.execute(insert(Earning), [asdict(earning) for earning in earnings])
 
 
-async def approve(session: AsyncSession, which: ColumnElement[bool]) -> int:
+async def approve(
+    session: AsyncSession, which: ColumnElement[bool], *, skip_locked: bool = False
+) -> int:
     """Approve pending earnings; returns how many there were."""
-    approved = await session.scalars(
-        update(Earning)
-        .where(Earning.state == EarningState.PENDING, which)
-        .values(state=EarningState.APPROVED, decided_at=func.now())
-        .returning(Earning.lease_id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(approved.all())
+    pending = select(Earning).where(which)
+    return len(await _decide(session, pending, EarningState.APPROVED, skip_locked=skip_locked))
 
 
 async def reject(
     session: AsyncSession, which: ColumnElement[bool], *, code: str, reason: str
-) -> int:
-    """Reject pending earnings, with a reason that the earner reads; returns how many."""
-    rejected = await session.scalars(
-        update(Earning)
-        .where(Earning.state == EarningState.PENDING, which)
-        .values(
-            state=EarningState.REJECTED,
-            decided_at=func.now(),
-            reason_code=code,
-            reason=reason,
-        )
-        .returning(Earning.lease_id)
-        .execution_options(synchronize_session=False)
+) -> set[UUID]:
+    """Reject pending earnings, with a reason that the earner reads.
+
+    Returns:
+        The leases whose earnings were rejected; what was approved before stays approved.
+    """
+    pending = select(Earning).where(which)
+    rejected = await _decide(
+        session, pending, EarningState.REJECTED, reason_code=code, reason=reason, skip_locked=True
     )
-    return len(rejected.all())
+    return set(rejected)
 
 
 async def approve_overdue(session: AsyncSession, *, after: timedelta, limit: int) -> int:
     """Approve what nobody decided in time: waiting is not the earner's fault."""
     overdue = (
-        select(Earning.project_id, Earning.lease_id)
-        .where(Earning.state == EarningState.PENDING, Earning.created_at < func.now() - after)
+        select(Earning)
+        .where(Earning.created_at < func.now() - after)
         .order_by(Earning.created_at)
         .limit(limit)
     )
-    return await approve(session, tuple_(Earning.project_id, Earning.lease_id).in_(overdue))
+    return len(await _decide(session, overdue, EarningState.APPROVED, skip_locked=True))
+
+
+async def _decide(
+    session: AsyncSession,
+    which: Select[Earning],
+    state: EarningState,
+    *,
+    skip_locked: bool,
+    **values: str,
+) -> Sequence[UUID]:
+    """Move pending earnings to a state, once.
+
+    Settling skips what others are deciding at the moment: they approve it, and as it never waits
+    here, with its tasks locked, nobody can deadlock with it.
+    """
+    pending = (
+        db.locking(which.where(Earning.state == EarningState.PENDING), skip_locked=skip_locked)
+        .with_only_columns(Earning.project_id, Earning.lease_id)
+        .cte("pending")
+    )
+    decided = await session.scalars(
+        update(Earning)
+        .where(
+            Earning.project_id == pending.c.project_id, Earning.lease_id == pending.c.lease_id
+        )
+        .values(state=state, decided_at=func.now(), **values)
+        .returning(Earning.lease_id)
+        .execution_options(synchronize_session=False)
+    )
+    return decided.all()
 
 
 async def post_approved(session: AsyncSession, *, project_id: UUID, limit: int) -> int:

@@ -41,12 +41,9 @@ def decode(cursor: str | None, id_type: Callable[[str], Id]) -> tuple[datetime, 
         return None
     try:
         created_at, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        after = datetime.fromisoformat(created_at).astimezone(UTC), id_type(id_)
+        return datetime.fromisoformat(created_at).astimezone(UTC), id_type(id_)
     except (ValueError, OverflowError, OSError) as error:
-        raise _none_of_ours() from error
-    if not id_.isprintable():  # Postgres takes no NUL
-        raise _none_of_ours()
-    return after
+        raise BadCursor("This cursor is none of ours; begin with the first page.") from error
 
 
 def cursor(items: Sequence[Row], limit: int) -> str | None:
@@ -54,7 +51,3 @@ def cursor(items: Sequence[Row], limit: int) -> str | None:
     if len(items) < limit:
         return None
     return encode((items[-1].created_at, items[-1].id))
-
-
-def _none_of_ours() -> BadCursor:
-    return BadCursor("This cursor is none of ours; begin with the first page.")

@@ -6,6 +6,8 @@ from tessera.projects.policies import Quality
 
 LEAST_GOLD_PLACES = 20
 """So many earners can meet each gold task at least, however small the project."""
+MOST_GOLD_PLACES = 10_000
+"""And at most, however large: nobody meets one twice, so more would only bind money."""
 EXPECTED_EXTRA = 0.35
 """Of the answers between minimum and maximum overlap, the part that is usually asked for."""
 
@@ -26,7 +28,8 @@ def gold_places(tasks: int, gold_tasks: int, quality: Quality) -> int:
     answers = tasks * quality.places
     share = quality.gold_share
     needed = answers * share / (1 - share)
-    return max(LEAST_GOLD_PLACES, -int(-needed // gold_tasks))
+    enough = -int(-needed // gold_tasks)
+    return min(max(LEAST_GOLD_PLACES, enough), MOST_GOLD_PLACES)
 
 
 def cost(

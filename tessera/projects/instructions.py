@@ -1,5 +1,7 @@
 """Instructions: Markdown from operators, HTML that can do earners no harm."""
 
+from functools import lru_cache
+
 import nh3
 from markdown_it import MarkdownIt
 
@@ -10,6 +12,8 @@ _TAGS = {
 }  # fmt: skip
 
 
+# every look at the offers shows the same few texts, and the longest take half a second
+@lru_cache(maxsize=128)
 def to_html(markdown: str) -> str:
     """Render and sanitise: no scripts, no styles, no pictures from elsewhere, safe links only."""
     return nh3.clean(

@@ -115,7 +115,8 @@ async def edit(
     """Change some fields.
 
     Raises:
-        NotEditable: The project was launched, and a field decides about launched tasks.
+        NotEditable: The project was launched, and a field decides about launched tasks; or a class
+            would go that known answers may use.
     """
     project = await owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE, lock=True)
     fixed = sorted(changes.keys() - ALWAYS_EDITABLE)
@@ -126,7 +127,7 @@ async def edit(
             fields=fixed,
         )
     if "label_schema" in changes:
-        changes = changes | {"label_schema": _checked(project.kind, changes["label_schema"])}
+        changes = changes | {"label_schema": _successor(project, changes["label_schema"])}
     for name, value in changes.items():
         setattr(project, name, value)
     await session.flush()
@@ -156,6 +157,18 @@ async def move(
             f"A project that is {project.state} cannot become {to}.", state=project.state
         )
     return moved
+
+
+def _successor(project: Project, label_schema: dict[str, Any]) -> dict[str, Any]:
+    """A label schema that answers by the old one, such as imported gold, still fit."""
+    old = LabelSchema.parse(project.label_schema)
+    checked = _checked(project.kind, label_schema)
+    new = LabelSchema.parse(checked)
+    if gone := sorted(set(old.ids) - set(new.ids)):
+        raise NotEditable("Class ids stay for ever; these would go.", classes=gone)
+    if old.multiple and not new.multiple:
+        raise NotEditable("Several classes at once cannot become one.", fields=["label_schema"])
+    return checked
 
 
 def _checked(kind: str, label_schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,89 +4,122 @@ Source: https://cocodataset.org/#format-data; a detection file, or for classify 
 without `bbox`, which then say what the whole image shows.
 """
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from tessera.kinds import LabelSchema
+from tessera.kinds import LabelSchema, Size
 from tessera.quality.errors import BadCoco, UnknownClass
 
 MOST_ANNOTATIONS = 1_000_000
+SLACK = 1.0
+"""Pixels that a box may reach beyond its image, by rounding; it is clipped."""
+MOST = 2**53
+"""No sane number is larger, and all up to here are exact as floats."""
 
 
-def objects_by_image(coco: object, schema: LabelSchema) -> dict[str, list[dict[str, Any]]]:
-    """Known objects by `file_name`, in image pixels, classes translated by name to the schema's.
+@dataclass
+class Known:
+    """What a file knows of one image.
+
+    Attributes:
+        at: Where in the file.
+        objects: In image pixels, each with `class`, `attributes`, `box` if it has one, and
+            `optional` where COCO says crowd.
+    """
+
+    at: str
+    size: Size
+    objects: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(coco: object, schema: LabelSchema, *, boxes: bool) -> dict[str, Known]:
+    """What is known, by `file_name`; classes are translated by name to the schema's.
 
     Images without annotations are there too: nothing in them is a known answer as well.
+
+    Args:
+        boxes: Whether every annotation must have one.
 
     Raises:
         BadCoco: A value is missing or makes no sense; `at` names it.
         UnknownClass: A category used is no class of the schema.
     """
     root = _dict(coco, "file")
-    names = _file_names(_list(root, "images"))
+    images = _images(_list(root, "images"))
     classes = _classes(_list(root, "categories"), schema)
     annotations = _list(root, "annotations")
     if len(annotations) > MOST_ANNOTATIONS:
         raise BadCoco(f"More than {MOST_ANNOTATIONS:,} annotations.", at="annotations")
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name, _ in names.values()}
     for number, entry in enumerate(annotations):
         at = f"annotations[{number}]"
         annotation = _dict(entry, at)
-        image = names.get(_id(annotation, "image_id", at))
-        if image is None:
+        found = images.get(_id(annotation, "image_id", at))
+        if found is None:
             raise BadCoco("There is no image with this id.", at=f"{at}.image_id")
-        category = _id(annotation, "category_id", at)
-        if category not in classes:
-            raise BadCoco("There is no category with this id.", at=f"{at}.category_id")
-        class_id = classes[category]
-        if class_id is None:
-            raise UnknownClass("This category is no class of the label schema.", at=at)
-        name, size = image
-        known: dict[str, Any] = {"class": class_id, "attributes": {}}
-        if "bbox" in annotation:
-            known["box"] = _box(annotation["bbox"], size, f"{at}.bbox")
-        found[name].append(known)
-    return found
+        _, image = found
+        known: dict[str, Any] = {"class": _class(annotation, classes, at), "attributes": {}}
+        if boxes or "bbox" in annotation:
+            known["box"] = _box(annotation.get("bbox"), image.size, f"{at}.bbox")
+        if annotation.get("iscrowd"):
+            known["optional"] = True
+        image.objects.append(known)
+    return dict(images.values())
 
 
-def _file_names(images: list[Any]) -> dict[int, tuple[str, tuple[float, float]]]:
-    names: dict[int, tuple[str, tuple[float, float]]] = {}
+def _images(images: list[Any]) -> dict[int, tuple[str, Known]]:
+    by_id: dict[int, tuple[str, Known]] = {}
     for number, entry in enumerate(images):
         at = f"images[{number}]"
         image = _dict(entry, at)
-        name = image.get("file_name")
-        if not isinstance(name, str) or not name:
-            raise BadCoco("An image needs a file name.", at=f"{at}.file_name")
         id_ = _id(image, "id", at)
-        if id_ in names:
+        if id_ in by_id:
             raise BadCoco("Two images have this id.", at=f"{at}.id")
-        names[id_] = (name, (_number(image, "width", at), _number(image, "height", at)))
-    if len({name for name, _ in names.values()}) < len(names):
+        size = Size(_side(image, "width", at), _side(image, "height", at))
+        by_id[id_] = (_text(image, "file_name", at), Known(at, size))
+    if len(dict(by_id.values())) < len(by_id):
         raise BadCoco("Two images have the same file name.", at="images")
-    return names
+    return by_id
 
 
-def _classes(categories: list[Any], schema: LabelSchema) -> dict[int, int | None]:
+def _classes(categories: list[Any], schema: LabelSchema) -> dict[int, tuple[str, int | None]]:
+    """Name and class by category; no class for what the label schema does not have."""
     by_name = {each.name: each.id for each in schema.classes}
-    classes: dict[int, int | None] = {}
+    classes: dict[int, tuple[str, int | None]] = {}
     for number, entry in enumerate(categories):
         at = f"categories[{number}]"
         category = _dict(entry, at)
-        classes[_id(category, "id", at)] = by_name.get(str(category.get("name")))
+        id_, name = _id(category, "id", at), _text(category, "name", at)
+        if id_ in classes:
+            raise BadCoco("Two categories have this id.", at=f"{at}.id")
+        classes[id_] = (name, by_name.get(name))
     return classes
 
 
-def _box(value: Any, size: tuple[float, float], at: str) -> list[float]:
+def _class(
+    annotation: Mapping[str, Any], classes: Mapping[int, tuple[str, int | None]], at: str
+) -> int:
+    category = _id(annotation, "category_id", at)
+    if category not in classes:
+        raise BadCoco("There is no category with this id.", at=f"{at}.category_id")
+    name, class_id = classes[category]
+    if class_id is None:
+        raise UnknownClass(f"“{name[:100]}” is no class of the label schema.", at=at)
+    return class_id
+
+
+def _box(value: Any, size: Size, at: str) -> list[float]:
     if not isinstance(value, list) or len(value) != 4:  # noqa: PLR2004 - x, y, width, height
         raise BadCoco("A box is [x, y, width, height].", at=at)
-    left, top, width, height = (_finite(side, at) for side in value)
-    if width <= 0 or height <= 0:
-        raise BadCoco("A box has a width and a height above zero.", at=at)
+    left, top, width, height = (_number(side, at) for side in value)
     right, bottom = left + width, top + height
-    if left < -1 or top < -1 or right > size[0] + 1 or bottom > size[1] + 1:
+    if min(left, top) < -SLACK or right > size.width + SLACK or bottom > size.height + SLACK:
         raise BadCoco("The box lies outside its image.", at=at)
-    return [max(left, 0.0), max(top, 0.0), min(right, size[0]), min(bottom, size[1])]
+    left, top = max(left, 0.0), max(top, 0.0)
+    right, bottom = min(right, size.width), min(bottom, size.height)
+    if right <= left or bottom <= top:
+        raise BadCoco("The box has no area.", at=at)
+    return [left, top, right, bottom]
 
 
 def _dict(value: Any, at: str) -> Mapping[str, Any]:
@@ -102,6 +135,13 @@ def _list(root: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
+def _text(entry: Mapping[str, Any], name: str, at: str) -> str:
+    value = entry.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadCoco("Text is expected here.", at=f"{at}.{name}")
+    return value
+
+
 def _id(entry: Mapping[str, Any], name: str, at: str) -> int:
     value = entry.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -109,11 +149,15 @@ def _id(entry: Mapping[str, Any], name: str, at: str) -> int:
     return value
 
 
-def _number(entry: Mapping[str, Any], name: str, at: str) -> float:
-    return _finite(entry.get(name), f"{at}.{name}")
+def _side(entry: Mapping[str, Any], name: str, at: str) -> int:
+    value = _id(entry, name, at)
+    if value < 1:
+        raise BadCoco("An image has a size above zero.", at=f"{at}.{name}")
+    return value
 
 
-def _finite(value: Any, at: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadCoco("A finite number is expected here.", at=at)
+def _number(value: Any, at: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= MOST:  # NaN is not
+        raise BadCoco("A finite number of reasonable size is expected here.", at=at)
     return float(value)

@@ -58,9 +58,7 @@ async def _learn(
             Standing.blocked_at.is_(None),
         )
         .values(
-            gold_chance=gold_share(
-                trust, base_share=policy.gold_share, minimum_trust=policy.minimum_trust
-            ),
+            gold_chance=_gold_chance(trust, policy),
             blocked_at=func.now() if blocked else None,
             reason=explain(trust, minimum_trust=policy.minimum_trust) if blocked else None,
         )
@@ -73,6 +71,12 @@ async def _learn(
             "quality.reject_blocked",
             payload={"project_id": str(project.id), "earner_id": str(record.earner_id)},
         )
+
+
+def _gold_chance(trust: Trust, policy: Quality) -> float:
+    if policy.gold_share == 0:  # the operator wants none beyond what newcomers get
+        return 0.0
+    return gold_share(trust, base_share=policy.gold_share, minimum_trust=policy.minimum_trust)
 
 
 async def _locked_records(

@@ -1,16 +1,18 @@
 """Deciding: score gold, update trust, aggregate, and accept, ask again, or send to review.
 
 One call judges a handful of tasks in one transaction. It is a function of the stored answers, so
-it may run any number of times and at the same moment elsewhere: each task's row is locked first,
-in the order of ids, and what is already decided stays decided. It pays nobody; it says which
-earnings are approved.
+it may run any number of times and at the same moment elsewhere; what is already decided stays
+decided. It pays nobody; it says which earnings are approved.
+
+Locks, in this order, so that no two calls deadlock: tasks by id, new answers to gold by lease,
+trust by earner. From then on nothing waits for a row that another call may hold.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import queue
@@ -41,7 +43,6 @@ class _Bench:
     kind: Kind
     schema: LabelSchema
     policy: Quality
-    tasks: Sequence[Task]
     frames: Mapping[UUID, TileFrame]
     answers: Mapping[UUID, list[Answer]]
     """By task, rejected ones too."""
@@ -52,30 +53,19 @@ class _Bench:
 
 async def settle(session: AsyncSession, *, project_id: UUID, task_ids: Sequence[UUID]) -> None:
     """Judge the new answers to some tasks, and settle the tasks that can be."""
-    tasks = (
-        await session.scalars(
-            db.locking(
-                select(Task)
-                .where(Task.project_id == project_id, Task.id.in_(task_ids))
-                .order_by(Task.id)
-            )
-        )
-    ).all()
+    tasks = await _locked(session, project_id, task_ids)
+    gold = await _gold(session, project_id, task_ids)
     project = await session.get_one(Project, project_id)
-    answers = await _answers(session, project_id, [task.id for task in tasks])
-    expected = await _expected(session, project_id, [task.id for task in tasks if task.is_gold])
-    kind = kind_of(project.kind)
+    to_gold = await _unjudged(session, project_id, list(gold))
     await judge.score_gold(
-        session, project, {each: answers.get(task_id, []) for task_id, each in expected.items()}
+        session, project, {each: to_gold.get(task_id, []) for task_id, each in gold.items()}
     )
-    bench = await _bench(session, project, kind, tasks, answers)
+    to_tasks = await _answers(session, project_id, [task.id for task in tasks])
+    bench = await _bench(session, project, tasks, {**to_gold, **to_tasks})
+    await _reject_blocked(session, bench)
     for task in tasks:
-        await _reject_blocked(session, bench, task)
         if task.state is TaskState.SETTLED:
-            # gold waits for the earner's next ordinary task to settle, so that the time of a
-            # decision does not tell which task was gold
-            if not task.is_gold:
-                await _accept(session, bench, task)
+            await _accept(session, bench, task)
         elif task.state is TaskState.OPEN:
             await _decide(session, bench, task)
 
@@ -86,14 +76,18 @@ async def settle_by_hand(
     """Settle a task as a reviewer decided; without a label it stays out of datasets."""
     project = await session.get_one(Project, task.project_id)
     answers = await _answers(session, project.id, [task.id])
-    bench = await _bench(session, project, kind_of(project.kind), [task], answers)
-    await _reject_blocked(session, bench, task)
+    bench = await _bench(session, project, [task], answers)
+    await _reject_blocked(session, bench)
     await _settle(session, bench, task, label, confidence=1.0, by="review")
 
 
 async def _decide(session: AsyncSession, bench: _Bench, task: Task) -> None:
     answers = bench.answers.get(task.id, [])
-    valid = [each for each in answers if each.verdict is not Verdict.REJECTED]
+    valid = [
+        each
+        for each in answers
+        if each.verdict is not Verdict.REJECTED and each.earner_id not in bench.blocked
+    ]
     opinions = [_opinion(bench, each) for each in valid if each.outcome is Outcome.ANSWERED]
     underway = task.places_used - len(answers)
     missing = bench.policy.min_overlap - len(opinions) - underway
@@ -176,9 +170,7 @@ async def _accept(session: AsyncSession, bench: _Bench, task: Task) -> None:
     )
     lease_ids = [*(each.lease_id for each in pending), *gold]
     await session.flush()
-    await earnings.approve(
-        session, (Earning.project_id == task.project_id) & Earning.lease_id.in_(lease_ids)
-    )
+    await earnings.approve(session, _of_leases(task.project_id, lease_ids), skip_locked=True)
 
 
 async def _gold_answers(
@@ -203,19 +195,28 @@ async def _gold_answers(
     return (await session.scalars(db.locking(pending, of=Answer, skip_locked=True))).all()
 
 
-async def _reject_blocked(session: AsyncSession, bench: _Bench, task: Task) -> None:
-    for each in bench.answers.get(task.id, []):
-        reason = bench.blocked.get(each.earner_id)
-        if reason is None or each.verdict is not Verdict.PENDING:
-            continue
-        each.verdict = Verdict.REJECTED
-        await earnings.reject(
+async def _reject_blocked(session: AsyncSession, bench: _Bench) -> None:
+    """Reject what blocked earners have pending; what was approved before stays theirs."""
+    for earner_id, reason in sorted(bench.blocked.items()):
+        pending = [
+            each
+            for some in bench.answers.values()
+            for each in some
+            if each.earner_id == earner_id and each.verdict is Verdict.PENDING
+        ]
+        rejected = await earnings.reject(
             session,
-            (Earning.project_id == task.project_id) & (Earning.lease_id == each.lease_id),
+            _of_leases(bench.project.id, [each.lease_id for each in pending]),
             code=BLOCKED,
             reason=reason,
         )
+        for each in pending:
+            each.verdict = Verdict.REJECTED if each.lease_id in rejected else Verdict.ACCEPTED
     await session.flush()
+
+
+def _of_leases(project_id: UUID, lease_ids: Sequence[UUID]) -> ColumnElement[bool]:
+    return (Earning.project_id == project_id) & Earning.lease_id.in_(lease_ids)
 
 
 async def _to_review(session: AsyncSession, task: Task, reason: str) -> None:
@@ -224,45 +225,71 @@ async def _to_review(session: AsyncSession, task: Task, reason: str) -> None:
     await queue.withdraw(session, task.project_id, [task.id])
 
 
-async def _answers(
+async def _locked(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
-) -> dict[UUID, list[Answer]]:
-    rows = await session.scalars(
-        select(Answer)
-        .where(Answer.project_id == project_id, Answer.task_id.in_(task_ids))
-        .order_by(Answer.lease_id)
-        .execution_options(populate_existing=True)
+) -> Sequence[Task]:
+    """The tasks that are not gold. Settling changes no gold task, and many people share each."""
+    one_by_one = (
+        select(Task)
+        .where(Task.project_id == project_id, Task.id.in_(task_ids), ~Task.is_gold)
+        .order_by(Task.id)
     )
-    by_task: dict[UUID, list[Answer]] = {}
-    for row in rows:
-        by_task.setdefault(row.task_id, []).append(row)
-    return by_task
+    return (await session.scalars(db.locking(one_by_one))).all()
 
 
-async def _expected(
+async def _gold(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> dict[UUID, Gold]:
-    if not task_ids:
-        return {}
     rows = await session.scalars(
         select(Gold).where(Gold.project_id == project_id, Gold.task_id.in_(task_ids))
     )
     return {gold.task_id: gold for gold in rows}
 
 
+async def _unjudged(
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+) -> dict[UUID, list[Answer]]:
+    """Answers to gold that have no score or no verdict yet, locked."""
+    if not task_ids:
+        return {}
+    new = _answers_to(project_id, task_ids).where(
+        (Answer.verdict == Verdict.PENDING)
+        | (Answer.score.is_(None) & (Answer.outcome == Outcome.ANSWERED))
+    )
+    return _by_task((await session.scalars(db.locking(new))).all())
+
+
+async def _answers(
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+) -> dict[UUID, list[Answer]]:
+    """All answers to tasks; who holds a task's lock is the only one to judge them."""
+    every = _answers_to(project_id, task_ids).execution_options(populate_existing=True)
+    return _by_task((await session.scalars(every)).all())
+
+
+def _answers_to(project_id: UUID, task_ids: Sequence[UUID]) -> Select[Answer]:
+    to_them = (Answer.project_id == project_id) & Answer.task_id.in_(task_ids)
+    return select(Answer).where(to_them).order_by(Answer.lease_id)
+
+
+def _by_task(answers: Sequence[Answer]) -> dict[UUID, list[Answer]]:
+    by_task: dict[UUID, list[Answer]] = {}
+    for each in answers:
+        by_task.setdefault(each.task_id, []).append(each)
+    return by_task
+
+
 async def _bench(
     session: AsyncSession,
     project: Project,
-    kind: Kind,
     tasks: Sequence[Task],
     answers: Mapping[UUID, list[Answer]],
 ) -> _Bench:
     earners = {each.earner_id for some in answers.values() for each in some}
-    of_earners = tuple_(TrustRecord.project_id, TrustRecord.earner_id)
     trust = await session.execute(
         select(
             TrustRecord.earner_id, TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta)
-        ).where(of_earners.in_([(project.id, earner_id) for earner_id in earners]))
+        ).where(TrustRecord.project_id == project.id, TrustRecord.earner_id.in_(earners))
     )
     blocked = await session.execute(
         select(Standing.earner_id, Standing.reason).where(
@@ -279,10 +306,9 @@ async def _bench(
     )
     return _Bench(
         project=project,
-        kind=kind,
+        kind=kind_of(project.kind),
         schema=LabelSchema.parse(project.label_schema),
         policy=Quality(**project.quality),
-        tasks=tasks,
         frames={
             id_: frame_of(tile, Size(width or 0, height or 0)) for id_, tile, width, height in tiles
         },

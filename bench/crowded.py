@@ -1,0 +1,130 @@
+"""Large projects in the middle of their life, made by SQL: queues, and earners with a past."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+
+WINDOW = 1_000
+"""Tasks whose entries are shuffled among themselves, as `assignment.opening` does."""
+
+_PROJECT = """
+INSERT INTO projects (id, organisation_id, name, instructions, kind, label_schema, slicing, quality,
+  currency, price_micro, fee_micro, lease_seconds, state, reserved_micro, committed_micro,
+  gold_places, launched_at)
+VALUES ($1, $2, 'bench', '', 'box', $3, '{}', $4, 'EUR', 20000, 4000, 600, 'open',
+  1000000000000000, 1000000000000000, 0, now())
+"""
+_SCHEMA = """{"multiple": false, "classes": [
+  {"id": 1, "name": "coin", "colour": "#e6194b", "attributes": []},
+  {"id": 2, "name": "cup", "colour": "#3cb44b", "attributes": []}]}"""
+_QUALITY = '{"min_overlap": 3, "max_overlap": 5, "redo": 0, "gold_share": 0.1}'
+_TILES = """
+INSERT INTO tiles (id, project_id, image_id, number, core_left, core_top, core_right, core_bottom,
+  window_left, window_top, window_right, window_bottom, key, content_type, bytes)
+SELECT gen_random_uuid(), $1, $2, n, 0, 0, 512, 512, 0, 0, 512, 512,
+  concat('tiles/', $1::uuid, '/', encode(sha256(int8send(n)), 'hex'), '.jpg'), 'image/jpeg', 1
+FROM generate_series(1, $3::int) AS n
+"""
+_TASKS = """
+INSERT INTO tasks (project_id, id, tile_id, state, is_gold, places, places_used, opened_at)
+SELECT $1, task_id, tile_id, 'open', false, $2, $2, now() FROM numbered ORDER BY n
+"""
+_NUMBERED = """
+CREATE TEMP TABLE numbered AS
+SELECT number AS n, id AS tile_id, gen_random_uuid() AS task_id FROM tiles WHERE project_id = '{0}'
+"""
+# each veteran has taken a place of every task of the first half
+_ENTRIES = f"""
+INSERT INTO queue_entries (project_id, lane, position, task_id, place)
+SELECT $1, 1, nextval('queue_positions'), task_id, place FROM (
+  SELECT task_id, place FROM numbered, generate_series(1, $4::int) AS place
+  WHERE n > $2::int OR place > $3::int ORDER BY (n - 1) / {WINDOW}, random()
+) AS shuffled
+"""  # noqa: S608 - made of constants
+_LEASES = """
+INSERT INTO leases (project_id, task_id, earner_id, lane, place, state, leased_at, expires_at)
+SELECT $1, task_id, $2, 1, $3, 'answered', now() - interval '1 day', now() - interval '1 day'
+FROM numbered WHERE n <= $4::int ORDER BY n
+"""
+_ANSWERS = """
+INSERT INTO answers (project_id, lease_id, task_id, earner_id, outcome, value, seconds, verdict)
+SELECT $1, id, task_id, earner_id, 'answered',
+  '{"boxes": [{"class": 1, "box": [10.0, 10.0, 60.0, 60.0], "attributes": {}}]}', 5, 'accepted'
+FROM leases WHERE project_id = $1
+"""
+_EARNINGS = """
+INSERT INTO earnings (project_id, lease_id, task_id, earner_id, currency, amount_micro, fee_micro,
+  state, decided_at)
+SELECT $1, id, task_id, earner_id, 'EUR', 20000, 4000, 'approved', now()
+FROM leases WHERE project_id = $1
+"""
+_STANDINGS = """
+INSERT INTO standings (project_id, earner_id, gold_chance, soon_position, normal_position,
+  gold_position)
+SELECT $1, $2, 0.1, 0, min(position) - 1, 0
+FROM queue_entries JOIN numbered USING (task_id) WHERE project_id = $1 AND n > $3::int
+"""
+TABLES = ("tiles", "tasks", "queue_entries", "leases", "answers", "earnings", "standings")
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """A project half of whose tasks were answered by each veteran; each wants one more."""
+
+    project_id: UUID
+    veterans: Sequence[UUID]
+
+
+async def fill(connection: asyncpg.Connection, *, tasks: int, veterans: Sequence[UUID]) -> Crowded:
+    """Fill an otherwise empty database; indexes are dropped for it and built again."""
+    project_id, half, places = uuid4(), tasks // 2, len(veterans) + 1
+    await connection.execute("SET synchronous_commit = off")
+    await connection.execute("SET maintenance_work_mem = '256MB'; SET work_mem = '256MB'")
+    organisation = await connection.fetchval(
+        "INSERT INTO organisations (name, is_platform) VALUES ('bench', false) RETURNING id"
+    )
+    await connection.execute(_PROJECT, project_id, organisation, _SCHEMA, _QUALITY)
+    image = await connection.fetchval(
+        "INSERT INTO images (project_id, name, state) VALUES ($1, 'x', 'ready') RETURNING id",
+        project_id,
+    )
+    rebuild = await _without_indexes(connection)
+    await connection.execute(_TILES, project_id, image, tasks)
+    await connection.execute(_NUMBERED.format(project_id))
+    await connection.execute(_TASKS, project_id, places)
+    await connection.execute(_ENTRIES, project_id, half, len(veterans), places)
+    for place, veteran in enumerate(veterans, start=1):
+        await connection.execute(_LEASES, project_id, veteran, place, half)
+        await connection.execute(_STANDINGS, project_id, veteran, half)
+    await connection.execute(_ANSWERS, project_id)
+    await connection.execute(_EARNINGS, project_id)
+    for statement in rebuild:
+        await connection.execute(statement)
+    await connection.execute(f"DROP TABLE numbered; ANALYZE {', '.join(TABLES)}, projects")
+    return Crowded(project_id, veterans)
+
+
+async def _without_indexes(connection: asyncpg.Connection) -> list[str]:
+    """Drop constraints and indexes of the tables; returns what builds them again."""
+    constraints = await connection.fetch(
+        """
+        SELECT conrelid::regclass::text AS of, quote_ident(conname) AS name,
+               pg_get_constraintdef(oid) AS is
+        FROM pg_constraint WHERE conrelid = ANY($1::regclass[]) AND contype IN ('p', 'u', 'f')
+        ORDER BY contype = 'f'
+        """,
+        TABLES,
+    )
+    for each in reversed(constraints):
+        await connection.execute(f"ALTER TABLE {each['of']} DROP CONSTRAINT {each['name']}")
+    indexes = await connection.fetch(
+        "SELECT indexname AS name, indexdef AS is FROM pg_indexes WHERE tablename = ANY($1)", TABLES
+    )
+    for each in indexes:
+        await connection.execute(f"DROP INDEX {each['name']}")
+    return [
+        *(each["is"] for each in indexes),
+        *(f"ALTER TABLE {c['of']} ADD CONSTRAINT {c['name']} {c['is']}" for c in constraints),
+    ]

