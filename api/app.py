@@ -45,6 +45,8 @@ def create_app(settings: Settings, sessions: db.Sessions, store: Store) -> FastA
         app.state.ready = True
         yield
         app.state.ready = False
+        if app.state.limiter is not None:
+            await app.state.limiter.close()
 
     app = FastAPI(
         title="Tessera",

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from api.deps import bearer
 from api.requests import StrictRequest, invalid
@@ -52,18 +53,20 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         stores = self._stores()
         has_body = self.body_field is not None
+        fields = get_flat_params(self.dependant)
+        known = {each.alias for each in fields if isinstance(each.field_info, Query)}
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
-            if has_body and not request.says_json():
-                raise HTTPException(
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send a body of type application/json."
-                )
+            for name in request.query_params.keys() - known:
+                raise invalid("There is no such parameter.", "query", name)
+            if has_body and await request.body():
+                await request.json()  # here, for FastAPI would not say what is wrong with it
             key = request.headers.get(HEADER)
             if key is None or not stores:
                 return await handle(request)
             if not 0 < len(key) <= LONGEST_KEY:
-                raise invalid(f"An idempotency key has 1 to {LONGEST_KEY} characters.")
+                raise invalid(f"This has 1 to {LONGEST_KEY} characters.", "header", HEADER)
             return await _once(request, key, handle)
 
         return strict

@@ -15,6 +15,7 @@ from fastapi import Request
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
 from api.deps import bearer
@@ -46,10 +47,18 @@ account that is tried, from wherever; `lease` and `answer` by token."""
 
 class Limiter:
     def __init__(self, redis_url: str) -> None:
+        self._pool = BlockingConnectionPool.from_url(
+            redis_url, max_connections=50, timeout=5, socket_timeout=2
+        )
         storage = RedisStorage(
-            f"async+{redis_url}", implementation="redispy", socket_timeout=1, wrap_exceptions=False
+            f"async+{redis_url}",
+            implementation="redispy",
+            connection_pool=self._pool,  # type: ignore[arg-type]  # its types forget it
         )
         self._strategy = SlidingWindowCounterRateLimiter(storage)
+
+    async def close(self) -> None:
+        await self._pool.aclose()
 
     async def hit(self, name: str, who: str) -> None:
         """Count one call.

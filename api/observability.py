@@ -72,7 +72,7 @@ class Observed:
 
 def _place(error: Exception) -> dict[str, Any]:
     """Where it broke, and on which constraint. Not its message, which may quote secrets."""
-    driver_error = getattr(error, "orig", None)
+    driver_error = getattr(getattr(error, "orig", None), "__cause__", None)
     return {
         "error": type(error).__qualname__,
         "sqlstate": getattr(driver_error, "sqlstate", None),

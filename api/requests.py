@@ -33,12 +33,13 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_parsed"):
+            media_type = self.headers.get("content-type", "").partition(";")[0]
+            if media_type.strip().lower() != "application/json":
+                raise HTTPException(
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send a body of type application/json."
+                )
             self._parsed = parse(await self.body())
         return self._parsed
-
-    def says_json(self) -> bool:
-        media_type = self.headers.get("content-type", "").partition(";")[0]
-        return media_type.strip().lower() == "application/json"
 
 
 def parse(body: bytes) -> Any:
@@ -61,8 +62,8 @@ def parse(body: bytes) -> Any:
         raise invalid(f"This is not JSON that we read: {error}.") from None
 
 
-def invalid(why: str) -> RequestValidationError:
-    return RequestValidationError([{"loc": ("body",), "msg": why, "type": "value_error"}])
+def invalid(why: str, *at: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": at or ("body",), "msg": why, "type": "value_error"}])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

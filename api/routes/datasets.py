@@ -94,7 +94,7 @@ async def list_datasets(
         session,
         project_id=project_id,
         caller=caller,
-        after=paging.decode(cursor, str),
+        after=paging.decode(cursor, lambda id_: bytes.fromhex(id_).hex()),
         limit=limit,
     )
     full = len(found) == limit

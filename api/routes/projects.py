@@ -29,7 +29,7 @@ from tessera.projects.service import Draft
 router = APIRouter(tags=["projects"], route_class=Route)
 
 Instructions = Annotated[str, Field(max_length=50_000)]
-LeaseSeconds = Annotated[int, Field(ge=30, le=86_400)]
+LeaseSeconds = Annotated[int, Field(strict=True, ge=30, le=86_400)]
 
 
 class NewProject(In):

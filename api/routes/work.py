@@ -60,7 +60,7 @@ class OfferOut(Out):
 class Wanted(In):
     project_id: UUID | None = None
     """One project; without it, any that is open to you."""
-    count: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 10
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_AT_ONCE)] = 10
 
 
 class PictureOut(Out):
@@ -113,11 +113,11 @@ class Return(In):
 
 class NewAnswer(In):
     lease_id: UUID
-    fence: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    fence: Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
     outcome: Outcome
     answer: dict[str, Any] | None = None
     """For the outcome `answered`; tile pixels."""
-    seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+    seconds: Annotated[float, Field(strict=True, ge=0, le=86_400)] | None = None
     """Time you were active on it."""
 
 

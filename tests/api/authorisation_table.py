@@ -1,0 +1,159 @@
+"""Who may call what. A route that is not in here fails the tests.
+
+`who` are roles: those of an organisation's members and keys, of earners, or of the platform.
+`status` is what somebody gets who may, for an object of their own. All the rest follows by rule:
+
+- without a good token: 401, whatever else there is to say;
+- an object of somebody else, and one that does not exist: 404, and the two cannot be told apart;
+- an object of one's own organisation, but the role lacks the right: 403;
+- of what is for another kind of caller altogether: 403.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.world import BOX_SCHEMA, RIGHT, coco
+
+ID = re.compile(r"\{(\w+)\}")
+ANYBODY = frozenset({"anybody"})
+"""Without a token, too."""
+EVERYBODY = frozenset({"everybody"})
+"""With any good token."""
+READ = frozenset({"owner", "manager", "reviewer", "full key", "read key"})
+WORK = frozenset({"owner", "manager", "full key"})
+REVIEW = frozenset({"owner", "manager", "reviewer", "full key"})
+MONEY = frozenset({"owner", "manager", "finance", "full key"})
+OWNER = frozenset({"owner"})
+OPERATORS = frozenset({"owner", "manager", "reviewer", "finance", "platform"})
+EARNERS = frozenset({"earner"})
+PLATFORM = frozenset({"platform"})
+
+
+@dataclass(frozen=True)
+class Row:
+    who: frozenset[str]
+    status: int
+    body: Any = None
+    """`{name}` stands for an id of whoever the object of the call belongs to."""
+    shared: bool = False
+    """There is no owner: whoever may call this may name any object."""
+    unknown: int = 404
+    """Status for objects that do not exist, or are somebody else's."""
+
+
+_PROJECT = {
+    "name": "Coins",
+    "kind": "box",
+    "label_schema": BOX_SCHEMA,
+    "currency": "USD",
+    "price_micro": 20_000,
+}
+_DEPOSIT = {
+    "organisation_id": "{organisation_id}",
+    "amount_micro": 1,
+    "currency": "USD",
+    "reference": "bank 1",
+}
+_ANSWER = {"lease_id": "{lease_id}", "fence": "{fence}", "outcome": "answered", "answer": RIGHT}
+_SIGN_UP = {
+    "email": "new@example.org",
+    "password": "long enough",
+    "name": "New",
+    "kind": "earner",
+}
+_LOG_IN = {"email": "nobody@example.org", "password": "wrong"}
+_KEY = {"name": "program", "scopes": ["projects:read"]}
+_MEMBER = {"email": "{email}", "role": "manager"}
+_BANK = {"rail": "manual", "details": {"holder": "Ada", "iban": "DE89370400440532013000"}}
+_FILES = {"files": [{"name": "1.jpg", "content_type": "image/jpeg"}]}
+
+_ORGANISATION = "/v1/organisations/{organisation_id}"
+_OF_PROJECT = "/v1/projects/{project_id}"
+_BATCH = "/v1/finance/payout-batches/{batch_id}"
+_ITEM = _BATCH + "/items/{payout_id}"
+
+TABLE: Mapping[str, Row] = {
+    "POST /v1/sign-up": Row(ANYBODY, 201, _SIGN_UP),
+    "POST /v1/sessions": Row(ANYBODY, 401, _LOG_IN),
+    "DELETE /v1/sessions/current": Row(EVERYBODY, 204),
+    "GET /v1/me": Row(EVERYBODY, 200),
+    "POST /v1/organisations": Row(OPERATORS, 201, {"name": "Another"}),
+    "GET /v1/organisations": Row(EVERYBODY, 200),
+    f"GET {_ORGANISATION}/members": Row(OWNER, 200),
+    f"PUT {_ORGANISATION}/members": Row(OWNER, 200, _MEMBER),
+    f"DELETE {_ORGANISATION}/members/{{person_id}}": Row(OWNER, 204),
+    f"POST {_ORGANISATION}/api-keys": Row(OWNER, 201, _KEY),
+    f"GET {_ORGANISATION}/api-keys": Row(OWNER, 200),
+    f"DELETE {_ORGANISATION}/api-keys/{{key_id}}": Row(OWNER, 204),
+    f"GET {_ORGANISATION}/balance": Row(MONEY, 200),
+    f"GET {_ORGANISATION}/statement": Row(MONEY, 200),
+    f"POST {_ORGANISATION}/projects": Row(WORK, 201, _PROJECT),
+    f"GET {_ORGANISATION}/projects": Row(READ, 200),
+    f"GET {_OF_PROJECT}": Row(READ, 200),
+    f"PATCH {_OF_PROJECT}": Row(WORK, 200, {"name": "Renamed"}),
+    f"GET {_OF_PROJECT}/estimate": Row(READ, 200),
+    f"POST {_OF_PROJECT}/launch": Row(WORK, 409),
+    f"POST {_OF_PROJECT}/pause": Row(WORK, 200),
+    f"POST {_OF_PROJECT}/resume": Row(WORK, 409),
+    f"POST {_OF_PROJECT}/complete": Row(WORK, 200),
+    f"GET {_OF_PROJECT}/progress": Row(READ, 200),
+    f"POST {_OF_PROJECT}/images": Row(WORK, 200, _FILES),
+    f"POST {_OF_PROJECT}/images/uploaded": Row(WORK, 202, {"image_ids": ["{image_id}"]}),
+    f"GET {_OF_PROJECT}/images": Row(READ, 200),
+    "GET /v1/images/{image_id}": Row(READ, 200),
+    "GET /v1/images/{image_id}/tiles": Row(READ, 200),
+    f"POST {_OF_PROJECT}/imports": Row(WORK, 201, {"source": "zip"}),
+    "POST /v1/imports/{import_id}/uploaded": Row(WORK, 202),
+    "GET /v1/imports/{import_id}": Row(READ, 200),
+    f"POST {_OF_PROJECT}/gold": Row(WORK, 201, {"coco": coco(["000.jpg"])}),
+    "POST /v1/tasks/{task_id}/gold": Row(WORK, 409),
+    f"GET {_OF_PROJECT}/tasks": Row(READ, 200),
+    "GET /v1/tasks/{task_id}": Row(READ, 200),
+    f"GET {_OF_PROJECT}/review": Row(REVIEW, 200),
+    "POST /v1/tasks/{task_id}/review": Row(REVIEW, 409, {"unusable": True}),
+    f"POST {_OF_PROJECT}/datasets": Row(WORK, 202),
+    "GET /v1/dataset-runs/{run_id}": Row(WORK, 200),
+    f"GET {_OF_PROJECT}/datasets": Row(WORK, 200),
+    "GET /v1/datasets/{dataset_id}": Row(WORK, 200),
+    "GET /v1/datasets/{dataset_id}/files": Row(WORK, 200),
+    "POST /v1/datasets/{dataset_id}/verify": Row(WORK, 202),
+    "GET /v1/work/offers": Row(EARNERS, 200),
+    "GET /v1/work/offers/{project_id}": Row(EARNERS, 200, shared=True),
+    "POST /v1/work/leases": Row(EARNERS, 200, {"project_id": "{project_id}"}, shared=True),
+    "GET /v1/work/leases": Row(EARNERS, 200),
+    "POST /v1/work/leases/extend": Row(EARNERS, 200, {"lease_ids": ["{lease_id}"]}, unknown=200),
+    "POST /v1/work/leases/return": Row(
+        EARNERS, 200, {"lease_ids": ["{lease_id}"], "reason": "skip"}, unknown=200
+    ),
+    "POST /v1/work/answers": Row(EARNERS, 200, {"answers": [_ANSWER]}),
+    "GET /v1/earnings": Row(EARNERS, 200),
+    "GET /v1/earnings/balance": Row(EARNERS, 200),
+    "PUT /v1/payout-destination": Row(EARNERS, 200, _BANK),
+    "GET /v1/payout-destination": Row(EARNERS, 200),
+    "POST /v1/payouts": Row(EARNERS, 201, {"currency": "USD"}),
+    "GET /v1/payouts": Row(EARNERS, 200),
+    "POST /v1/payouts/{payout_id}/cancel": Row(EARNERS, 409),
+    "POST /v1/finance/deposits": Row(PLATFORM, 201, _DEPOSIT, shared=True),
+    "POST /v1/finance/payout-batches": Row(PLATFORM, 409, {"currency": "USD"}),
+    "GET /v1/finance/payout-batches": Row(PLATFORM, 200),
+    f"GET {_BATCH}": Row(PLATFORM, 200, shared=True),
+    f"GET {_BATCH}/items": Row(PLATFORM, 200, shared=True),
+    f"DELETE {_ITEM}": Row(PLATFORM, 200, shared=True),
+    f"POST {_BATCH}/approve": Row(PLATFORM, 200, {"items_sha256": "{items_sha256}"}, shared=True),
+    f"POST {_BATCH}/cancel": Row(PLATFORM, 200, shared=True),
+    f"POST {_BATCH}/export": Row(PLATFORM, 409, shared=True),
+    f"POST {_BATCH}/settled": Row(PLATFORM, 409, {"payout_ids": ["{payout_id}"]}, shared=True),
+    f"POST {_ITEM}/returned": Row(PLATFORM, 409, {"reason": "Closed."}, shared=True),
+}
+
+
+def filled(body: Any, place: Mapping[str, Any]) -> Any:
+    """A body with ids in place of their names."""
+    if isinstance(body, dict):
+        return {name: filled(value, place) for name, value in body.items()}
+    if isinstance(body, list):
+        return [filled(each, place) for each in body]
+    name = ID.fullmatch(body) if isinstance(body, str) else None
+    return place[name[1]] if name else body

@@ -1,0 +1,64 @@
+"""What modules set up once: making two tenants takes longer than most tests that look at them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+import pytest
+from httpx2 import AsyncClient
+
+from deploy.embedded.stack import Servers
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.connect import buckets_of, store_of
+from tessera.storage.context import JobContext
+from tessera.storage.s3 import Store
+from tests.api.serving import Served, serving
+from tests.api.tenants import Tenants, Undone, two_tenants
+from tests.client import Work, api
+from tests.conftest import empty
+from tests.world import World
+
+
+@pytest.fixture(scope="module")
+async def kept_sessions(settings: Settings, servers: Servers) -> AsyncIterator[db.Sessions]:
+    """As `sessions`, but the tables are emptied only after the module."""
+    engine = db.create_engine(str(settings.database_url), application_name="tests", pool_size=10)
+    yield db.create_sessions(engine)
+    await engine.dispose()
+    await empty(servers)
+
+
+@pytest.fixture(scope="module")
+async def tenants(
+    settings: Settings, kept_sessions: db.Sessions, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Tenants]:
+    store = store_of(settings)
+    context = JobContext(
+        sessions=kept_sessions,
+        store=store,
+        bucket=buckets_of(settings),
+        scratch=tmp_path_factory.mktemp("scratch"),
+    )
+    async with api(settings, kept_sessions, store) as http:
+        yield await two_tenants(World(http, kept_sessions, store, Work(settings, context)))
+    store.close()
+
+
+@pytest.fixture
+async def undone(
+    settings: Settings, store: Store, kept_sessions: db.Sessions
+) -> AsyncIterator[AsyncClient]:
+    """The API, of which no call leaves a trace."""
+    async with api(settings, cast("db.Sessions", Undone(kept_sessions)), store) as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def served(
+    settings: Settings,
+    kept_sessions: db.Sessions,  # noqa: ARG001 - its tables are emptied after this has stopped
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Served]:
+    """The API in a process of its own."""
+    with serving(settings, tmp_path_factory.mktemp("api") / "log") as served:
+        yield served

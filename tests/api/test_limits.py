@@ -1,0 +1,181 @@
+"""Rate limits: exact however many call at once, and Redis may go at any time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient, Response
+from pydantic import RedisDsn
+from redis.asyncio import Redis
+
+from api.app import create_app
+from api.limits import LIMITS, Limiter
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.s3 import Store
+from tests.api.refusing import refused
+from tests.api.unchanged import nothing_changes
+from tests.client import As
+from tests.world import PASSWORD, RIGHT, World, answers
+
+LOGINS, SIGN_UPS = LIMITS["login"].item.amount, LIMITS["sign-up"].item.amount
+LOGIN = {"email": "nobody@example.org", "password": "a wrong password"}
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(str(settings.redis_url))
+    await redis.flushall()
+    yield redis
+    await redis.aclose()
+
+
+@asynccontextmanager
+async def limited(
+    settings: Settings, sessions: db.Sessions, store: Store, address: str = "203.0.113.1"
+) -> AsyncIterator[AsyncClient]:
+    """A process of its own that has limits, called from an address."""
+    app = create_app(settings.model_copy(update={"rate_limits": True}), sessions, store)
+    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
+    async with (
+        AsyncClient(transport=transport, base_url="http://test") as client,
+        app.router.lifespan_context(app),
+    ):
+        yield client
+
+
+@pytest.fixture
+async def here(
+    settings: Settings,
+    sessions: db.Sessions,
+    store: Store,
+    redis: Redis,  # noqa: ARG001 - empties it
+) -> AsyncIterator[AsyncClient]:
+    async with limited(settings, sessions, store) as client:
+        yield client
+
+
+async def at_once(calls: int, http: AsyncClient, path: str, body: Any, **headers: str) -> Any:
+    """Status codes and how often each, of calls of which many are under way at any time."""
+    places = asyncio.Semaphore(40)
+
+    async def one() -> Response:
+        async with places:
+            return await http.post(path, json=body, headers=headers)
+
+    got = await asyncio.gather(*(one() for _ in range(calls)))
+    assert all(limited_well(answer) for answer in got if answer.status_code == 429)
+    codes = [answer.status_code for answer in got]
+    return {code: codes.count(code) for code in set(codes)}
+
+
+def limited_well(answer: Response) -> bool:
+    return refused(answer, 429, "rate-limited") and 1 <= int(answer.headers["retry-after"]) <= 3600
+
+
+async def test_so_many_logins_are_let_through_from_one_address(here: AsyncClient) -> None:
+    assert await at_once(LOGINS + 15, here, "/v1/sessions", LOGIN) == {401: LOGINS, 429: 15}
+
+
+async def test_what_a_request_says_of_itself_does_not_lift_the_limit(here: AsyncClient) -> None:
+    await at_once(LOGINS, here, "/v1/sessions", LOGIN)
+    for headers in (
+        {"Authorization": "Bearer made up"},
+        {"X-Forwarded-For": "198.51.100.1"},
+        {"Forwarded": "for=198.51.100.1"},
+        {"X-Real-IP": "198.51.100.1"},
+    ):
+        got = await here.post("/v1/sessions", json=LOGIN, headers=headers)
+        assert limited_well(got), headers
+
+
+async def test_processes_count_together_and_addresses_apart(
+    here: AsyncClient, settings: Settings, sessions: db.Sessions, store: Store
+) -> None:
+    async with limited(settings, sessions, store) as second:
+        counted = [await at_once(LOGINS, each, "/v1/sessions", LOGIN) for each in (here, second)]
+    assert counted == [{401: LOGINS}, {429: LOGINS}]
+    async with limited(settings, sessions, store, "203.0.113.2") as elsewhere:
+        assert await at_once(1, elsewhere, "/v1/sessions", LOGIN) == {401: 1}
+
+
+async def test_an_account_is_tried_so_often_from_all_addresses_together(
+    here: AsyncClient, settings: Settings
+) -> None:
+    limiter = Limiter(str(settings.redis_url))
+    for _ in range(LIMITS["login-account"].item.amount):
+        await limiter.hit("login-account", LOGIN["email"])
+    await limiter.close()
+    assert limited_well(await here.post("/v1/sessions", json=LOGIN))
+    upper = {**LOGIN, "email": LOGIN["email"].upper()}
+    assert limited_well(await here.post("/v1/sessions", json=upper))
+    other = {**LOGIN, "email": "other@example.org"}
+    assert refused(await here.post("/v1/sessions", json=other), 401, "bad-credentials")
+
+
+async def test_so_many_sign_ups_are_let_through_from_one_address(here: AsyncClient) -> None:
+    body = {"email": "a@example.org", "password": PASSWORD, "name": "A", "kind": "earner"}
+    got = await at_once(SIGN_UPS + 5, here, "/v1/sign-up", body)
+    assert got == {201: 1, 409: SIGN_UPS - 1, 429: 5}
+
+
+@pytest.mark.parametrize("name", ["lease", "answer"])
+async def test_work_is_limited_by_token_however_it_is_written(
+    name: str, here: AsyncClient, world: World
+) -> None:
+    most = LIMITS[name].item.amount
+    earner, other = await world.earner(), await world.earner()
+    body = {} if name == "lease" else answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT)
+    fine = 200 if name == "lease" else 404
+    path = f"/v1/work/{name}s"
+    token = {"Authorization": f"Bearer {earner.token}"}
+    assert await at_once(most + 20, here, path, body, **token) == {fine: most, 429: 20}
+    for spelt in (f"bEARER {earner.token}", f"Bearer   {earner.token} "):
+        again = await here.post(path, json=body, headers={"Authorization": spelt})
+        assert limited_well(again), spelt
+    theirs = {"Authorization": f"Bearer {other.token}"}
+    assert await at_once(1, here, path, body, **theirs) == {fine: 1}
+
+
+async def test_while_redis_is_down_work_goes_on_but_nobody_tries_passwords(
+    world: World, settings: Settings, sessions: db.Sessions, store: Store
+) -> None:
+    earner = await world.earner()
+    down = settings.model_copy(update={"redis_url": RedisDsn("redis://127.0.0.1:1/0")})
+    async with limited(down, sessions, store) as http:
+        async with nothing_changes(sessions):
+            sign_up = {
+                "email": "a@example.org",
+                "password": PASSWORD,
+                "name": "A",
+                "kind": "earner",
+            }
+            for path, body in (("/v1/sessions", LOGIN), ("/v1/sign-up", sign_up)):
+                got = await http.post(path, json=body)
+                assert refused(got, 503, "unavailable")
+                assert int(got.headers["retry-after"]) >= 1
+        someone = As(http, earner.token)
+        assert (await someone.post("/v1/work/leases", {}, status=200))["leases"] == []
+        body = answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT)
+        assert refused(await someone.call("POST", "/v1/work/answers", body), 404, "lease-not-found")
+
+
+async def test_flushing_redis_loses_nothing_but_the_counts(
+    here: AsyncClient, world: World, redis: Redis, sessions: db.Sessions
+) -> None:
+    _, project = await world.launched()
+    earner = As(here, (await world.earner()).token)
+    handed = await earner.post("/v1/work/leases", {"project_id": project["id"]})
+    async with nothing_changes(sessions):
+        await redis.flushall()
+    taken = await earner.post("/v1/work/answers", answers(handed["leases"], RIGHT))
+    assert [result["accepted"] for result in taken["results"]] == [True]
+
+
+def test_only_work_goes_on_uncounted() -> None:
+    assert {name for name, limit in LIMITS.items() if not limit.closed_without_redis} == {
+        "lease",
+        "answer",
+    }

@@ -1,0 +1,94 @@
+"""Whatever the OpenAPI document allows, and what it forbids, sent to the API as it really runs."""
+
+import re
+from typing import Any, cast
+from zlib import crc32
+
+import hypothesis
+import pytest
+import schemathesis
+from pydantic import TypeAdapter
+from schemathesis.specs.openapi import checks as openapi
+
+from api.app import create_app
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.s3 import Store
+from tests.api.serving import Served
+from tests.api.tenants import Place, Tenants, nowhere
+
+UNUSED = "postgresql://nobody@localhost/none"
+app = create_app(
+    TypeAdapter(Settings).validate_python(
+        {
+            "database_url": UNUSED,
+            "redis_url": "redis://localhost",
+            "s3_endpoint": "http://localhost",
+            "s3_access_key": "none",
+            "s3_secret_key": "none",
+            "s3_bucket": "none",
+            "rate_limits": False,
+        }
+    ),
+    cast("db.Sessions", None),
+    cast("Store", None),
+)
+schema = schemathesis.openapi.from_dict(app.openapi())
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    openapi.status_code_conformance,
+    openapi.content_type_conformance,
+    openapi.response_schema_conformance,
+    openapi.negative_data_rejection,
+    openapi.unsupported_method,
+]
+QUICK = hypothesis.settings(
+    max_examples=5, suppress_health_check=list(hypothesis.HealthCheck), print_blob=False
+)
+THOROUGH = hypothesis.settings(QUICK, max_examples=100)
+
+
+def check(case: schemathesis.Case[Any], served: Served, tenants: Tenants) -> None:
+    """Send a case, mostly about things that there are, as somebody who may."""
+    seed = crc32(repr((case.path_parameters, case.query, case.body)).encode(errors="replace"))
+    place = nowhere(tenants.a) if seed % 4 == 0 else tenants.a
+    case.path_parameters = existing(case.path_parameters, place)
+    case.body = existing(case.body, place)
+    caller = "owner"
+    if re.match("/v1/(work|earnings|payout)", case.path):
+        caller = "earner"
+    elif case.path.startswith("/v1/finance"):
+        caller = "platform"
+    headers = {"Authorization": f"Bearer {tenants.callers[caller]}"}
+    case.call_and_validate(base_url=served.url, headers=headers, checks=CHECKS)
+
+
+def existing(values: Any, place: Place) -> Any:
+    """The same values, but with ids of our own for those that are well-formed."""
+    if not isinstance(values, dict):
+        return values
+    return {
+        name: place[name] if name in place and is_id(value) else value
+        for name, value in values.items()
+    }
+
+
+def is_id(value: Any) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{64}|[0-9a-fA-F-]{36}", str(value)))
+
+
+@schema.exclude(path="/v1/sessions/current").parametrize()
+@QUICK
+def test_the_api_keeps_to_its_document(
+    case: schemathesis.Case[Any], served: Served, tenants: Tenants
+) -> None:
+    check(case, served, tenants)
+
+
+@pytest.mark.long
+@schema.exclude(path="/v1/sessions/current").parametrize()
+@THOROUGH
+def test_the_api_keeps_to_its_document_for_long(
+    case: schemathesis.Case[Any], served: Served, tenants: Tenants
+) -> None:
+    check(case, served, tenants)
