@@ -92,9 +92,7 @@ async def _decide(
     )
     decided = await session.scalars(
         update(Earning)
-        .where(
-            Earning.project_id == pending.c.project_id, Earning.lease_id == pending.c.lease_id
-        )
+        .where(Earning.project_id == pending.c.project_id, Earning.lease_id == pending.c.lease_id)
         .values(state=state, decided_at=func.now(), **values)
         .returning(Earning.lease_id)
         .execution_options(synchronize_session=False)
