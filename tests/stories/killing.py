@@ -1,0 +1,125 @@
+"""A Tessera of its own, whose programs are killed -9 while people use it."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+from httpx2 import AsyncClient
+from pydantic import PostgresDsn
+from redis.asyncio import Redis
+
+from deploy.embedded.stack import Servers
+from tessera.accounts import passwords
+from tessera.accounts import service as accounts
+from tessera.accounts.models import PersonKind
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.connect import store_of
+from tessera.storage.s3 import Store
+from tests.stories.patience import Patient
+from tests.stories.processes import Mortal, ready, running, serving, worker
+from tests.world import PASSWORD
+from workers.runner import Pace
+
+
+@dataclass(frozen=True)
+class Siege:
+    """Where everything is, and what can be killed."""
+
+    http: AsyncClient
+    sessions: db.Sessions
+    store: Store
+    redis: Redis
+    programs: list[Mortal]
+
+    async def person(self, kind: PersonKind) -> Patient:
+        email = f"{uuid4()}@example.org"
+        hashed = await passwords.hashed(PASSWORD)
+        async with db.transaction(self.sessions) as session:
+            await accounts.register(
+                session, email=email, password_hash=hashed, name="Somebody", kind=kind
+            )
+        token = await accounts.log_in(
+            self.sessions, email=email, password=PASSWORD, lifetime=timedelta(days=1)
+        )
+        return Patient(self.http, token)
+
+    @property
+    def deaths(self) -> int:
+        return sum(program.deaths for program in self.programs)
+
+    @asynccontextmanager
+    async def killing(
+        self, rng: random.Random, *, every: tuple[float, float]
+    ) -> AsyncIterator[None]:
+        """Kill one program after the other, and empty Redis now and then, while the block lasts."""
+
+        async def kill() -> None:
+            while True:
+                await asyncio.sleep(rng.uniform(*every))
+                await rng.choice(self.programs).reborn(after=rng.uniform(0, 0.2))
+                await self.redis.flushall()
+
+        killer = asyncio.create_task(kill())
+        try:
+            yield
+        finally:
+            killer.cancel()
+            await asyncio.wait([killer])
+            for program in self.programs:
+                await program.reborn()
+
+
+@asynccontextmanager
+async def besieged(
+    servers: Servers, settings: Settings, folder: Path, *, pace: Pace, workers: int
+) -> AsyncIterator[Siege]:
+    """A migrated database and a bucket of its own, an API and some workers."""
+    async with AsyncExitStack() as after:
+        url = await after.enter_async_context(_database(servers))
+        own = settings.model_copy(
+            update={
+                "database_url": PostgresDsn(url),
+                "s3_bucket": url.rsplit("/", 1)[1],
+                "rate_limits": True,
+            }
+        )
+        engine = db.create_engine(url, application_name="tests", pool_size=10)
+        after.push_async_callback(engine.dispose)
+        redis = await after.enter_async_context(Redis.from_url(str(own.redis_url)))
+        store = after.enter_context(closing(store_of(own)))
+        await store.ensure_bucket()
+        api, address = serving(own, folder)
+        programs = [api, *(worker(own, folder, pace=pace) for _ in range(workers))]
+        after.enter_context(running(*programs))
+        await ready(address)
+        http = await after.enter_async_context(AsyncClient(base_url=address, timeout=20))
+        yield Siege(http, db.create_sessions(engine), store, redis, programs)
+
+
+@asynccontextmanager
+async def _database(servers: Servers) -> AsyncIterator[str]:
+    name = f"siege-{uuid4().hex[:12]}"
+    url = f"{servers.database_url.rsplit('/', 1)[0]}/{name}"
+    admin = await asyncpg.connect(servers.admin_database_url)
+    await admin.execute(f'CREATE DATABASE "{name}" OWNER tessera')
+    try:
+        await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "alembic", "upgrade", "head"],
+            check=True,
+            env={**os.environ, "TESSERA_DATABASE_URL": url},
+        )
+        yield url
+    finally:
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.close()
