@@ -5,7 +5,8 @@ so nobody looks at the same entry twice, and a lease costs the same in a project
 tasks and of ten million.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from random import SystemRandom
@@ -27,13 +28,13 @@ from tessera.projects.models import Project, ProjectState
 NEWCOMER_GOLD_CHANCE = 0.5
 """Until somebody has answered gold, every other task they get is gold."""
 MOST_HELD = 50
-"""Open leases an earner may hold, over all projects. Calls for different projects at the same
-moment do not see each other, and may each fill what is left."""
+"""Open leases an earner may hold, over all projects. Of calls at the same moment, each may fill
+what is left."""
 MOST_TRIED = 10
-"""Projects that a call which names none looks into."""
-CLAIMS = 4
-"""Claims of one project in one call. Of several entries of a task only one can be an earner's,
-so where a task's entries lie close together, one claim finds fewer tasks than are there."""
+"""Projects that a call which names none looks into, of those its earner knows, and of others."""
+MOST_CLAIMS = 4
+"""Claims of one project in one call. Of several entries of a task only one can be an earner's, so
+where a task's entries lie close together, one claim finds fewer tasks than there are."""
 AGAIN_CHANCE = 1 / 8
 """That a call begins the lane `soon` anew, if the earner has come to its end."""
 RETRY_SECONDS, RETRY_SOON_SECONDS = 30, 2
@@ -64,15 +65,17 @@ async def lease(
     room = min(count, MOST_HELD - await _held(session, earner_id))
     if room <= 0:
         return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
-    if project_id is not None:
-        offers = await _named(session, earner_id, project_id)
-        handed, more = await _hand_out(session, offers, room)
-    else:
-        handed, more = await _hand_out(session, await _known(session, earner_id), room)
-        if not handed:
-            handed, more = await _hand_out(session, await _next(session, earner_id), room)
+    handed: list[tuple[Project, Claimed]] = []
+    ask_soon = False
+    async with aclosing(_offers(session, earner_id, project_id)) as offers:
+        async for project, standing in offers:
+            claimed, more = await _claim(session, project, standing, room - len(handed))
+            handed += [(project, each) for each in claimed]
+            ask_soon |= more
+            if len(handed) == room:
+                break
     if not handed:
-        return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if more else RETRY_SECONDS)
+        return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if ask_soon else RETRY_SECONDS)
     return Handed(handed, server_time)
 
 
@@ -82,35 +85,43 @@ async def _held(session: AsyncSession, earner_id: UUID) -> int:
     return (await session.execute(held)).scalar_one()
 
 
-async def _hand_out(
-    session: AsyncSession, offers: Sequence[tuple[Project, Standing]], room: int
-) -> tuple[list[tuple[Project, Claimed]], bool]:
-    """Claim from one project after another; also whether to ask again soon if that was nothing."""
-    handed: list[tuple[Project, Claimed]] = []
-    worth_asking = False
-    for project, standing in offers:
-        for _ in range(CLAIMS):
-            count = room - len(handed)
-            claimed, more = await queries.claim(
-                session,
-                project,
-                standing,
-                count=count,
-                gold=sum(_dice.random() < standing.gold_chance for _ in range(count)),
-                again=_dice.random() < AGAIN_CHANCE,
-            )
-            handed += [(project, each) for each in claimed]
-            worth_asking |= more
-            if not claimed or len(handed) == room:
-                break
-        if len(handed) == room:
+async def _claim(
+    session: AsyncSession, project: Project, standing: Standing, count: int
+) -> tuple[Sequence[Claimed], bool]:
+    """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
+    taken: list[Claimed] = []
+    for _ in range(MOST_CLAIMS):
+        left = count - len(taken)
+        claimed, more = await queries.claim(
+            session,
+            project,
+            standing,
+            count=left,
+            gold=sum(_dice.random() < standing.gold_chance for _ in range(left)),
+            again=_dice.random() < AGAIN_CHANCE,
+        )
+        taken += claimed
+        if not claimed or len(taken) == count:
             break
-    return handed, worth_asking
+    return taken, more and not taken
+
+
+async def _offers(
+    session: AsyncSession, earner_id: UUID, project_id: UUID | None
+) -> AsyncGenerator[tuple[Project, Standing]]:
+    """Projects to look into, one after the other, with the earner's standing locked."""
+    if project_id is not None:
+        yield await _named(session, earner_id, project_id)
+        return
+    for known in await _known(session, earner_id):
+        yield known
+    for project in await _unknown(session, earner_id):
+        yield project, await _standing(session, earner_id, project.id)
 
 
 async def _named(
     session: AsyncSession, earner_id: UUID, project_id: UUID
-) -> Sequence[tuple[Project, Standing]]:
+) -> tuple[Project, Standing]:
     named = _open_projects().where(Project.id == project_id)
     project: Project | None = await session.scalar(named)
     if project is None:
@@ -118,7 +129,7 @@ async def _named(
     standing = await _standing(session, earner_id, project_id)
     if standing.blocked_at is not None:
         raise Blocked(standing.reason or "You can get no more tasks of this project.")
-    return [(project, standing)]
+    return project, standing
 
 
 async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Project, Standing]]:
@@ -143,14 +154,12 @@ async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Proje
     return [(project, standings[project.id]) for project in projects]
 
 
-async def _next(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Project, Standing]]:
-    """The oldest project with entries that the earner does not know yet."""
+async def _unknown(session: AsyncSession, earner_id: UUID) -> Sequence[Project]:
+    """The oldest projects with entries of which the earner has had nothing yet."""
     known = exists().where(Standing.project_id == Project.id, Standing.earner_id == earner_id)
     oldest = _open_projects().where(~known, _has_entries())
-    project: Project | None = await session.scalar(
-        oldest.order_by(Project.launched_at, Project.id).limit(1)
-    )
-    return [(project, await _standing(session, earner_id, project.id))] if project else []
+    ordered = oldest.order_by(Project.launched_at, Project.id).limit(MOST_TRIED)
+    return (await session.scalars(ordered)).all()
 
 
 def _open_projects() -> Select[Project]:

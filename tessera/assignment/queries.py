@@ -44,11 +44,11 @@ async def begin(session: AsyncSession) -> datetime:
     Postgres keeps the plan it makes while a table has one page, and a launch can add a million
     rows to that before autovacuum notices. Holds for the transaction.
     """
-    now: datetime = (await session.execute(_BEGIN)).scalar_one()
+    now: datetime = (await session.execute(BEGIN)).scalar_one()
     return now
 
 
-_BEGIN = select(func.now(), func.set_config("enable_seqscan", "off", True))  # noqa: FBT003
+BEGIN = select(func.now(), func.set_config("enable_seqscan", "off", True))  # noqa: FBT003
 
 
 async def claim(
@@ -62,7 +62,8 @@ async def claim(
 ) -> tuple[Sequence[Claimed], bool]:
     """Lease up to `count` tasks of an open project, and move the earner's cursors along.
 
-    The caller holds the lock of `standing`, whose attributes are out of date afterwards.
+    The caller holds the lock of `standing`. Its attributes are out of date afterwards, which does
+    no harm if it is used again: what lies behind the cursors is gone or known.
 
     Args:
         gold: So many of them gold, if there is any, and if there is ordinary work too.
@@ -73,7 +74,7 @@ async def claim(
     """
     rows = (
         await session.execute(
-            _CLAIM,
+            CLAIM,
             {
                 "project_id": project.id,
                 "earner_id": standing.earner_id,
@@ -152,7 +153,7 @@ def _full(lane: Lane) -> str:
 #
 # Entries of `soon` become visible in another order than that of their positions, so one may turn
 # up behind a cursor: the lane is begun anew now and then, and whenever there was nothing.
-_CLAIM = text(
+CLAIM = text(
     f"""
     WITH {_lane(Lane.SOON, limit=":count")},
     {_lane(Lane.NORMAL, limit="(SELECT :count - count(*) FROM soon)")},
@@ -221,7 +222,7 @@ class Held:
 
 
 # ordered by id: two calls with the same leases queue up instead of deadlocking
-_LOCK_LEASES = text(
+LOCK_LEASES = text(
     """
     SELECT leases.project_id, leases.id, leases.task_id, leases.earner_id, leases.place,
            leases.fence, leases.state,
@@ -244,7 +245,7 @@ async def lock_leases(
     """Those of the leases that are the earner's, in any state, locked."""
     await begin(session)
     rows = await session.execute(
-        _LOCK_LEASES, {"lease_ids": list(lease_ids), "earner_id": earner_id}
+        LOCK_LEASES, {"lease_ids": list(lease_ids), "earner_id": earner_id}
     )
     return {
         id_: Held(

@@ -187,7 +187,7 @@ async def _gold_answers(
         .where(
             Answer.project_id == project_id,
             Answer.earner_id.in_(earner_ids),
-            Answer.verdict == Verdict.PENDING,
+            judge.IS_PENDING,
             Task.is_gold,
         )
         .order_by(Answer.lease_id)
@@ -249,12 +249,15 @@ async def _gold(
 async def _unjudged(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> dict[UUID, list[Answer]]:
-    """Answers to gold that have no score or no verdict yet, locked."""
+    """Answers to gold that have no score yet, and what blocked earners have pending; locked."""
     if not task_ids:
         return {}
+    blocked = select(Standing.earner_id).where(
+        Standing.project_id == project_id, Standing.blocked_at.is_not(None)
+    )
     new = _answers_to(project_id, task_ids).where(
-        (Answer.verdict == Verdict.PENDING)
-        | (Answer.score.is_(None) & (Answer.outcome == Outcome.ANSWERED))
+        (Answer.score.is_(None) & (Answer.outcome == Outcome.ANSWERED))
+        | (judge.IS_PENDING & Answer.earner_id.in_(blocked))
     )
     return _by_task((await session.scalars(db.locking(new))).all())
 

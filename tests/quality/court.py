@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
+from tessera.assignment import launch as launching
 from tessera.images.models import Image, ImageState, Tile
-from tessera.kernel import db, jobs
+from tessera.kernel import db
 from tessera.storage import keys
 from tests.client import As
 from tests.world import World
@@ -43,8 +44,8 @@ class Court:
     def path(self) -> str:
         return f"/v1/projects/{self.project['id']}"
 
-    async def pictures(self, *names: str, judge: bool = True) -> None:
-        """Images of one tile each, as if they had been uploaded and sliced."""
+    async def pictures(self, *names: str) -> None:
+        """Images of one tile and one task each, as if they had been uploaded and sliced."""
         project_id = UUID(self.project["id"])
         rows = [(uuid4(), name, _key(project_id, name)) for name in names]
         self.names.update({key: name for _, name, key in rows})
@@ -52,13 +53,7 @@ class Court:
             await session.execute(insert(Image), [_image(project_id, *row) for row in rows])
             await session.execute(insert(Tile), [_tile(project_id, *row) for row in rows])
             for image_id, _, _ in rows:
-                await jobs.enqueue(
-                    session,
-                    "assignment.make_tasks",
-                    payload={"project_id": str(project_id), "image_id": str(image_id)},
-                )
-        if judge:
-            await self.judge()
+                await launching.make_tasks(session, project_id=project_id, image_id=image_id)
 
     async def gold(self, names: Iterable[str], category: str = "cat", *, status: int = 201) -> Any:
         """Import that some images show one thing all over."""

@@ -90,10 +90,8 @@ async def _courts(world: World, everything: dict[str, Script]) -> dict[str, Cour
         courts[name] = beside = await court(
             world, beside=beside, kind=script.kind, label_schema=schema, quality=script.policy
         )
-        await beside.pictures(name, judge=False)
-    await world.work.jobs()
-    for each in courts.values():
-        await each.operator.post(f"{each.path}/launch")
+        await beside.pictures(name)
+        await beside.operator.post(f"{beside.path}/launch")
     await world.work.jobs()
     return courts
 

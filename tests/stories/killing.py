@@ -59,12 +59,17 @@ class Siege:
 
     @asynccontextmanager
     async def killing(
-        self, rng: random.Random, *, every: tuple[float, float]
+        self, rng: random.Random, *, times: int, every: tuple[float, float]
     ) -> AsyncIterator[None]:
-        """Kill one program after the other, and empty Redis now and then, while the block lasts."""
+        """While the block lasts, kill one program after the other, and empty Redis each time.
+
+        Args:
+            times: At most.
+            every: Seconds between two kills, at least and at most.
+        """
 
         async def kill() -> None:
-            while True:
+            for _ in range(times):
                 await asyncio.sleep(rng.uniform(*every))
                 await rng.choice(self.programs).reborn(after=rng.uniform(0, 0.2))
                 await self.redis.flushall()
@@ -75,8 +80,6 @@ class Siege:
         finally:
             killer.cancel()
             await asyncio.wait([killer])
-            for program in self.programs:
-                await program.reborn()
 
 
 @asynccontextmanager

@@ -62,8 +62,10 @@ class Mortal:
     async def reborn(self, *, after: float = 0.0) -> None:
         """Killed, and started again a moment later."""
         self.kill()
-        await asyncio.sleep(after)
-        self.start()
+        try:
+            await asyncio.sleep(after)
+        finally:
+            self.start()
 
 
 @contextmanager
