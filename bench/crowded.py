@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from tessera.accounts import tokens
+
 WINDOW = 1_000
 """Tasks whose entries are shuffled among themselves, as `assignment.opening` does."""
 
@@ -102,8 +104,25 @@ async def fill(connection: asyncpg.Connection, *, tasks: int, veterans: Sequence
     await connection.execute(_EARNINGS, project_id)
     for statement in rebuild:
         await connection.execute(statement)
-    await connection.execute(f"DROP TABLE numbered; ANALYZE {', '.join(TABLES)}, projects")
+    await connection.execute("DROP TABLE numbered")
+    await connection.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}, projects")
     return Crowded(project_id, veterans)
+
+
+async def with_tokens(connection: asyncpg.Connection, earner_ids: Sequence[UUID]) -> list[str]:
+    """Have these earners be there and logged in; returns a token for each."""
+    held = [tokens.new(tokens.SESSION) for _ in earner_ids]
+    await connection.executemany(
+        "INSERT INTO people (id, email, password_hash, name, kind)"
+        " VALUES ($1, $2, '', '', 'earner') ON CONFLICT DO NOTHING",
+        [(id_, f"{id_}@example.org") for id_ in earner_ids],
+    )
+    await connection.executemany(
+        "INSERT INTO sessions (token_sha256, person_id, expires_at)"
+        " VALUES ($1, $2, now() + interval '1 day')",
+        [(tokens.digest(token), id_) for token, id_ in zip(held, earner_ids, strict=True)],
+    )
+    return held
 
 
 async def _without_indexes(connection: asyncpg.Connection) -> list[str]:
