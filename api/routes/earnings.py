@@ -12,6 +12,7 @@ from api import problems
 from api.deps import After, EarnerId, Limit, Read, Write
 from api.idempotency import Route
 from api.schemas import Currency, In, Micro, Out, PageOut
+from tessera.assignment import offers
 from tessera.earnings import service as earnings
 from tessera.earnings.models import EarningState
 from tessera.kernel import paging
@@ -39,6 +40,9 @@ class EarningOut(Out):
 
 
 class BalanceOut(Out):
+    reserved_micro: dict[str, int]
+    """What the tasks you hold right now are worth, by currency: it is set aside until you answer
+    them or their leases end."""
     available_micro: dict[str, int]
     """What you can have paid out, by currency."""
     in_transit_micro: dict[str, int]
@@ -94,6 +98,7 @@ async def statement(
 async def balance(session: Read, earner_id: EarnerId) -> BalanceOut:
     """Your money at a glance."""
     return BalanceOut(
+        reserved_micro=await offers.promised(session, earner_id=earner_id),
         available_micro=await ledger.balances(session, AccountKind.EARNER, earner_id),
         in_transit_micro=await ledger.balances(session, AccountKind.IN_TRANSIT, earner_id),
         earned_micro=await earnings.totals(session, earner_id=earner_id),

@@ -21,9 +21,9 @@ from tessera.kernel import jobs, paging
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.ledger.errors import InsufficientFunds, UnknownCurrency
 from tessera.projects import service
-from tessera.projects.errors import NotEditable, WrongState
+from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
 from tessera.projects.models import Project, ProjectState
-from tessera.projects.policies import Quality, Slicing
+from tessera.projects.policies import Quality, QualityFields, Slicing, SlicingFields
 from tessera.projects.service import Draft
 
 router = APIRouter(tags=["projects"], route_class=Route)
@@ -50,8 +50,12 @@ class ProjectChanges(In):
     name: Name = ""
     instructions: Instructions = ""
     lease_seconds: LeaseSeconds = 600
+    kind: Annotated[str, Field(max_length=50)] = ""
     label_schema: dict[str, Any] = Field(default_factory=dict)
-    quality: Quality = Quality()
+    slicing: SlicingFields = SlicingFields()
+    """Those fields that are to change; so `quality`."""
+    quality: QualityFields = QualityFields()
+    currency: Currency = ""
     price_micro: Micro = 1
 
 
@@ -136,7 +140,7 @@ async def get(project_id: UUID, session: Read, caller: Caller) -> Project:
 @router.patch(
     "/projects/{project_id}",
     response_model=ProjectOut,
-    responses=problems.documented(NotFound, Forbidden, NotEditable),
+    responses=problems.documented(NotFound, Forbidden, NotEditable, InvalidPolicy),
 )
 async def edit(
     project_id: UUID, body: ProjectChanges, session: Write, caller: Caller, settings: Settings
@@ -145,7 +149,10 @@ async def edit(
     changes = body.model_dump(exclude_unset=True)
     if "price_micro" in changes:
         changes["fee_micro"] = service.fee(changes["price_micro"], settings.fee_basis_points)
-    return await service.edit(session, project_id, changes=changes, caller=caller)
+    project = await service.edit(session, project_id, changes=changes, caller=caller)
+    if "slicing" in changes:
+        await images.refuse_another_cut(session, project_id)
+    return project
 
 
 @router.get("/projects/{project_id}/estimate", responses=problems.documented(NotFound))

@@ -27,13 +27,12 @@ from tessera.assignment import lease as leasing
 from tessera.assignment import offers, queue
 from tessera.assignment.answer import Given, Result
 from tessera.assignment.errors import AnswersRefused, Blocked, RepeatedLease
+from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lease, Outcome
 from tessera.assignment.offers import Offer
-from tessera.assignment.queries import Claimed
 from tessera.kernel import paging
 from tessera.kernel.errors import NotFound
 from tessera.projects.instructions import to_html
-from tessera.projects.models import Project
 
 router = APIRouter(prefix="/work", tags=["work"], route_class=Route)
 
@@ -87,6 +86,11 @@ class LeasesOut(Out):
     reason: str | None
     """Why there is nothing: `no-work` or `too-many-open-leases`."""
     retry_after_seconds: int | None
+
+
+class OpenLeasesOut(Out):
+    leases: list[LeaseOut]
+    server_time: datetime
 
 
 class HeldOut(Out):
@@ -170,31 +174,9 @@ async def lease(
         session, earner_id=earner_id, project_id=body.project_id, count=body.count
     )
 
-    def leased(project: Project, claimed: Claimed) -> LeaseOut:
-        url = store.presign_get(
-            claimed.key,
-            content_type=claimed.content_type,
-            expires=settings.tile_link_lifetime,
-        )
-        return LeaseOut(
-            lease_id=claimed.id,
-            fence=claimed.fence,
-            project_id=project.id,
-            kind=project.kind,
-            picture=PictureOut(
-                url=url,
-                content_type=claimed.content_type,
-                width=claimed.width,
-                height=claimed.height,
-            ),
-            price_micro=project.price_micro,
-            currency=project.currency,
-            expires_at=claimed.expires_at,
-        )
-
     LEASES.inc(len(handed.leases))
     return LeasesOut(
-        leases=[leased(project, claimed) for project, claimed in handed.leases],
+        leases=[_lease(each, settings, store) for each in handed.leases],
         server_time=handed.server_time,
         reason=handed.reason,
         retry_after_seconds=handed.retry_after_seconds,
@@ -202,9 +184,15 @@ async def lease(
 
 
 @router.get("/leases")
-async def held(session: Read, earner_id: EarnerId) -> HeldsOut:
-    """Your open leases, the most urgent first."""
-    return await _held(session, await offers.held(session, earner_id=earner_id))
+async def held(
+    session: Read, earner_id: EarnerId, settings: Settings, store: Store
+) -> OpenLeasesOut:
+    """Your open leases as they were handed out, with fresh links; the most urgent first."""
+    mine = await offers.held(session, earner_id=earner_id)
+    return OpenLeasesOut(
+        leases=[_lease(each, settings, store) for each in mine],
+        server_time=await _now(session),
+    )
 
 
 @router.post("/leases/extend")
@@ -286,8 +274,28 @@ def _offer(offer: Offer) -> OfferOut:
     )
 
 
+def _lease(leased: Leased, settings: Settings, store: Store) -> LeaseOut:
+    url = store.presign_get(
+        leased.key, content_type=leased.content_type, expires=settings.tile_link_lifetime
+    )
+    return LeaseOut(
+        lease_id=leased.id,
+        fence=leased.fence,
+        project_id=leased.project_id,
+        kind=leased.kind,
+        picture=PictureOut(
+            url=url,
+            content_type=leased.content_type,
+            width=leased.width,
+            height=leased.height,
+        ),
+        price_micro=leased.price_micro,
+        currency=leased.currency,
+        expires_at=leased.expires_at,
+    )
+
+
 async def _held(session: AsyncSession, leases: Sequence[Lease]) -> HeldsOut:
-    server_time = (await session.execute(select(func.now()))).scalar_one()
     return HeldsOut(
         leases=[
             HeldOut(
@@ -298,5 +306,10 @@ async def _held(session: AsyncSession, leases: Sequence[Lease]) -> HeldsOut:
             )
             for each in leases
         ],
-        server_time=server_time,
+        server_time=await _now(session),
     )
+
+
+async def _now(session: AsyncSession) -> datetime:
+    now: datetime = (await session.execute(select(func.now()))).scalar_one()
+    return now

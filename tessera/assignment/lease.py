@@ -19,8 +19,8 @@ from sqlalchemy.orm import load_only
 
 from tessera.assignment import queries
 from tessera.assignment.errors import Blocked
+from tessera.assignment.leased import Leased
 from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, QueueEntry, Standing
-from tessera.assignment.queries import Claimed
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.projects.models import Project, ProjectState
@@ -46,7 +46,7 @@ _dice = SystemRandom()
 class Handed:
     """What a lease call hands out; if that is nothing, why."""
 
-    leases: Sequence[tuple[Project, Claimed]]
+    leases: Sequence[Leased]
     server_time: datetime
     reason: str | None = None
     retry_after_seconds: int | None = None
@@ -65,12 +65,12 @@ async def lease(
     room = min(count, MOST_HELD - await _held(session, earner_id))
     if room <= 0:
         return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
-    handed: list[tuple[Project, Claimed]] = []
+    handed: list[Leased] = []
     ask_soon = False
     async with aclosing(_offers(session, earner_id, project_id)) as offers:
         async for project, standing in offers:
             claimed, more = await _claim(session, project, standing, room - len(handed))
-            handed += [(project, each) for each in claimed]
+            handed += claimed
             ask_soon |= more
             if len(handed) == room:
                 break
@@ -87,9 +87,9 @@ async def _held(session: AsyncSession, earner_id: UUID) -> int:
 
 async def _claim(
     session: AsyncSession, project: Project, standing: Standing, count: int
-) -> tuple[Sequence[Claimed], bool]:
+) -> tuple[Sequence[Leased], bool]:
     """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
-    taken: list[Claimed] = []
+    taken: list[Leased] = []
     for _ in range(MOST_CLAIMS):
         left = count - len(taken)
         claimed, more = await queries.claim(

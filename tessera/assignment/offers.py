@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import LEASE_IS_OPEN, Lease, Standing
+from tessera.assignment.leased import Leased
+from tessera.assignment.models import LEASE_IS_OPEN, Lease, Standing, Task
+from tessera.images.models import Tile
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
 from tessera.projects.models import Project, ProjectState
@@ -58,11 +60,37 @@ async def offer(session: AsyncSession, project_id: UUID, *, earner_id: UUID) -> 
     return Offer(project, standing.reason if standing else None)
 
 
-async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Lease]:
+async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Leased]:
     """The open leases of an earner, the most urgent first."""
     mine = (
-        select(Lease)
+        select(
+            Lease.id,
+            Lease.fence,
+            Lease.project_id,
+            Project.kind,
+            Project.price_micro,
+            Project.currency,
+            Lease.expires_at,
+            Tile.key,
+            Tile.content_type,
+            Tile.window_right - Tile.window_left,
+            Tile.window_bottom - Tile.window_top,
+        )
+        .join(Project, Project.id == Lease.project_id)
+        .join(Task, (Task.project_id == Lease.project_id) & (Task.id == Lease.task_id))
+        .join(Tile, Tile.id == Task.tile_id)
         .where(Lease.earner_id == earner_id, LEASE_IS_OPEN)
         .order_by(Lease.expires_at, Lease.id)
     )
-    return (await session.scalars(mine)).all()
+    return [Leased(*row) for row in await session.execute(mine)]
+
+
+async def promised(session: AsyncSession, *, earner_id: UUID) -> dict[str, int]:
+    """What the open leases of an earner would earn, in micro-units by currency."""
+    mine = (
+        select(Project.currency, func.sum(Project.price_micro))
+        .join(Lease, Lease.project_id == Project.id)
+        .where(Lease.earner_id == earner_id, LEASE_IS_OPEN)
+        .group_by(Project.currency)
+    )
+    return {currency: int(total) for currency, total in await session.execute(mine)}

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lane, LeaseState, Standing
 from tessera.kinds import Size
 from tessera.projects.models import Project
@@ -22,20 +23,6 @@ SCAN = 256
 """Entries of a lane that one claim looks at, at most."""
 GOLD_SCAN = 64
 """Gold is queued in rounds: who knows everything in so many entries knows about all of it."""
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A lease, and what its earner needs to know of its tile."""
-
-    id: UUID
-    project_id: UUID
-    fence: int
-    expires_at: datetime
-    key: str
-    content_type: str
-    width: int
-    height: int
 
 
 async def begin(session: AsyncSession) -> datetime:
@@ -59,7 +46,7 @@ async def claim(
     count: int,
     gold: int,
     again: bool,
-) -> tuple[Sequence[Claimed], bool]:
+) -> tuple[Sequence[Leased], bool]:
     """Lease up to `count` tasks of an open project, and move the earner's cursors along.
 
     The caller holds the lock of `standing`. Its attributes are out of date afterwards, which does
@@ -91,7 +78,19 @@ async def claim(
     if rows[0].id is None:
         return [], rows[0].more
     return [
-        Claimed(r.id, project.id, r.fence, r.expires_at, r.key, r.content_type, r.width, r.height)
+        Leased(
+            r.id,
+            r.fence,
+            project.id,
+            project.kind,
+            project.price_micro,
+            project.currency,
+            r.expires_at,
+            r.key,
+            r.content_type,
+            r.width,
+            r.height,
+        )
         for r in rows
     ], False
 

@@ -23,11 +23,11 @@ async def owned(
         Forbidden: Theirs, but their role does not include this.
     """
     one = select(Task).where(Task.id == task_id)
-    task: Task | None = await session.scalar(db.locking(one) if lock else one)
+    task: Task | None = await session.scalar(one)
     if task is None:
         raise NotFound("There is no such thing here.")
     await projects.owned(session, task.project_id, caller=caller, right=right)
-    return task
+    return (await session.scalars(db.locking(one))).one() if lock else task
 
 
 async def list_owned(

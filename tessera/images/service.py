@@ -28,6 +28,7 @@ from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError, NotFound
 from tessera.kernel.paging import After
 from tessera.projects import service as projects
+from tessera.projects.errors import NotEditable
 from tessera.projects.models import Project, ProjectState
 
 CONTENT_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/tiff"})
@@ -239,6 +240,16 @@ async def get_import(
         raise NotFound("There is no such thing here.")
     await projects.owned(session, made.project_id, caller=caller, right=right)
     return made
+
+
+async def refuse_another_cut(session: AsyncSession, project_id: UUID) -> None:
+    """Called when a project's slicing has changed.
+
+    Raises:
+        NotEditable: There are images already, which may have been cut by the old one.
+    """
+    if await session.scalar(select(Image.id).where(Image.project_id == project_id).limit(1)):
+        raise NotEditable("The project has images already, cut by this.", fields=["slicing"])
 
 
 async def counts(session: AsyncSession, project_id: UUID) -> dict[str, int]:

@@ -1,4 +1,4 @@
-from tessera.kernel.errors import Conflict
+from tessera.kernel.errors import Conflict, Invalid
 
 
 class NotEditable(Conflict):
@@ -7,3 +7,9 @@ class NotEditable(Conflict):
 
 class WrongState(Conflict):
     code = "wrong-state"
+
+
+class InvalidPolicy(Invalid):
+    """Fields that make sense each by itself, but not together."""
+
+    code = "invalid-policy"

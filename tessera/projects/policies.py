@@ -9,11 +9,11 @@ Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
 
 
 class Policy(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Slicing(Policy):
-    """How images are cut. With `whole`, an image is one tile, and the rest is how it is stored."""
+class SlicingFields(Policy):
+    """Each by itself makes sense; a change may name some of them."""
 
     whole: bool = False
     tile: int = Field(512, ge=128, le=4096)
@@ -22,6 +22,10 @@ class Slicing(Policy):
     """Context around a core on each side, pixels; part of the window."""
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     quality: int = Field(90, ge=30, le=100)
+
+
+class Slicing(SlicingFields):
+    """How images are cut. With `whole`, an image is one tile, and the rest is how it is stored."""
 
     @model_validator(mode="after")
     def _core_is_left(self) -> Self:
@@ -32,8 +36,8 @@ class Slicing(Policy):
         return self
 
 
-class Quality(Policy):
-    """How many people are asked, how sure is sure enough, and who may go on."""
+class QualityFields(Policy):
+    """Each by itself makes sense; a change may name some of them."""
 
     gold_share: Share = 0.1
     """Part of an experienced earner's tasks that are gold."""
@@ -43,6 +47,10 @@ class Quality(Policy):
     """Further answers a task may get in place of rejected ones."""
     target_confidence: Probability = 0.95
     minimum_trust: Probability = 0.6
+
+
+class Quality(QualityFields):
+    """How many people are asked, how sure is sure enough, and who may go on."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -1,10 +1,11 @@
 """Projects: making and editing them, and who may see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,13 +16,26 @@ from tessera.kernel.paging import After
 from tessera.kinds import LabelSchema, kind_of
 from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
-from tessera.projects.errors import NotEditable, WrongState
+from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
 from tessera.projects.models import Project, ProjectState
-from tessera.projects.policies import Quality, Slicing
+from tessera.projects.policies import Policy, Quality, Slicing
 from tessera.projects.states import sources
 
-ALWAYS_EDITABLE = frozenset({"name", "instructions", "lease_seconds"})
-"""The rest is what launched tasks were cut, priced and answered by."""
+NEVER_EDITABLE = frozenset({"kind", "currency"})
+"""Known answers and prices mean nothing in another kind or currency."""
+ALWAYS_EDITABLE = frozenset(
+    {
+        "name",
+        "instructions",
+        "lease_seconds",
+        "quality.gold_share",
+        "quality.target_confidence",
+        "quality.minimum_trust",
+    }
+)
+"""What is handed out and judged from now on goes by these. By the rest, launched tasks were cut,
+priced and answered."""
+_POLICIES: Mapping[str, type[Policy]] = {"slicing": Slicing, "quality": Quality}
 
 
 @dataclass(frozen=True)
@@ -85,16 +99,18 @@ async def owned(
 ) -> Project:
     """The only way an operator's request gets at a project.
 
+    A lock comes after the look at whose it is: a stranger holds up nobody.
+
     Raises:
         NotFound: No such project, or not theirs; a caller cannot tell which.
         Forbidden: Theirs, but their role does not include this.
     """
     one = select(Project).where(Project.id == project_id)
-    project: Project | None = await session.scalar(db.locking(one) if lock else one)
+    project: Project | None = await session.scalar(one)
     if project is None:
         raise NotFound("There is no such thing here.")
     caller.may(project.organisation_id, right)
-    return project
+    return (await session.scalars(db.locking(one))).one() if lock else project
 
 
 async def list_owned(
@@ -112,26 +128,50 @@ async def list_owned(
 async def edit(
     session: AsyncSession, project_id: UUID, *, changes: dict[str, Any], caller: Caller
 ) -> Project:
-    """Change some fields.
+    """Change some fields, and of policies those fields that are named.
 
     Raises:
         NotEditable: The project was launched, and a field decides about launched tasks; or a class
-            would go that known answers may use.
+            would go that known answers may use; or no project may ever change this.
+        InvalidPolicy: A policy would contradict itself.
     """
     project = await owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE, lock=True)
-    fixed = sorted(changes.keys() - ALWAYS_EDITABLE)
-    if fixed and project.state != ProjectState.DRAFT:
+    touched = _touched(project, changes)
+    if never := sorted(touched & NEVER_EDITABLE):
+        raise NotEditable("A project keeps these for ever: make another one.", fields=never)
+    if project.state != ProjectState.DRAFT and (fixed := sorted(touched - ALWAYS_EDITABLE)):
         raise NotEditable(
             "These fields are fixed once a project was launched: tasks were cut, priced or "
             "answered by them.",
             fields=fixed,
         )
-    if "label_schema" in changes:
-        changes = changes | {"label_schema": _successor(project, changes["label_schema"])}
     for name, value in changes.items():
-        setattr(project, name, value)
+        setattr(project, name, _successor_of(project, name, value))
     await session.flush()
     return project
+
+
+def _touched(project: Project, changes: Mapping[str, Any]) -> set[str]:
+    """What is to change; of policies only fields that get another value, as `quality.redo`."""
+    policies = {
+        f"{policy}.{name}"
+        for policy in changes.keys() & _POLICIES
+        for name, value in changes[policy].items()
+        if value != getattr(project, policy)[name]
+    }
+    return (changes.keys() - _POLICIES.keys()) | policies
+
+
+def _successor_of(project: Project, name: str, value: Any) -> Any:
+    if name == "label_schema":
+        return _successor(project, value)
+    if name not in _POLICIES:
+        return value
+    try:
+        return _POLICIES[name](**{**getattr(project, name), **value}).model_dump()
+    except ValidationError as error:
+        why = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+        raise InvalidPolicy(f"{name}: {why}.", field=name) from None
 
 
 async def move(

@@ -229,13 +229,17 @@ async def test_what_launched_tasks_depend_on_cannot_be_edited(
     fixed: list[dict[str, Any]] = [
         {"price_micro": 1},
         {"label_schema": BOX_SCHEMA},
-        {"quality": {"min_overlap": 1}},
+        {"quality": {"min_overlap": 3}},
+        {"slicing": {"tile": 300}},
         {"name": "Renamed", "price_micro": 1},
     ]
     async with nothing_changes(sessions):
         for changes in fixed:
             assert refused(await owner.call("PATCH", path, changes), 409, "not-editable")
-        for unknown in ("currency", "kind", "slicing", "state", "reserved_micro", "fee_micro"):
+        for ever in ("currency", "kind"):
+            changes = {ever: project[ever]}
+            assert refused(await owner.call("PATCH", path, changes), 409, "not-editable")
+        for unknown in ("state", "reserved_micro", "fee_micro"):
             assert refused(await owner.call("PATCH", path, {unknown: project[unknown]}))
     renamed = await owner.patch(path, {"name": "Renamed"})
     assert renamed["name"] == "Renamed"

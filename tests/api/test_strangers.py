@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from sqlalchemy import select
 
 from tessera.assignment.models import Task
@@ -11,7 +10,6 @@ from tessera.projects.models import Project
 from tests.world import World
 
 
-@pytest.mark.xfail(reason="`owned(..., lock=True)` locks first and looks whose it is afterwards")
 async def test_a_stranger_takes_no_lock_and_waits_for_none(
     world: World, sessions: db.Sessions
 ) -> None:

@@ -13,8 +13,8 @@ from tessera.assignment import lease as leasing
 from tessera.assignment import opening, queue
 from tessera.assignment.answer import Given, Result
 from tessera.assignment.launch import make_tasks
+from tessera.assignment.leased import Leased
 from tessera.assignment.models import Answer, Outcome, Verdict
-from tessera.assignment.queries import Claimed
 from tessera.images.models import Image, ImageState
 from tessera.kernel import db
 from tessera.projects.cost import cost, gold_places
@@ -122,9 +122,9 @@ class Earner:
     sessions: db.Sessions
     id: UUID = field(default_factory=uuid4)
 
-    async def lease(self, project_id: UUID | None = None, count: int = 10) -> list[Claimed]:
+    async def lease(self, project_id: UUID | None = None, count: int = 10) -> list[Leased]:
         handed = await self.ask(project_id, count)
-        return [claimed for _, claimed in handed.leases]
+        return list(handed.leases)
 
     async def ask(self, project_id: UUID | None = None, count: int = 10) -> leasing.Handed:
         async with db.transaction(self.sessions) as session:
@@ -134,7 +134,7 @@ class Earner:
 
     async def answer(
         self,
-        leases: Sequence[Claimed],
+        leases: Sequence[Leased],
         value: dict[str, Any] | None = None,
         outcome: Outcome = Outcome.ANSWERED,
     ) -> Sequence[Result]:
@@ -143,7 +143,7 @@ class Earner:
         async with db.transaction(self.sessions) as session:
             return await answering.answer(session, earner_id=self.id, given=given)
 
-    async def give_back(self, leases: Sequence[Claimed]) -> None:
+    async def give_back(self, leases: Sequence[Leased]) -> None:
         async with db.transaction(self.sessions) as session:
             await queue.return_leases(
                 session,
@@ -152,7 +152,7 @@ class Earner:
                 reason="skip",
             )
 
-    async def extend(self, leases: Sequence[Claimed], *, most_times: int = 4) -> None:
+    async def extend(self, leases: Sequence[Leased], *, most_times: int = 4) -> None:
         async with db.transaction(self.sessions) as session:
             await queue.extend_leases(
                 session,

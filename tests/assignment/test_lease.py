@@ -1,6 +1,8 @@
 """Who gets which tasks, and what those hear who get none."""
 
 import asyncio
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -31,6 +33,36 @@ async def test_a_lease_says_all_that_is_needed_to_work_and_nothing_more(world: W
         "price_micro": 20_000,
         "currency": "USD",
     }
+
+
+async def test_after_a_crash_open_leases_are_there_as_they_were_handed_out(world: World) -> None:
+    project_id = await a_project(world.sessions, tasks=5)
+    earner, other = await world.earner(), await world.earner()
+    mine = {each["lease_id"]: each for each in await lease(earner, project_id, 3)}
+    await lease(other, project_id, 1)
+    again = {each["lease_id"]: each for each in (await earner.get("/v1/work/leases"))["leases"]}
+    for each in (*mine.values(), *again.values()):
+        link = urlsplit(each["picture"].pop("url"))
+        each["picture"]["object"] = link.path  # the rest is a signature, made anew
+    assert again == mine
+
+
+async def test_what_open_leases_are_worth_is_shown_as_reserved(world: World) -> None:
+    project_id = await a_project(world.sessions, tasks=5)
+    earner = await world.earner()
+
+    async def reserved() -> Any:
+        return (await earner.get("/v1/earnings/balance"))["reserved_micro"]
+
+    assert await reserved() == {}
+    leases = await lease(earner, project_id, 3)
+    assert await reserved() == {"USD": 60_000}
+    await answer(earner, given(leases[0]))
+    assert await reserved() == {"USD": 40_000}
+    await earner.post(
+        "/v1/work/leases/return", {"lease_ids": [leases[1]["lease_id"]], "reason": "skip"}
+    )
+    assert await reserved() == {"USD": 20_000}
 
 
 async def test_fifty_callers_of_one_earner_get_each_task_once(sessions: db.Sessions) -> None:

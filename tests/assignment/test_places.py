@@ -10,8 +10,8 @@ from sqlalchemy import select, text
 
 from tessera.assignment import queue
 from tessera.assignment.errors import LeaseExpired, LeaseReturned
+from tessera.assignment.leased import Leased
 from tessera.assignment.models import Outcome, Task
-from tessera.assignment.queries import Claimed
 from tessera.kernel import db
 from tessera.quality.settle import settle
 from tests.assignment.crowd import RIGHT, WRONG, Earner, a_project, audit, expire, number
@@ -34,7 +34,7 @@ async def settle_some(sessions: db.Sessions, project_id: UUID, rng: random.Rando
 
 async def fumble(earner: Earner, project_id: UUID, rng: random.Random, *, steps: int) -> None:
     """Lease, answer, answer again, give back, extend, and come late, in any order."""
-    ever: list[Claimed] = []
+    ever: list[Leased] = []
     for _ in range(steps):
         some = rng.sample(ever, min(len(ever), rng.randint(1, 6)))
         match rng.choice(("lease", "lease", "answer", "answer", "answer", "back", "extend")):

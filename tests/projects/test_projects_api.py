@@ -74,16 +74,51 @@ async def test_a_draft_can_be_edited(world: World) -> None:
         "instructions": "Draw *tight*.",
         "price_micro": 33_333,
         "quality": {"min_overlap": 3},
+        "slicing": {"tile": 256},
         "label_schema": {"classes": classes},
     }
     edited = await operator.patch(f"/v1/projects/{made['id']}", changes)
     assert edited["fee_micro"] == 6_667  # 20 %, 6666.6 rounded
-    assert edited["quality"]["min_overlap"] == 3
+    assert edited["quality"] == made["quality"] | {"min_overlap": 3}
+    assert edited["slicing"] == made["slicing"] | {"tile": 256}
     assert [each["id"] for each in edited["label_schema"]["classes"]] == [1, 2, 3]
     again = await operator.get(f"/v1/projects/{made['id']}")
     assert again == edited
     untouched = made.keys() - changes.keys() - {"fee_micro"}
     assert all(again[name] == made[name] for name in untouched)
+
+
+async def test_a_policy_that_would_contradict_itself_is_refused(world: World) -> None:
+    operator, organisation_id = await world.operator()
+    made = await world.project(operator, organisation_id, quality={"max_overlap": 4})
+    path = f"/v1/projects/{made['id']}"
+    for changes in (
+        {"quality": {"min_overlap": 5}},
+        {"slicing": {"whole": False, "tile": 128, "margin": 60}},
+    ):
+        problem = await operator.patch(path, changes, status=422)
+        assert (problem["code"], problem["field"]) == ("invalid-policy", next(iter(changes)))
+    assert await operator.get(path) == made
+
+
+async def test_how_images_are_cut_is_fixed_with_the_first_image(world: World) -> None:
+    here = await court(world, "a.jpg")
+    problem = await here.operator.patch(here.path, {"slicing": {"tile": 256}}, status=409)
+    assert (problem["code"], problem["fields"]) == ("not-editable", ["slicing"])
+    assert (await here.operator.get(here.path))["slicing"] == here.project["slicing"]
+
+
+async def test_how_answers_are_judged_can_be_edited_while_people_work(world: World) -> None:
+    here = await court(world, "a.jpg")
+    await here.operator.post(f"{here.path}/launch")
+    policy = here.project["quality"]
+    judged = {"gold_share": 0.3, "target_confidence": 0.8, "minimum_trust": 0.7}
+    edited = await here.operator.patch(here.path, {"quality": policy | judged})
+    assert edited["quality"] == policy | judged
+    more = {"quality": judged | {"max_overlap": 19, "redo": 19}}
+    problem = await here.operator.patch(here.path, more, status=409)
+    fixed = ["quality.max_overlap", "quality.redo"]
+    assert (problem["code"], problem["fields"]) == ("not-editable", fixed)
 
 
 async def test_class_ids_stay_for_ever_as_known_answers_use_them(world: World) -> None:
