@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m
 FOLDERS := tessera api workers migrations deploy demo bench tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up test test-long demo check fmt migrate bench bench-lease bench-slice bench-export clean
+.PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-export clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,20 +30,25 @@ lock: | $(UV) ## Resolve pyproject.toml again into requirements.lock
 up: install ## Run everything here: servers, API, workers, a demo project; Ctrl-C stops it all
 	@exec $(RUN) deploy.embedded up
 
-test: install ## Every test that must pass, on real servers (under 10 minutes)
+migrate: install ## Bring the database that TESSERA_DATABASE_URL names up to date
+	@: "$${TESSERA_DATABASE_URL:?names the database to migrate}"
+	@$(RUN) alembic upgrade head
+
+test: install ## Every test but the long ones, on real servers (under 10 minutes)
 	@$(RUN) pytest -m "not long" -n 2 --dist loadfile
 
-test-long: install ## The slow tests too: kill -9, memory limits, a second S3 implementation
+test-long: install ## The long tests: kill -9, memory limits, a second S3 implementation
 	@$(RUN) pytest -m long
 
 demo: install ## The whole main job against a fresh instance; exits 0 only if the results are right
 	@$(RUN) demo
 
-check: install ## Format, lint, types, import contracts, migration lint
+check: install ## Format, lint, types, import contracts, house rules, migrations
 	@.venv/bin/ruff format --check --quiet $(FOLDERS)
 	@.venv/bin/ruff check --quiet $(FOLDERS)
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@$(RUN) pytest -q tests/test_rules.py tests/test_migrations.py
 
 fmt: install ## Format and fix what can be fixed
 	@.venv/bin/ruff format --quiet $(FOLDERS)
@@ -61,4 +66,5 @@ bench-export: install ## Dataset export at 100 k and 1 M annotations
 	@$(RUN) bench.export
 
 clean: ## Remove the environment and all local data
+	@$(PYTHON) -m deploy.embedded.clean
 	rm -rf .venv var

@@ -17,6 +17,9 @@ from pathlib import Path
 from deploy.embedded.places import Places, Say
 from deploy.embedded.process import Account, StartFailed
 
+NOTE = "belongs-to"
+"""In a folder outside the root folder: the root folder."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -95,6 +98,7 @@ def _folder(
     except OSError as refusal:
         raise StartFailed(f"{why}; its data cannot lie outside either: {refusal}") from refusal
     outside.chmod(0o755)
+    (outside / NOTE).write_text(str(places.root))
     inside.symlink_to(outside)
     if durable:
         say(f"· {why}: its data are in {outside}")

@@ -9,6 +9,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base, Entity
+from tessera.payouts.states import BatchState, PayoutState
+
+__all__ = ["BatchState", "Destination", "Payout", "PayoutBatch", "PayoutState", "Rail"]
 
 
 class Rail(StrEnum):
@@ -16,23 +19,6 @@ class Rail(StrEnum):
 
     MANUAL = "manual"
     """A person at the platform's bank, from an exported file."""
-
-
-class PayoutState(StrEnum):
-    REQUESTED = "requested"
-    BATCHED = "batched"
-    SENT = "sent"
-    SETTLED = "settled"
-    RETURNED = "returned"
-    CANCELLED = "cancelled"
-
-
-class BatchState(StrEnum):
-    DRAFT = "draft"
-    APPROVED = "approved"
-    SUBMITTED = "submitted"
-    CLOSED = "closed"
-    CANCELLED = "cancelled"
 
 
 class Destination(Base):

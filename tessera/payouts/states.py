@@ -1,10 +1,27 @@
 """The lives of a payout and of a batch, as data."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from tessera.payouts.models import BatchState, PayoutState
+
+class PayoutState(StrEnum):
+    REQUESTED = "requested"
+    BATCHED = "batched"
+    SENT = "sent"
+    SETTLED = "settled"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+class BatchState(StrEnum):
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SUBMITTED = "submitted"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
 
 S = TypeVar("S", PayoutState, BatchState)
 

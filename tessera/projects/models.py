@@ -1,7 +1,6 @@
 """What is asked, of which images, at what price."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +8,9 @@ from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Entity
+from tessera.projects.states import ProjectState
 
-
-class ProjectState(StrEnum):
-    DRAFT = "draft"
-    OPEN = "open"
-    PAUSED = "paused"
-    COMPLETED = "completed"
+__all__ = ["Project", "ProjectState"]
 
 
 class Project(Entity):

@@ -1,6 +1,14 @@
 """The life of a project, as data."""
 
-from tessera.projects.models import ProjectState
+from enum import StrEnum
+
+
+class ProjectState(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+
 
 _S = ProjectState
 

@@ -32,10 +32,10 @@ def test_every_route_is_in_the_table_and_nothing_else(settings: Settings, store:
     live = {
         f"{method} {route.path}"
         for route in iter_route_contexts(app.routes)
-        for method in route.methods or ()
-        if str(route.path).startswith("/v1/")
+        for method in route.methods or {"ANY"}  # a mount, a websocket
     }
-    assert live == set(TABLE)
+    heads = {"HEAD" + route.removeprefix("GET") for route in TABLE}  # GET without its body
+    assert live - heads == set(TABLE)
 
 
 @pytest.mark.parametrize("route", TABLE)

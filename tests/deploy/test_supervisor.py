@@ -50,24 +50,20 @@ def test_asked_to_stop_it_ends_the_api_then_the_workers_then_the_servers(warm_ro
         assert server_log.strip().endswith("database system is shut down")
 
 
-def test_the_apps_get_the_servers_their_own_address_and_a_secret_that_is_kept(
-    warm_root: Path,
-) -> None:
+def test_the_apps_get_the_servers_and_their_own_address(warm_root: Path) -> None:
     with supervised(warm_root) as it:
         it.wait_for(UP)
     seeds = (line.split() for line in it.lines if line.startswith("seed: TESSERA_"))
     seen = {name.removeprefix("TESSERA_"): value for _, name, value in seeds}
     words = "DATABASE_URL REDIS_URL S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY S3_BUCKET"
-    assert set(seen) == {*words.split(), "API_HOST", "API_PORT", "SECRET_KEY"}
-    assert seen["SECRET_KEY"] == Places.under(warm_root).secret("app")
-    assert len(seen["SECRET_KEY"]) >= 32
+    assert set(seen) == {*words.split(), "API_HOST", "API_PORT"}
 
 
 def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:
     port = str(Places.under(warm_root).port("mine", 18917))
-    with supervised(warm_root, TESSERA_API_PORT=port, TESSERA_SECRET_KEY="mine") as it:
+    with supervised(warm_root, TESSERA_API_PORT=port) as it:
         assert it.wait_for(UP).split()[1] == f"http://127.0.0.1:{port}"
-        assert "seed: TESSERA_SECRET_KEY mine" in it.lines
+        assert f"seed: TESSERA_API_PORT {port}" in it.lines
 
 
 def test_nothing_is_left_when_it_is_killed_even_if_an_app_ignores_signals(warm_root: Path) -> None:
