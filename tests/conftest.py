@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -28,11 +29,13 @@ from tessera.storage.connect import buckets_of
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Access, Store
 from tessera.tables import metadata
+from tests import network
 from tests.client import Work, api
 from tests.world import World
 
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
+network.watch()
 
 ORIGIN = "http://app.test"
 
@@ -73,6 +76,7 @@ def settings(servers: Servers, database_url: str) -> Settings:
             "s3_secret_key": servers.s3_secret_key,
             "s3_bucket": servers.s3_bucket,
             "rate_limits": False,
+            "decisions_every": timedelta(0),
         }
     )
 
@@ -136,7 +140,13 @@ async def http(
 
 @pytest.fixture
 def context(settings: Settings, sessions: db.Sessions, store: Store, tmp_path: Path) -> JobContext:
-    return JobContext(sessions=sessions, store=store, bucket=buckets_of(settings), scratch=tmp_path)
+    return JobContext(
+        sessions=sessions,
+        store=store,
+        bucket=buckets_of(settings),
+        scratch=tmp_path,
+        decisions_every=settings.decisions_every,
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import asyncio
 import tempfile
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import start_http_server
@@ -9,8 +11,9 @@ from prometheus_client import start_http_server
 from tessera.kernel import db
 from tessera.kernel.logs import configure_logging
 from tessera.kernel.settings import Settings
-from tessera.storage.connect import buckets_of, store_of
+from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
+from tessera.storage.s3 import Store
 from workers.registry import HANDLERS, LIMITS
 from workers.runner import Pace, run, stop_on_signals
 from workers.schedule import SWEEPS
@@ -27,13 +30,20 @@ async def main() -> None:
         application_name="worker",
         pool_size=PACE.concurrency + len(SWEEPS),
     )
-    store = store_of(settings)
-    with tempfile.TemporaryDirectory(prefix="tessera-worker-") as scratch:
+    with ExitStack() as opened:
+        scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="tessera-worker-"))
+
+        @cache
+        def bucket(name: str) -> Store:
+            return opened.enter_context(closing(store_of(settings, name)))
+
+        store = bucket(settings.s3_bucket)
         context = JobContext(
             sessions=db.create_sessions(engine),
             store=store,
-            bucket=buckets_of(settings),
+            bucket=bucket,
             scratch=Path(scratch),
+            decisions_every=settings.decisions_every,
         )
         try:
             await store.ensure_bucket()
@@ -48,7 +58,6 @@ async def main() -> None:
             )
         finally:
             await engine.dispose()
-            store.close()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What an earner has earned, and getting it paid."""
 
+from collections import Counter
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api import problems
-from api.deps import After, EarnerId, Limit, Read, Write
+from api.deps import After, EarnerId, Limit, Read, Settings, Write
 from api.idempotency import Route
 from api.schemas import Currency, In, Micro, Out, PageOut
 from tessera.assignment import offers
@@ -83,26 +84,47 @@ class PayoutOut(Out):
 
 @router.get("/earnings")
 async def statement(
-    session: Read, earner_id: EarnerId, after: After, limit: Limit = 50
+    session: Read, earner_id: EarnerId, settings: Settings, after: After, limit: Limit = 50
 ) -> PageOut[EarningOut]:
     """What each of your answers earned, or why it did not, newest first."""
     found = await earnings.statement(session, earner_id=earner_id, after=after, limit=limit)
     full = len(found) == limit
     return PageOut(
-        items=[EarningOut.model_validate(earning) for earning in found],
+        items=[_told(EarningOut.model_validate(each), settings) for each in found],
         next=paging.encode((found[-1].created_at, found[-1].lease_id)) if full else None,
     )
 
 
 @router.get("/earnings/balance")
-async def balance(session: Read, earner_id: EarnerId) -> BalanceOut:
+async def balance(session: Read, earner_id: EarnerId, settings: Settings) -> BalanceOut:
     """Your money at a glance."""
     return BalanceOut(
         reserved_micro=await offers.promised(session, earner_id=earner_id),
         available_micro=await ledger.balances(session, AccountKind.EARNER, earner_id),
         in_transit_micro=await ledger.balances(session, AccountKind.IN_TRANSIT, earner_id),
-        earned_micro=await earnings.totals(session, earner_id=earner_id),
+        earned_micro={
+            currency: _told_totals(states, settings)
+            for currency, states in (await earnings.totals(session, earner_id=earner_id)).items()
+        },
     )
+
+
+def _told_totals(by_state: dict[EarningState, int], settings: Settings) -> dict[EarningState, int]:
+    if not settings.decisions_every or EarningState.APPROVED not in by_state:
+        return by_state
+    told = Counter(by_state)
+    told[EarningState.PENDING] += told.pop(EarningState.APPROVED)
+    return dict(told)
+
+
+def _told(earning: EarningOut, settings: Settings) -> EarningOut:
+    """As far as the earner hears of it by now; see `Settings.decisions_every`."""
+    every = settings.decisions_every
+    if every and earning.state is EarningState.APPROVED:
+        return earning.model_copy(update={"state": EarningState.PENDING, "decided_at": None})
+    if earning.decided_at is None or earning.state is EarningState.REJECTED:
+        return earning
+    return earning.model_copy(update={"decided_at": earnings.told_at(earning.decided_at, every)})
 
 
 @router.put(

@@ -444,7 +444,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_earnings_pending",
         "earnings",
-        ["created_at"],
+        ["project_id", "created_at"],
         unique=False,
         postgresql_where="state = 'pending'",
     )

@@ -1,12 +1,11 @@
 """Work on the queue that nobody waits for."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
 from tessera.assignment import launch, opening, queue
-from tessera.assignment.release import release as give_back
+from tessera.assignment import release as releasing
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.ledger.models import Account, AccountKind
@@ -37,17 +36,21 @@ async def open_tasks(context: JobContext, run: Run) -> None:
 
 
 async def release(context: JobContext, run: Run) -> None:
-    """Empty a completed project's queue, then try until nothing can be earned in it any more."""
+    """Empty a completed project's queue, and give back what it did not need.
+
+    While leases are open this cannot be done; the sweep enqueues it again.
+    """
     project_id = UUID(run.payload["project_id"])
     cleared = CHUNK
     while cleared == CHUNK:
         async with db.transaction(context.sessions) as session:
             cleared = await queue.clear(session, project_id, limit=CHUNK)
+    approved = CHUNK
+    while approved == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            approved = await releasing.approve_waiting(session, project_id=project_id, limit=CHUNK)
     async with db.transaction(context.sessions) as session:
-        if not await give_back(session, project_id=project_id):
-            await jobs.enqueue(
-                session, "assignment.release", payload=run.payload, delay=timedelta(seconds=5)
-            )
+        await releasing.release(session, project_id=project_id)
 
 
 async def expire_leases(context: JobContext) -> None:

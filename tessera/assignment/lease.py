@@ -90,18 +90,19 @@ async def _claim(
 ) -> tuple[Sequence[Leased], bool]:
     """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
     taken: list[Leased] = []
+    gold = sum(_dice.random() < standing.gold_chance for _ in range(count))
     for _ in range(MOST_CLAIMS):
-        left = count - len(taken)
         claimed, more = await queries.claim(
             session,
             project,
             standing,
-            count=left,
-            gold=sum(_dice.random() < standing.gold_chance for _ in range(left)),
+            count=count - len(taken),
+            gold=gold,
             again=_dice.random() < AGAIN_CHANCE,
         )
         taken += claimed
-        if not claimed or len(taken) == count:
+        gold = 0
+        if not claimed or not more or len(taken) == count:
             break
     return taken, more and not taken
 

@@ -53,11 +53,12 @@ async def claim(
     no harm if it is used again: what lies behind the cursors is gone or known.
 
     Args:
-        gold: So many of them gold, if there is any, and if there is ordinary work too.
+        gold: So many of them gold, if there is any; of fewer tasks, that part.
         again: Begin the lane `soon` anew if the earner has come to its end.
 
     Returns:
-        The leases, in random order, and if there are none, whether another call may find some.
+        The leases, in random order, and whether another call may find more: always so if there
+        were enough entries, for several may have been of one task.
     """
     rows = (
         await session.execute(
@@ -75,8 +76,9 @@ async def claim(
             },
         )
     ).all()
+    more: bool = rows[0].more
     if rows[0].id is None:
-        return [], rows[0].more
+        return [], more
     return [
         Leased(
             r.id,
@@ -92,7 +94,7 @@ async def claim(
             r.height,
         )
         for r in rows
-    ], False
+    ], more
 
 
 def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
@@ -145,8 +147,9 @@ def _full(lane: Lane) -> str:
     return f"(SELECT count(*) FROM {lane.name.lower()}_ahead) = {SCAN}"  # noqa: S608
 
 
-# As many ordinary tasks as wanted are locked, and then gold takes the place of some. So gold is
-# no filler where there is no work, and getting some takes the same way and time as getting none.
+# As many ordinary tasks as wanted are locked, and then gold takes the place of some: of fewer in
+# proportion, if there are fewer. So gold is no filler where work is scarce, and getting some takes
+# the same way and time as getting none.
 #
 # Taking a place is deleting its entry. The leases come in random order, which tells nothing.
 #
@@ -161,12 +164,16 @@ CLAIM = text(
       SELECT DISTINCT ON (task_id) * FROM (TABLE soon UNION ALL TABLE normal) found
       ORDER BY task_id, lane, position
     ), golden AS (
-      SELECT DISTINCT ON (task_id) * FROM gold WHERE EXISTS (SELECT FROM ordinary)
-      ORDER BY task_id, position
+      SELECT * FROM (SELECT DISTINCT ON (task_id) * FROM gold ORDER BY task_id, position) once
+      ORDER BY position
+      LIMIT (
+        SELECT CAST(floor(CAST(:gold_count AS float8) * count(*) / :count + random()) AS bigint)
+        FROM ordinary
+      )
     ), chosen AS (
       TABLE golden UNION ALL (
         SELECT * FROM ordinary ORDER BY lane, position
-        LIMIT (SELECT :count - count(*) FROM golden)
+        LIMIT (SELECT count(*) FROM ordinary) - (SELECT count(*) FROM golden)
       )
     ), taken AS (
       DELETE FROM queue_entries e USING chosen WHERE e.ctid = chosen.address
@@ -188,9 +195,10 @@ CLAIM = text(
       WHERE project_id = :project_id AND earner_id = :earner_id
     )
     SELECT leased.id, leased.fence, leased.expires_at, tile.*,
-      CASE WHEN NOT EXISTS (SELECT FROM chosen) THEN
-        coalesce({_left(Lane.SOON)}, {_left(Lane.NORMAL)}) IS NOT NULL
-        OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
+      CASE WHEN EXISTS (SELECT FROM chosen)
+        THEN (SELECT count(*) FROM soon) + (SELECT count(*) FROM normal) = :count
+        ELSE coalesce({_left(Lane.SOON)}, {_left(Lane.NORMAL)}) IS NOT NULL
+          OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
       END AS more
     FROM (SELECT) always LEFT JOIN leased ON true LEFT JOIN LATERAL (
       SELECT key, content_type, window_right - window_left AS width,

@@ -30,7 +30,7 @@ _PUT_BACK = text(
         AS closed (project_id, task_id, place)
       JOIN tasks ON tasks.project_id = closed.project_id AND tasks.id = closed.task_id
       JOIN projects ON projects.id = tasks.project_id
-      WHERE (tasks.settled_at IS NULL OR tasks.is_gold) AND projects.state <> 'completed'
+      WHERE (tasks.state = 'open' OR tasks.is_gold) AND projects.state <> 'completed'
       ORDER BY tasks.project_id, tasks.id
       FOR NO KEY UPDATE OF tasks
     )
@@ -51,7 +51,7 @@ _CLEAR = text(
 
 
 async def put_back(session: AsyncSession, leases: Sequence[Lease]) -> None:
-    """Queue the places of leases that were just closed, unless their tasks are settled.
+    """Queue the places of leases that were just closed, unless nobody needs to be asked any more.
 
     They go into the lane that is served first, so that a task does not wait for the rest of
     the project before it settles; gold goes back to gold.

@@ -1,5 +1,6 @@
 """Giving back what a completed project did not need."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
@@ -34,7 +35,7 @@ async def release(session: AsyncSession, *, project_id: UUID) -> bool:
     if await _is_held(session, project_id):
         return False
     await queue.clear(session, project_id)
-    # whoever stops waiting for an answer's fate pays for it
+    # the little that is left: what others were deciding while `approve_waiting` went by
     await earnings.approve(session, Earning.project_id == project_id)
     if await _is_unposted(session, project_id):
         return False
@@ -50,6 +51,19 @@ async def release(session: AsyncSession, *, project_id: UUID) -> bool:
             reason=Reason(Event.RELEASE, f"release:{project_id}:{uuid4()}"),
         )
     return True
+
+
+async def approve_waiting(session: AsyncSession, *, project_id: UUID, limit: int) -> int:
+    """Approve what waits in a completed project whose queue is empty, some of it at a time.
+
+    Whoever stops waiting for an answer's fate pays for it. Returns how many were approved: none
+    while leases are open, since their answers may still decide.
+    """
+    if await _is_held(session, project_id):
+        return 0
+    return await earnings.approve_older(
+        session, project_id=project_id, than=timedelta(0), limit=limit
+    )
 
 
 async def _is_held(session: AsyncSession, project_id: UUID) -> bool:

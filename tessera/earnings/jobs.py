@@ -29,11 +29,18 @@ async def _post(context: JobContext, project_id: UUID) -> None:
     posted = BATCH
     while posted == BATCH:
         async with db.transaction(context.sessions) as session:
-            posted = await service.post_approved(session, project_id=project_id, limit=BATCH)
+            posted = await service.post_approved(
+                session, project_id=project_id, every=context.decisions_every, limit=BATCH
+            )
 
 
 async def approve_overdue(context: JobContext) -> None:
-    approved = BATCH
-    while approved == BATCH:
-        async with db.transaction(context.sessions) as session:
-            approved = await service.approve_overdue(session, after=DECIDED_WITHIN, limit=BATCH)
+    async with db.reading(context.sessions) as reader:
+        waiting = await service.projects_waiting(reader, longer_than=DECIDED_WITHIN)
+    for project_id in waiting:
+        approved = BATCH
+        while approved == BATCH:
+            async with db.transaction(context.sessions) as session:
+                approved = await service.approve_older(
+                    session, project_id=project_id, than=DECIDED_WITHIN, limit=BATCH
+                )

@@ -27,7 +27,9 @@ class Earning(Base):
         PrimaryKeyConstraint("project_id", "lease_id"),
         Index("ix_earnings_page", "earner_id", "created_at", "lease_id"),
         Index("ix_earnings_due", "project_id", "decided_at", postgresql_where="state = 'approved'"),
-        Index("ix_earnings_pending", "created_at", postgresql_where="state = 'pending'"),
+        Index(
+            "ix_earnings_pending", "project_id", "created_at", postgresql_where="state = 'pending'"
+        ),
         CheckConstraint("amount_micro > 0", name="amount_positive"),
         CheckConstraint("(state = 'available') = (transfer_id IS NOT NULL)", name="posted"),
         CheckConstraint("state <> 'rejected' OR reason IS NOT NULL", name="rejection_has_reason"),

@@ -7,13 +7,14 @@ ledger, many earnings to one transfer, so that no account is a hot row while peo
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
     Select,
+    exists,
     func,
     literal_column,
     select,
@@ -29,7 +30,9 @@ from tessera.kernel.paging import After
 from tessera.ledger import service as ledger
 from tessera.ledger.models import Event
 from tessera.ledger.service import Leg, Reason
+from tessera.projects.models import Project
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_PENDING = literal_column("earnings.state = 'pending'", Boolean())
 _IS_APPROVED = literal_column("earnings.state = 'approved'", Boolean())
 """Not as parameters: of those a generic plan does not know that a partial index serves them."""
@@ -74,15 +77,17 @@ async def reject(
     return set(rejected)
 
 
-async def approve_overdue(session: AsyncSession, *, after: timedelta, limit: int) -> int:
-    """Approve what nobody decided in time: waiting is not the earner's fault."""
-    overdue = (
+async def approve_older(
+    session: AsyncSession, *, project_id: UUID, than: timedelta, limit: int
+) -> int:
+    """Approve a project's longest waiting earnings: waiting is not the earner's fault."""
+    older = (
         select(Earning)
-        .where(Earning.created_at < func.now() - after)
+        .where(Earning.project_id == project_id, Earning.created_at <= func.now() - than)
         .order_by(Earning.created_at)
         .limit(limit)
     )
-    return len(await _decide(session, overdue, EarningState.APPROVED, skip_locked=True))
+    return len(await _decide(session, older, EarningState.APPROVED, skip_locked=True))
 
 
 async def _decide(
@@ -113,15 +118,24 @@ async def _decide(
     return decided.all()
 
 
-async def post_approved(session: AsyncSession, *, project_id: UUID, limit: int) -> int:
-    """Write approved earnings of a project to the ledger as one transfer.
+def told_at(decided_at: datetime, every: timedelta) -> datetime:
+    """When an earner hears of a decision: at the next multiple of `every` since 1970."""
+    if not every:
+        return decided_at
+    return decided_at + every - (decided_at - EPOCH) % every
+
+
+async def post_approved(
+    session: AsyncSession, *, project_id: UUID, every: timedelta, limit: int
+) -> int:
+    """Write approved earnings of a project to the ledger as one transfer, once they may be told.
 
     Each earning is a line of its own with its own unique reference, so that even two such calls
     at once, or a call repeated after a crash, cannot pay one twice.
     """
     due = db.locking(
         select(Earning)
-        .where(Earning.project_id == project_id, _IS_APPROVED)
+        .where(Earning.project_id == project_id, _IS_APPROVED, *_told(every))
         .order_by(Earning.decided_at, Earning.lease_id)
         .limit(limit),
         skip_locked=True,
@@ -141,6 +155,10 @@ async def post_approved(session: AsyncSession, *, project_id: UUID, limit: int) 
     return len(batch)
 
 
+def _told(every: timedelta) -> list[ColumnElement[bool]]:
+    return [Earning.decided_at < func.date_bin(every, func.now(), EPOCH)] if every else []
+
+
 def _legs(project_id: UUID, batch: Sequence[Earning]) -> list[Leg]:
     lines = [
         Leg(
@@ -155,6 +173,16 @@ def _legs(project_id: UUID, batch: Sequence[Earning]) -> list[Leg]:
     if fees:
         lines.append(Leg(ledger.FEES, fees))
     return [Leg(ledger.escrow(project_id), -total), *lines]
+
+
+async def projects_waiting(session: AsyncSession, *, longer_than: timedelta) -> Sequence[UUID]:
+    """Projects with earnings that nobody has decided about for so long."""
+    waiting = exists().where(
+        Earning.project_id == Project.id,
+        _IS_PENDING,
+        Earning.created_at <= func.now() - longer_than,
+    )
+    return (await session.scalars(select(Project.id).where(waiting))).all()
 
 
 async def projects_due(session: AsyncSession) -> Sequence[UUID]:

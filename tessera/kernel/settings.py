@@ -35,4 +35,7 @@ class Settings(BaseSettings):
     """Of the pictures of leases: long, so that a slow phone can load them again."""
     fee_basis_points: int = 2000
     """What the platform adds to each price: 2000 is 20 %."""
+    decisions_every: timedelta = timedelta(minutes=10)
+    """Earners hear about approved answers together, at multiples of this: whose time they were
+    approved at exactly would tell gold from other tasks. Zero is at once, for tests."""
     rate_limits: bool = True

@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, ColumnElement, func, literal_column, select, upd
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Answer, Outcome, Standing
+from tessera.assignment.models import Answer, Standing
 from tessera.kernel import db, jobs
 from tessera.kinds import kind_of
 from tessera.projects.models import Project
@@ -18,6 +18,9 @@ from tessera.quality.trust import NEWCOMER, Trust, explain, standing
 from tessera.quality.trust import Standing as Rating
 
 CHUNK = 50
+UNANSWERED = 0.25
+"""Score of *not sure*, or of a report, on a task whose answer is known. Honest doubt now and then
+costs less than a mistake; but who never answers is not worth their pay."""
 IS_PENDING: ColumnElement[bool] = literal_column("answers.verdict = 'pending'", Boolean())
 """Not as a parameter: of those a generic plan does not know that a partial index serves them."""
 
@@ -25,16 +28,15 @@ IS_PENDING: ColumnElement[bool] = literal_column("answers.verdict = 'pending'", 
 async def score_gold(
     session: AsyncSession, project: Project, answers: Mapping[Gold, Sequence[Answer]]
 ) -> None:
-    """Score answers to gold tasks that have no score yet, and let trust follow.
-
-    *Not sure* and reports of broken tasks are no mistakes: they are not scored.
-    """
+    """Score answers to gold tasks that have no score yet, and let trust follow."""
     kind = kind_of(project.kind)
     scores: dict[UUID, list[float]] = {}
     for gold, given in answers.items():
         for each in given:
-            if each.score is None and each.outcome is Outcome.ANSWERED and each.value is not None:
-                each.score = kind.score(each.value, gold.expected)
+            if each.score is None:
+                each.score = (
+                    UNANSWERED if each.value is None else kind.score(each.value, gold.expected)
+                )
                 scores.setdefault(each.earner_id, []).append(each.score)
     await session.flush()
     for record in await _locked_records(session, project.id, sorted(scores)):

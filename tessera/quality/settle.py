@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import queue
@@ -22,7 +22,7 @@ from tessera.earnings.models import Earning
 from tessera.images.models import Image, Tile
 from tessera.kernel import db
 from tessera.kinds import Kind, LabelSchema, Opinion, Size, TileFrame, kind_of
-from tessera.projects.models import Project
+from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality
 from tessera.quality import judge
 from tessera.quality.gold import frame_of
@@ -94,7 +94,7 @@ async def _decide(session: AsyncSession, bench: _Bench, task: Task) -> None:
     if sum(each.outcome is Outcome.BROKEN for each in valid) >= BROKEN_REPORTS:
         await _to_review(session, task, "broken")
     elif missing > 0:
-        await _ask_again(session, task, missing, underway, "too-few-answers")
+        await _ask_again(session, bench, task, missing, underway, "too-few-answers")
     elif len(opinions) >= bench.policy.min_overlap:
         await _aggregate(session, bench, task, opinions, underway)
 
@@ -116,13 +116,15 @@ async def _aggregate(
         # if it comes to a review, the best guess is what the reviewer sees first
         task.label, task.confidence = outcome.label, outcome.confidence
         more = int(len(opinions) < bench.policy.max_overlap)
-        await _ask_again(session, task, more, underway, "no-agreement")
+        await _ask_again(session, bench, task, more, underway, "no-agreement")
 
 
 async def _ask_again(
-    session: AsyncSession, task: Task, count: int, underway: int, otherwise: str
+    session: AsyncSession, bench: _Bench, task: Task, count: int, underway: int, otherwise: str
 ) -> None:
     """Queue further places, or send the task to review if none are left and none are out."""
+    if bench.project.state is ProjectState.COMPLETED:
+        return  # nobody is asked any more
     if await queue.add_places(session, task, count) == 0 and underway == 0:
         await _to_review(session, task, otherwise)
 
@@ -249,14 +251,22 @@ async def _gold(
 async def _unjudged(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> dict[UUID, list[Answer]]:
-    """Answers to gold that have no score yet, and what blocked earners have pending; locked."""
+    """Answers to gold that have no score yet, and what blocked earners have pending; locked.
+
+    Not those from before it was gold: the label is partly their own.
+    """
     if not task_ids:
         return {}
     blocked = select(Standing.earner_id).where(
         Standing.project_id == project_id, Standing.blocked_at.is_not(None)
     )
+    since_it_was_gold = exists().where(
+        Gold.project_id == project_id,
+        Gold.task_id == Answer.task_id,
+        Gold.created_at < Answer.answered_at,
+    )
     new = _answers_to(project_id, task_ids).where(
-        (Answer.score.is_(None) & (Answer.outcome == Outcome.ANSWERED))
+        (Answer.score.is_(None) & since_it_was_gold)
         | (judge.IS_PENDING & Answer.earner_id.in_(blocked))
     )
     return _by_task((await session.scalars(db.locking(new))).all())

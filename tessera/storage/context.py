@@ -1,7 +1,8 @@
-"""What every job may use: the database, the store, and room on disk."""
+"""What every job may use: the database, the store, room on disk, and what was configured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from tessera.kernel import db
@@ -16,3 +17,5 @@ class JobContext:
     """Another bucket of the same server, by name; for imports."""
     scratch: Path
     """A folder for files that live no longer than one job."""
+    decisions_every: timedelta
+    """As in the settings."""

@@ -38,6 +38,7 @@ async def tenants(
         store=store,
         bucket=buckets_of(settings),
         scratch=tmp_path_factory.mktemp("scratch"),
+        decisions_every=settings.decisions_every,
     )
     async with api(settings, kept_sessions, store) as http:
         yield await two_tenants(World(http, kept_sessions, store, Work(settings, context)))

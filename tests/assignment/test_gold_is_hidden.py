@@ -75,6 +75,22 @@ async def test_gold_is_no_filler_where_there_is_no_work(sessions: db.Sessions) -
         assert not await Earner(sessions).lease(project_id)
 
 
+async def test_gold_is_no_filler_where_work_is_scarce(sessions: db.Sessions) -> None:
+    project_id = await a_project(sessions, tasks=3, gold=9, min_overlap=1)
+    for chance, most_gold in ((0.5, 3), (1.0, 3)):
+        earner = Earner(sessions)
+        await earner.lease(project_id, 1)
+        async with db.transaction(sessions) as session:
+            await session.execute(text("UPDATE standings SET gold_chance = :c"), {"c": chance})
+        left = await number(sessions, "SELECT count(*) FROM queue_entries WHERE lane < 2")
+        leases = await earner.lease(project_id, 50)
+        gold = [await number(sessions, IS_GOLD, id=each.id) for each in leases]
+        assert len(leases) == left, "no more than there is ordinary work"
+        assert sum(gold) <= most_gold
+        await earner.give_back(leases)
+    await audit(sessions)
+
+
 async def test_as_many_tasks_come_whether_gold_is_drawn_or_not(sessions: db.Sessions) -> None:
     project_id = await a_project(sessions, tasks=20, gold=20, min_overlap=1, max_overlap=2)
     for chance in (0.0, 1.0):

@@ -6,13 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
-from tessera.assignment import jobs
 from tessera.assignment.release import release
 from tessera.kernel import db
-from tessera.kernel.jobs import Run
-from tessera.storage.context import JobContext
 from tests.assignment.crowd import audit, expire, number
 from tests.assignment.door import answer, codes, given, lease, refused
 from tests.client import As
@@ -136,21 +132,23 @@ async def test_completing_in_the_middle_of_everything_pays_all_that_was_taken(
     assert await number(world.sessions, LEFT) == DEPOSIT - answers * unit
 
 
-async def test_the_release_tries_again_until_it_is_done(world: World, context: JobContext) -> None:
+async def test_the_release_is_tried_until_it_is_done_and_by_one_job_at_a_time(
+    world: World,
+) -> None:
     operator, project = await world.launched(images=1)
     earner = await world.earner()
     await lease(earner, project["id"])
     await complete(operator, project)
-    run = Run(1, "assignment.release", {"project_id": project["id"]}, 1, None)
-    again = """
-    SELECT count(*) FROM pgqueuer
-    WHERE entrypoint = 'assignment.release' AND execute_after > now() + interval '3 seconds'
-    """
-    await jobs.release(context, run)
-    assert await number(world.sessions, again) == 1
+    waiting = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'assignment.release'"
+    await world.work.jobs()
+    assert await number(world.sessions, LEFT) < DEPOSIT
+    for _ in range(3):
+        await world.work.sweep("release-completed")
+        assert await number(world.sessions, waiting) == 1
+    await world.work.jobs()
     await expire(world.sessions)
-    async with db.transaction(world.sessions) as session:
-        await session.execute(text("DELETE FROM pgqueuer"))
-    await jobs.release(context, run)
-    assert await number(world.sessions, again) == 0
+    await world.work.sweep("release-completed")
+    await world.work.jobs()
     assert await number(world.sessions, LEFT) == DEPOSIT
+    await world.work.sweep("release-completed")
+    assert await number(world.sessions, waiting) == 0

@@ -6,19 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from deploy.embedded.instance import instance
 from deploy.embedded.supervisor import settings
 
 BLOCKS = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.long
 def test_the_tour_can_be_pasted_and_ends_with_a_file_for_the_bank(tmp_path: Path) -> None:
     tour = "\n".join(BLOCKS.findall(Path("README.md").read_text()))
     root = tmp_path / "instance"
-    with instance(root, env={"PATH": os.environ["PATH"]}, say=lambda _: None) as running:
+    with instance(
+        root,
+        env={"PATH": os.environ["PATH"], "TESSERA_DECISIONS_EVERY": "PT10S"},
+        say=lambda _: None,
+    ) as running:
         host, port = running.url.removeprefix("http://").split(":")
         env = {
             "PATH": os.environ["PATH"],

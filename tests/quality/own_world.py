@@ -21,7 +21,9 @@ async def world_of_its_own(settings: Settings, servers: Servers) -> AsyncIterato
     engine = db.create_engine(str(settings.database_url), application_name="tests", pool_size=30)
     sessions, store = db.create_sessions(engine), store_of(settings)
     with tempfile.TemporaryDirectory() as folder:
-        context = JobContext(sessions, store, buckets_of(settings), Path(folder))
+        context = JobContext(
+            sessions, store, buckets_of(settings), Path(folder), settings.decisions_every
+        )
         async with api(settings, sessions, store) as http:
             yield World(http, sessions, store, Work(settings, context))
     store.close()

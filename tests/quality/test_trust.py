@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from tessera.quality.judge import UNANSWERED
 from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Standing, Trust, explain, standing
 
 Scores = Callable[[np.random.Generator], float]
@@ -50,6 +51,17 @@ def three_objects(found: float, in_vain: float) -> Scores:
 )
 def test_careful_and_average_earners_are_not_blocked(draw: Scores) -> None:
     assert blocked_after(draw) == []
+
+
+def test_who_never_says_what_they_see_is_stopped_within_ten_gold() -> None:
+    stopped = blocked_after(lambda _: UNANSWERED)
+    assert len(stopped) == 400
+    assert max(stopped) <= 10
+
+
+def test_who_is_unsure_of_every_fifth_and_right_otherwise_may_go_on() -> None:
+    unsure = blocked_after(lambda rng: UNANSWERED if rng.random() < 0.2 else 1.0)
+    assert len(unsure) < 4, "of four hundred"
 
 
 def test_who_is_right_nine_times_in_ten_is_blocked_less_than_once_in_a_thousand() -> None:
