@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from httpx2 import AsyncClient
 from PIL import Image
+from sqlalchemy import select
 
 from tessera.accounts import passwords, service
-from tessera.accounts.models import Membership, PersonKind, Role
+from tessera.accounts.models import Membership, Organisation, PersonKind, Role
 from tessera.kernel import db
 from tessera.storage.s3 import Store
 from tests.client import As, Work
@@ -85,12 +86,17 @@ class World:
         people = [await self.person("operator") for _ in range(count)]
         async with db.transaction(self.sessions) as session:
             ids = [(await service.caller_of(session, p.token)).person_id for p in people]
-            platform = await service.found_organisation(
-                session, name="Platform", owner_id=ids[0], is_platform=True
-            )
+            is_there = select(Organisation.id).where(Organisation.is_platform)
+            platform_id, new = await session.scalar(is_there), ids
+            if platform_id is None:
+                founder, *new = ids
+                founded = await service.found_organisation(
+                    session, name="Platform", owner_id=founder, is_platform=True
+                )
+                platform_id = founded.id
             session.add_all(
-                Membership(organisation_id=platform.id, person_id=id_, role=Role.FINANCE)
-                for id_ in ids[1:]
+                Membership(organisation_id=platform_id, person_id=id_, role=Role.FINANCE)
+                for id_ in new
             )
         return people
 

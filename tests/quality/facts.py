@@ -21,10 +21,10 @@ RULES = {
     """,
     "the ledger and the earnings agree": """
         SELECT e.lease_id FROM earnings e
-        FULL JOIN ledger_entries l ON l.reference = 'earning:' || e.lease_id
+        FULL JOIN (SELECT * FROM ledger_entries WHERE reference LIKE 'earning:%') l
+          ON l.reference = 'earning:' || e.lease_id
         LEFT JOIN ledger_accounts a ON a.id = l.account_id
         WHERE (e.state = 'available') IS DISTINCT FROM (l.id IS NOT NULL)
-          AND (e.lease_id IS NOT NULL OR l.reference IS NOT NULL)
            OR l.amount_micro <> e.amount_micro OR l.transfer_id <> e.transfer_id
            OR a.owner_id <> e.earner_id
     """,

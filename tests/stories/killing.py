@@ -5,10 +5,11 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
@@ -40,6 +41,8 @@ class Siege:
     store: Store
     redis: Redis
     programs: list[Mortal]
+    order: Iterator[Mortal]
+    """Of dying: each in its turn, over all acts."""
 
     async def person(self, kind: PersonKind) -> Patient:
         email = f"{uuid4()}@example.org"
@@ -66,12 +69,16 @@ class Siege:
         Args:
             times: At most.
             every: Seconds between two kills, at least and at most.
+
+        Raises:
+            AssertionError: The block was over before anything was killed, and showed nothing.
         """
+        before = self.deaths
 
         async def kill() -> None:
             for _ in range(times):
                 await asyncio.sleep(rng.uniform(*every))
-                await rng.choice(self.programs).reborn(after=rng.uniform(0, 0.2))
+                await next(self.order).reborn(after=rng.uniform(0, 0.2))
                 await self.redis.flushall()
 
         killer = asyncio.create_task(kill())
@@ -80,6 +87,7 @@ class Siege:
         finally:
             killer.cancel()
             await asyncio.wait([killer])
+        assert self.deaths > before
 
 
 @asynccontextmanager
@@ -106,7 +114,7 @@ async def besieged(
         after.enter_context(running(*programs))
         await ready(address)
         http = await after.enter_async_context(AsyncClient(base_url=address, timeout=20))
-        yield Siege(http, db.create_sessions(engine), store, redis, programs)
+        yield Siege(http, db.create_sessions(engine), store, redis, programs, cycle(programs))
 
 
 @asynccontextmanager
