@@ -75,13 +75,15 @@ async def test_an_answer_that_is_being_accepted_is_not_rejected_at_the_same_mome
     await here.gold(GOLD)
     await here.launch()
     good, bad = await here.earners(2)
-    await here.answer(good, await here.lease(good), always(CAT))
-    await here.answer(bad, await here.lease(bad), lambda name: DOG if name in GOLD else CAT)
+    first, second = await here.lease(good), await here.lease(bad)
+    await here.answer(good, first, always(CAT))
+    await here.answer(bad, second, lambda name: DOG if name in GOLD else CAT)
+    both = set(map(here.seen, first)) & set(map(here.seen, second)) & set(COMMON)
     tasks = {name: UUID(task["id"]) for name, task in (await here.tasks()).items()}
     async with db.transaction(world.sessions) as session:
         # accepts what both have pending, gold included
         await settling.settle(
-            session, project_id=UUID(here.project["id"]), task_ids=[tasks[COMMON[0]]]
+            session, project_id=UUID(here.project["id"]), task_ids=[tasks[both.pop()]]
         )
         stopping = asyncio.create_task(settle(here, [tasks[name] for name in GOLD]))
         done, _ = await asyncio.wait([stopping], timeout=0.5)
