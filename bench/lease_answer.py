@@ -2,10 +2,12 @@
 
     python -m bench.lease_answer [--sizes 10k,100k,1m] [--seconds 12]
 
-For each size a fresh database (durable, as in production) with one project; four earners have
+For each size a database of its own (durable, as in production) with one project; four earners have
 answered half of it each. They and twelve newcomers lease and answer over HTTP as fast as they
 can, one task at a time and ten at a time, at one API process. Beside it, the same statements sent
 straight to Postgres. No worker runs: judging the answers is not part of this.
+
+The sizes take turns, a few seconds each, so that a machine that is slower for a while is so to all.
 """
 
 import argparse
@@ -17,19 +19,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import psutil
-from httpx2 import AsyncClient, Limits, TransportError
+from httpx2 import AsyncClient, TransportError
 
 from bench import ceiling
 from bench.crowded import Crowded, fill, with_tokens
-from bench.tally import Cpu, Tally
+from bench.tally import Tally
+from bench.wire import Wire
 from deploy.embedded.stack import Servers, running
 
 RESULTS = Path("var/bench/lease_answer.json")
@@ -37,7 +42,8 @@ BATCHES = (1, 10)
 VETERANS, NEWCOMERS = 4, 12
 CONNECTIONS = 10
 """To Postgres, of the API's pool and of the ceiling's."""
-WARM_UP = 2.0
+WARM_UP = 0.7
+ROUNDS = 4
 ANSWER = {"boxes": [{"class": 1, "box": [10, 10, 60, 60]}]}
 FAULTS = {
     "duplicates": """
@@ -63,17 +69,13 @@ FAULTS = {
 }
 
 
-async def earn(
-    http: AsyncClient, token: str, project_id: UUID, *, batch: int, tally: Tally
-) -> None:
+async def earn(wire: Wire, project_id: UUID, *, batch: int, tally: Tally) -> None:
     """Lease and answer over HTTP until time is over."""
-    headers = {"Authorization": f"Bearer {token}"}
     wanted = {"project_id": str(project_id), "count": batch}
     while not tally.over:
         began = time.perf_counter()
-        response = await http.post("/v1/work/leases", json=wanted, headers=headers)
+        leases = (await wire.post("/v1/work/leases", wanted))["leases"]
         leased = time.perf_counter()
-        leases = response.raise_for_status().json()["leases"]
         if not leases:
             tally.add_nothing()
             await asyncio.sleep(0.05)
@@ -88,17 +90,14 @@ async def earn(
             }
             for lease in leases
         ]
-        sent = time.perf_counter()
-        response = await http.post("/v1/work/answers", json={"answers": answers}, headers=headers)
-        results = response.raise_for_status().json()["results"]
+        results = (await wire.post("/v1/work/answers", {"answers": answers}))["results"]
         refused = sum(not each["accepted"] for each in results)
-        answered = leased + time.perf_counter() - sent
-        tally.add(began, leased, answered, len(leases) - refused, refused)
+        tally.add(began, leased, time.perf_counter(), len(leases) - refused, refused)
 
 
 @contextmanager
-def api(servers: Servers, database_url: str) -> Iterator[tuple[str, int]]:
-    """One API process at a database; its address and process id."""
+def api(servers: Servers, database_url: str) -> Iterator[tuple[int, int]]:
+    """One API process at a database; its port and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,91 +116,108 @@ def api(servers: Servers, database_url: str) -> Iterator[tuple[str, int]]:
         [sys.executable, "-m", "api"], env={**os.environ, **env}, stdout=subprocess.DEVNULL
     ) as process:
         try:
-            yield f"http://127.0.0.1:{port}", process.pid
+            yield port, process.pid
         finally:
             process.terminate()
 
 
-@asynccontextmanager
-async def client(url: str) -> AsyncIterator[AsyncClient]:
-    """A client of an API that answers."""
-    limits = Limits(max_connections=64, max_keepalive_connections=64)
-    async with AsyncClient(base_url=url, limits=limits, timeout=30) as http:
-        async with asyncio.timeout(60):
-            while not await _answers(http):
-                await asyncio.sleep(0.1)
-        yield http
+async def ready(port: int) -> None:
+    async with asyncio.timeout(60), AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        while True:
+            try:
+                if (await http.get("/readyz")).is_success:
+                    return
+            except TransportError:
+                pass
+            await asyncio.sleep(0.1)
 
 
-async def _answers(http: AsyncClient) -> bool:
-    try:
-        return (await http.get("/readyz")).is_success
-    except TransportError:
-        return False
-
-
+@dataclass
 class Size:
-    """One database with one project, and those who work on it."""
+    """One database with one project, an API at it, and what was measured there."""
 
-    def __init__(self, connection: asyncpg.Connection, url: str, project: Crowded) -> None:
-        self._connection = connection
-        self._url = url
-        self._project = project
+    tasks: int
+    url: str
+    project: Crowded
+    connection: asyncpg.Connection
+    postmaster: int
+    api_port: int
+    api_pid: int
+    http: dict[int, Tally] = field(default_factory=lambda: {batch: Tally() for batch in BATCHES})
+    """By batch; so `postgres`."""
+    postgres: dict[int, Tally] = field(
+        default_factory=lambda: {batch: Tally() for batch in BATCHES}
+    )
 
-    async def over_http(self, http: AsyncClient, api_pid: int, batch: int, seconds: float) -> Any:
-        earner_ids = [*self._project.veterans, *(uuid4() for _ in range(NEWCOMERS))]
-        held = await self._tokens(earner_ids)
-        tally = _tally(seconds)
-        working = asyncio.gather(
-            *(earn(http, each, self._project.project_id, batch=batch, tally=tally) for each in held)
-        )
-        await asyncio.sleep(WARM_UP)
-        cpu = Cpu(api=api_pid, postgres=await self._postmaster(), client=os.getpid())
-        await asyncio.sleep(seconds)
-        per_task = cpu.per_task(tally.tasks)
-        await working
-        return {"batch": batch, **tally.summary(), "cpu_ms_per_task": per_task}
+    async def round(self, batch: int, seconds: float) -> None:
+        await self._over_http(self.http[batch], batch, seconds)
+        await self._straight(self.postgres[batch], batch, seconds / 4)
 
-    async def straight(self, batch: int, seconds: float) -> Any:
-        earner_ids = [uuid4() for _ in range(CONNECTIONS)]
-        held = await self._tokens(earner_ids)
-        tally = _tally(seconds)
-        async with asyncpg.create_pool(
-            self._url, min_size=CONNECTIONS, max_size=CONNECTIONS
-        ) as pool:
-            working = asyncio.gather(
-                *(
-                    ceiling.work(
-                        pool, token, id_, self._project.project_id, batch=batch, tally=tally
-                    )
-                    for token, id_ in zip(held, earner_ids, strict=True)
-                )
+    async def _over_http(self, tally: Tally, batch: int, seconds: float) -> None:
+        earner_ids = [*self.project.veterans, *(uuid4() for _ in range(NEWCOMERS))]
+        tokens = await with_tokens(self.connection, earner_ids)
+        project_id = self.project.project_id
+        async with AsyncExitStack() as opened:
+            wires = [Wire("127.0.0.1", self.api_port, token) for token in tokens]
+            for wire in wires:
+                await opened.enter_async_context(wire)
+            await _measured(
+                tally,
+                [partial(earn, wire, project_id, batch=batch, tally=tally) for wire in wires],
+                seconds,
+                api=self.api_pid,
+                postgres=self.postmaster,
+                client=os.getpid(),
             )
+
+    async def _straight(self, tally: Tally, batch: int, seconds: float) -> None:
+        earner_ids = [uuid4() for _ in range(CONNECTIONS)]
+        tokens = await with_tokens(self.connection, earner_ids)
+        project_id = self.project.project_id
+        async with asyncpg.create_pool(
+            self.url, min_size=CONNECTIONS, max_size=CONNECTIONS
+        ) as pool:
+            await _measured(
+                tally,
+                [
+                    partial(ceiling.work, pool, token, id_, project_id, batch=batch, tally=tally)
+                    for token, id_ in zip(tokens, earner_ids, strict=True)
+                ],
+                seconds,
+                postgres=self.postmaster,
+                client=os.getpid(),
+            )
+
+    async def summary(self) -> dict[str, Any]:
+        faults = {name: int(await self.connection.fetchval(sql)) for name, sql in FAULTS.items()}
+        return {
+            "tasks": self.tasks,
+            "http": [{"batch": batch, **each.summary()} for batch, each in self.http.items()],
+            "postgres": [
+                {"batch": batch, **each.summary()} for batch, each in self.postgres.items()
+            ],
+            **faults,
+        }
+
+
+async def _measured(
+    tally: Tally,
+    earners: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    seconds: float,
+    **roots: int,
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        with tally.working():
+            for each in earners:
+                tasks.create_task(each())
             await asyncio.sleep(WARM_UP)
-            cpu = Cpu(postgres=await self._postmaster(), client=os.getpid())
-            await asyncio.sleep(seconds)
-            per_task = cpu.per_task(tally.tasks)
-            await working
-        return {"batch": batch, **tally.summary(), "cpu_ms_per_task": per_task}
-
-    async def faults(self) -> dict[str, int]:
-        return {name: int(await self._connection.fetchval(sql)) for name, sql in FAULTS.items()}
-
-    async def _tokens(self, earner_ids: list[UUID]) -> list[str]:
-        return await with_tokens(self._connection, earner_ids)
-
-    async def _postmaster(self) -> int:
-        backend = await self._connection.fetchval("SELECT pg_backend_pid()")
-        return psutil.Process(backend).ppid()
+            with tally.measuring(**roots):
+                await asyncio.sleep(seconds)
 
 
-def _tally(seconds: float) -> Tally:
-    start = time.perf_counter() + WARM_UP
-    return Tally(start, start + seconds)
-
-
-async def measure(servers: Servers, tasks: int, seconds: float) -> dict[str, Any]:
-    """All about one size, in a database that is made for it and dropped afterwards."""
+@asynccontextmanager
+async def prepared(servers: Servers, tasks: int) -> AsyncIterator[Size]:
+    """A database that is made for one size, and dropped afterwards."""
     name = f"bench_{tasks}"
     admin = await asyncpg.connect(servers.admin_database_url)
     await admin.execute(f"CREATE DATABASE {name} OWNER tessera")
@@ -211,17 +227,26 @@ async def measure(servers: Servers, tasks: int, seconds: float) -> dict[str, Any
     began = time.perf_counter()
     project = await fill(connection, tasks=tasks, veterans=[uuid4() for _ in range(VETERANS)])
     await admin.execute("CHECKPOINT")
-    print(f"· {tasks:,} tasks made in {time.perf_counter() - began:.0f} s; working")
-    size = Size(connection, url, project)
-    with api(servers, url) as (address, api_pid):
-        async with client(address) as http:
-            over_http = [await size.over_http(http, api_pid, batch, seconds) for batch in BATCHES]
-    straight = [await size.straight(batch, seconds / 2) for batch in BATCHES]
-    measured = {"tasks": tasks, "http": over_http, "postgres": straight, **await size.faults()}
+    print(f"· {tasks:,} tasks made in {time.perf_counter() - began:.0f} s")
+    postmaster = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()")).ppid()
+    with api(servers, url) as (port, pid):
+        await ready(port)
+        yield Size(tasks, url, project, connection, postmaster, port, pid)
     await connection.close()
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
-    return measured
+
+
+async def measure(servers: Servers, sizes: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+    async with AsyncExitStack() as made:
+        all_sizes = [await made.enter_async_context(prepared(servers, each)) for each in sizes]
+        for number in range(ROUNDS):
+            print(f"· round {number + 1} of {ROUNDS}")
+            for batch in BATCHES:
+                # there and back: nobody is always the first
+                for size in all_sizes[:: 1 if number % 2 else -1]:
+                    await size.round(batch, seconds / ROUNDS)
+        return [await size.summary() for size in all_sizes]
 
 
 def _migrate(url: str) -> None:
@@ -280,13 +305,13 @@ def tasks_of(word: str) -> int:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.lease_answer")
     parser.add_argument("--sizes", default="10k,100k,1m")
-    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--seconds", type=float, default=12, help="per size and batch")
     asked = parser.parse_args(arguments)
     sizes = sorted(tasks_of(word) for word in asked.sizes.lower().split(","))
     with tempfile.TemporaryDirectory(prefix="tessera-bench-", ignore_cleanup_errors=True) as root:
         Path(root).chmod(0o755)  # PostgreSQL runs as `nobody` when we are root
         with running(Path(root), durable=True) as servers:
-            measured = [asyncio.run(measure(servers, tasks, asked.seconds)) for tasks in sizes]
+            measured = asyncio.run(measure(servers, sizes, asked.seconds))
     results = {"sizes": measured, "lease_p95_growth": growth(measured)}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")

@@ -1,7 +1,9 @@
 """What was measured while earners worked: latencies, tasks, CPU."""
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,39 +12,64 @@ import psutil
 
 @dataclass
 class Tally:
-    """Counts only what ends between `start` and `end`, in seconds of `time.perf_counter`."""
+    """Counts what ends while `measuring`, in one round or in several; seconds."""
 
-    start: float
-    end: float
     lease: list[float] = field(default_factory=list)
-    """Seconds of each call; so `answer`."""
+    """Of each call; so `answer`."""
     answer: list[float] = field(default_factory=list)
     tasks: int = 0
     """Leased and answered."""
     refused: int = 0
     nothing: int = 0
     """Lease calls that found no work."""
+    seconds: float = 0.0
+    cpu: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    over: bool = True
+    """Workers stop when it is."""
+    _counts: bool = False
 
-    @property
-    def over(self) -> bool:
-        return time.perf_counter() >= self.end
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        self.over = False
+        try:
+            yield
+        finally:
+            self.over = True
+
+    @contextmanager
+    def measuring(self, **roots: int) -> Iterator[None]:
+        """Args: process ids by name, whose CPU time and that of their children is counted."""
+        processes = {name: psutil.Process(pid) for name, pid in roots.items()}
+        before = {name: _seconds(root) for name, root in processes.items()}
+        started, self._counts = time.perf_counter(), True
+        try:
+            yield
+        finally:
+            self._counts = False
+            self.seconds += time.perf_counter() - started
+            for name, root in processes.items():
+                self.cpu[name] += _seconds(root) - before[name]
 
     def add(self, began: float, leased: float, answered: float, tasks: int, refused: int) -> None:
-        if self.start <= answered <= self.end:
+        if self._counts:
             self.lease.append(leased - began)
             self.answer.append(answered - leased)
             self.tasks += tasks
             self.refused += refused
 
     def add_nothing(self) -> None:
-        self.nothing += self.start <= time.perf_counter() <= self.end
+        self.nothing += self._counts
 
     def summary(self) -> dict[str, Any]:
         return {
             "tasks": self.tasks,
-            "tasks_per_second": round(self.tasks / (self.end - self.start)),
+            "tasks_per_second": round(self.tasks / self.seconds),
             "lease_ms": percentiles(self.lease),
             "answer_ms": percentiles(self.answer),
+            "cpu_ms_per_task": {
+                name: round(spent * 1000 / max(self.tasks, 1), 2)
+                for name, spent in self.cpu.items()
+            },
             "refused": self.refused,
             "calls_that_found_nothing": self.nothing,
         }
@@ -56,30 +83,13 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
-class Cpu:
-    """CPU time of processes and all their children, the ended ones too."""
-
-    def __init__(self, **roots: int) -> None:
-        self._roots = {name: psutil.Process(pid) for name, pid in roots.items()}
-        self._before = self._now()
-
-    def per_task(self, tasks: int) -> dict[str, float]:
-        """Milliseconds since the start, by name, for each task."""
-        now = self._now()
-        spent = {name: now[name] - before for name, before in self._before.items()}
-        return {name: round(s * 1000 / max(tasks, 1), 2) for name, s in spent.items()}
-
-    def _now(self) -> dict[str, float]:
-        return {name: sum(map(_seconds, _family(root))) for name, root in self._roots.items()}
-
-
-def _family(root: psutil.Process) -> list[psutil.Process]:
-    return [root, *root.children(recursive=True)]
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return times.user + times.system + times.children_user + times.children_system
+def _seconds(root: psutil.Process) -> float:
+    """CPU time of a process and of all its children, the ended ones too."""
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
