@@ -8,9 +8,9 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import service
+from tessera.accounts import credentials, service
 from tessera.accounts.models import Membership, Organisation, Person, PersonKind, Role
-from tessera.kernel import db
+from tessera.kernel import db, jobs
 from tessera.kernel.errors import DomainError, NotFound
 from tessera.kernel.settings import Settings
 
@@ -63,6 +63,29 @@ def platform_member(email: str, role: Annotated[Role, typer.Option()] = Role.FIN
 def import_bucket(organisation_id: str, bucket: str) -> None:
     """Name the bucket that an organisation may import images from."""
     _run(lambda session: set_bucket(session, organisation_id=organisation_id, bucket=bucket))
+
+
+@app.command()
+def disable_person(email: str) -> None:
+    """Shut somebody out: their sessions and API keys end at once, and they cannot log in."""
+    _run(lambda session: credentials.disable(session, email=email))
+
+
+@app.command()
+def held() -> None:
+    """List jobs that were given up on, with their last error; the latest first."""
+
+    async def show(session: AsyncSession) -> None:
+        for job in await jobs.held(session):
+            typer.echo(f"{job.id}  {job.since:%Y-%m-%d %H:%M}  {job.name}  {job.error}")
+
+    _run(show)
+
+
+@app.command()
+def requeue(job_ids: list[int]) -> None:
+    """Let such jobs run again, when what stopped them is mended."""
+    _run(lambda session: jobs.requeue(session, job_ids))
 
 
 def _run(change: Callable[[AsyncSession], Awaitable[None]]) -> None:

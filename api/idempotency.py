@@ -11,7 +11,7 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 
 from api.deps import bearer
-from api.requests import StrictRequest, invalid
+from api.requests import LARGE_BODY, LARGE_BODY_BYTES, StrictRequest, invalid
 from tessera.accounts import service as accounts
 from tessera.kernel import db, idempotency
 
@@ -19,7 +19,8 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LONGEST_KEY = 200
 NEVER_STORED = "x-not-replayed"
-"""Marks routes whose answer is a secret or a link that expires, or whose caller is nobody yet."""
+"""Marks routes whose request or answer is a secret, whose answer is a link that expires, or whose
+caller is nobody yet."""
 
 PARAMETER = {
     "name": HEADER,
@@ -53,11 +54,14 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         stores = self._stores()
         has_body = self.body_field is not None
+        is_large = LARGE_BODY in (self.openapi_extra or {})
         fields = get_flat_params(self.dependant)
         known = {each.alias for each in fields if isinstance(each.field_info, Query)}
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
+            if is_large:
+                request.most_bytes = LARGE_BODY_BYTES
             for name in request.query_params.keys() - known:
                 raise invalid("There is no such parameter.", "query", name)
             if has_body and await request.body():

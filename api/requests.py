@@ -11,24 +11,30 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-MOST_BODY_BYTES = 8 * 2**20
+MOST_BODY_BYTES = 512 * 2**10
+LARGE_BODY_BYTES = 8 * 2**20
+LARGE_BODY = "x-large-body"
+"""Marks routes that carry annotations: their bodies may be large. Reading JSON blocks everybody,
+some hundred milliseconds for each megabyte."""
 _LONGEST_INTEGER = 20
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped backslash before u0000 makes it text
 
 
 class StrictRequest(Request):
+    most_bytes = MOST_BODY_BYTES
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
         size = 0
         async for chunk in super().stream():
             size += len(chunk)
-            if size > MOST_BODY_BYTES:
-                raise _too_large()
+            if size > self.most_bytes:
+                raise self._too_large()
             yield chunk
 
     async def body(self) -> bytes:
         announced = self.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
-            raise _too_large()
+        if announced.isdecimal() and int(announced) > self.most_bytes:
+            raise self._too_large()
         return await super().body()
 
     async def json(self) -> Any:
@@ -40,6 +46,11 @@ class StrictRequest(Request):
                 )
             self._parsed = parse(await self.body())
         return self._parsed
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body here has at most {self.most_bytes} bytes."
+        )
 
 
 def parse(body: bytes) -> Any:
@@ -78,9 +89,3 @@ def _integer(digits: str) -> int:
     if len(digits) > _LONGEST_INTEGER or not -(2**63) <= int(digits) < 2**63:
         raise ValueError("an integer does not fit into 64 bits")
     return int(digits)
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MOST_BODY_BYTES} bytes."
-    )

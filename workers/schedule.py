@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from tessera.assignment import jobs as assignment
 from tessera.datasets import jobs as datasets
@@ -25,10 +25,35 @@ async def prune_job_history(context: JobContext) -> None:
 
 async def forget_idempotency_keys(context: JobContext) -> None:
     """After two days; what a key protected stays unique by its own nature for ever."""
-    async with db.transaction(context.sessions) as session:
-        await session.execute(
-            text("DELETE FROM idempotency_keys WHERE created_at < now() - interval '2 days'")
-        )
+    await _forget(context, _OLD_KEYS)
+
+
+async def forget_sessions(context: JobContext) -> None:
+    """A day after they ended; nobody is let in by one in the meantime."""
+    await _forget(context, _OLD_SESSIONS)
+
+
+async def _forget(context: JobContext, statement: TextClause) -> None:
+    gone = CHUNK
+    while gone == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            gone = len((await session.execute(statement, {"limit": CHUNK})).all())
+
+
+_OLD_KEYS = text(
+    """
+    DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+      SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '2 days' LIMIT :limit
+    )) RETURNING 1
+    """
+)
+_OLD_SESSIONS = text(
+    """
+    DELETE FROM sessions WHERE ctid = ANY(ARRAY(
+      SELECT ctid FROM sessions WHERE expires_at < now() - interval '1 day' LIMIT :limit
+    )) RETURNING 1
+    """
+)
 
 
 SWEEPS: tuple[Sweep[JobContext], ...] = (
@@ -40,4 +65,5 @@ SWEEPS: tuple[Sweep[JobContext], ...] = (
     Sweep("check-invariants", timedelta(minutes=1), invariants.check),
     Sweep("prune-job-history", timedelta(hours=1), prune_job_history),
     Sweep("forget-idempotency-keys", timedelta(hours=1), forget_idempotency_keys),
+    Sweep("forget-sessions", timedelta(hours=1), forget_sessions),
 )

@@ -9,22 +9,24 @@ from fastapi import APIRouter, Query
 from pydantic import model_validator
 
 from api import problems
-from api.deps import Caller, Limit, Read, Settings, Store, Write
+from api.deps import After, Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import Route
+from api.requests import LARGE_BODY
 from api.schemas import In, Out, PageOut
 from tessera.accounts.roles import Right
 from tessera.assignment import tasks
-from tessera.assignment.models import Answer, Outcome, Task, TaskState, Verdict
+from tessera.assignment.models import Outcome, Task, TaskState, Verdict
 from tessera.images.models import Tile
 from tessera.kernel import paging
-from tessera.kernel.errors import Forbidden, NotFound
+from tessera.kernel.errors import Forbidden, NotFound, Unavailable
 from tessera.kinds import InvalidAnswer
-from tessera.quality import gold, review
+from tessera.quality import gold, gold_import, review
 from tessera.quality.errors import (
     BadCoco,
     NoPlacesLeft,
     NotInReview,
     NotSettled,
+    TooMuchGold,
     UnknownClass,
     UnknownImage,
 )
@@ -88,6 +90,9 @@ class TileOut(Out):
 class TaskDetailOut(TaskOut):
     tile: TileOut
     answers: list[AnswerOut]
+    """One page of them, oldest first."""
+    next: str | None
+    """Cursor of the next answers; none on the last page."""
 
 
 class TasksOut(Out):
@@ -112,13 +117,16 @@ class Decision(In):
     "/projects/{project_id}/gold",
     status_code=HTTPStatus.CREATED,
     response_model=list[TakenOut],
-    responses=problems.documented(NotFound, Forbidden, BadCoco, UnknownClass, UnknownImage),
+    responses=problems.documented(
+        NotFound, Forbidden, BadCoco, UnknownClass, UnknownImage, TooMuchGold, Unavailable
+    ),
+    openapi_extra={LARGE_BODY: True},
 )
 async def import_gold(
     project_id: UUID, body: NewGold, session: Write, caller: Caller
-) -> list[gold.Taken]:
+) -> list[gold_import.Taken]:
     """Make gold of the images a COCO file knows the answers to: all of it, or nothing."""
-    return list(await gold.import_coco(session, project_id, coco=body.coco, caller=caller))
+    return list(await gold_import.import_coco(session, project_id, coco=body.coco, caller=caller))
 
 
 @router.post(
@@ -153,12 +161,19 @@ async def list_tasks(
 
 @router.get("/tasks/{task_id}", responses=problems.documented(NotFound))
 async def get_task(
-    task_id: UUID, session: Read, caller: Caller, settings: Settings, store: Store
+    task_id: UUID,
+    session: Read,
+    caller: Caller,
+    settings: Settings,
+    store: Store,
+    after: After,
+    limit: Limit = 50,
 ) -> TaskDetailOut:
-    """One task with its tile and every answer to it."""
+    """One task with its tile and a page of the answers to it."""
     task = await tasks.owned(session, task_id, caller=caller, right=Right.PROJECTS_READ)
     tile = await session.get_one(Tile, task.tile_id)
-    answers: list[Answer] = list(await tasks.answers(session, task))
+    answers = await tasks.answers(session, task, after=after, limit=limit)
+    last = answers[-1] if len(answers) == limit else None
     return TaskDetailOut(
         **TaskOut.model_validate(task).model_dump(),
         tile=TileOut(
@@ -174,6 +189,7 @@ async def get_task(
             content_type=tile.content_type,
         ),
         answers=[AnswerOut.model_validate(answer) for answer in answers],
+        next=paging.encode((last.answered_at, last.lease_id)) if last else None,
     )
 
 

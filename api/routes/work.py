@@ -21,6 +21,7 @@ from api.deps import After, EarnerId, Limit, Read, Settings, Store, Write
 from api.idempotency import NEVER_STORED, Route
 from api.limits import RateLimited, limited_by_token
 from api.observability import ANSWERS, LEASES
+from api.requests import LARGE_BODY
 from api.schemas import In, Out, PageOut
 from tessera.assignment import answer as answering
 from tessera.assignment import lease as leasing
@@ -217,6 +218,7 @@ async def give_back(body: Return, session: Write, earner_id: EarnerId) -> HeldsO
     "/answers",
     response_model=ResultsOut,
     responses=problems.documented(AnswersRefused, RepeatedLease, RateLimited),
+    openapi_extra={LARGE_BODY: True},
     dependencies=[Depends(limited_by_token("answer"))],
 )
 async def answer(

@@ -157,7 +157,7 @@ def _touched(project: Project, changes: Mapping[str, Any]) -> set[str]:
         f"{policy}.{name}"
         for policy in changes.keys() & _POLICIES
         for name, value in changes[policy].items()
-        if value != getattr(project, policy)[name]
+        if value != getattr(project, policy).get(name)
     }
     return (changes.keys() - _POLICIES.keys()) | policies
 

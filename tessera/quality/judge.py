@@ -18,6 +18,7 @@ from tessera.quality.trust import NEWCOMER, Trust, explain, standing
 from tessera.quality.trust import Standing as Rating
 
 CHUNK = 50
+LEAST_GOLD = 0.01
 UNANSWERED = 0.25
 """Score of *not sure*, or of a report, on a task whose answer is known. Honest doubt now and then
 costs less than a mistake; but who never answers is not worth their pay."""
@@ -78,9 +79,9 @@ async def _learn(
 
 
 def _gold_chance(trust: Trust, policy: Quality) -> float:
-    if policy.gold_share == 0:  # the operator wants none beyond what newcomers get
-        return 0.0
-    return gold_share(trust, base_share=policy.gold_share, minimum_trust=policy.minimum_trust)
+    # never none: who meets no gold is never judged again, whatever the operator changes later
+    share = max(policy.gold_share, LEAST_GOLD)
+    return gold_share(trust, base_share=share, minimum_trust=policy.minimum_trust)
 
 
 async def _locked_records(

@@ -7,7 +7,7 @@ import pytest
 from httpx2 import Response
 
 from api.app import create_app
-from api.requests import MOST_BODY_BYTES
+from api.requests import LARGE_BODY_BYTES, MOST_BODY_BYTES
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
@@ -45,10 +45,14 @@ NOT_JSON = [
 
 
 async def send(
-    someone: As, raw: bytes | AsyncIterator[bytes], media_type: str | None = "application/json"
+    someone: As,
+    raw: bytes | AsyncIterator[bytes],
+    path: str = "/v1/organisations",
+    *,
+    media_type: str | None = "application/json",
 ) -> Response:
     headers = {**someone.headers} | ({"Content-Type": media_type} if media_type else {})
-    return await someone.http.post("/v1/organisations", content=raw, headers=headers)
+    return await someone.http.post(path, content=raw, headers=headers)
 
 
 async def in_pieces(size: int) -> AsyncIterator[bytes]:
@@ -70,6 +74,14 @@ async def test_a_body_of_the_most_bytes_is_read(world: World) -> None:
     body = b'{"name": "Mosaic Ltd"}'.ljust(MOST_BODY_BYTES)
     assert (await send(operator, body)).status_code == 201
     assert refused(await send(operator, body + b" "), 413, "body-too-large")
+
+
+async def test_only_annotations_may_come_in_large_bodies(world: World) -> None:
+    owner, project = await world.launched()
+    body = b'{"coco": {}}'.ljust(LARGE_BODY_BYTES)
+    gold = f"/v1/projects/{project['id']}/gold"
+    assert refused(await send(owner, body, gold), 422, "bad-coco")
+    assert refused(await send(owner, body + b" ", gold), 413, "body-too-large")
 
 
 async def test_what_is_not_json_with_one_meaning_is_refused(
@@ -99,13 +111,13 @@ async def test_other_media_types_than_json_are_refused(world: World, sessions: d
     operator = await world.person("operator")
     for media_type in (None, "", "text/plain", "text/json", "multipart/form-data", "json"):
         async with nothing_changes(sessions):
-            got = await send(operator, b'{"name": "Mosaic Ltd"}', media_type)
+            got = await send(operator, b'{"name": "Mosaic Ltd"}', media_type=media_type)
         assert refused(got, 415, "unsupported-media-type"), media_type
 
 
 async def test_a_charset_may_be_said(world: World) -> None:
     operator = await world.person("operator")
-    got = await send(operator, b'{"name": "Mosaic"}', "Application/JSON; charset=utf-8")
+    got = await send(operator, b'{"name": "Mosaic"}', media_type="Application/JSON; charset=utf-8")
     assert got.status_code == 201
 
 

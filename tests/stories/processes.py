@@ -88,14 +88,14 @@ def worker(
         folder: For its log, and for what it leaves behind when it is killed.
         names: Of the only jobs it takes, and then it does not sweep.
     """
-    return Mortal(_work, _environment(settings), folder, tuple(names), pace)
+    return Mortal(_work, environment(settings), folder, tuple(names), pace)
 
 
 def serving(settings: Settings, folder: Path) -> tuple[Mortal, str]:
     """`python -m api`, and its address, which stays the same."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    env = {**_environment(settings), "TESSERA_API_PORT": str(port)}
+    env = {**environment(settings), "TESSERA_API_PORT": str(port)}
     return Mortal(_serve, env, folder), f"http://127.0.0.1:{port}"
 
 
@@ -123,7 +123,7 @@ async def idle(sessions: db.Sessions) -> bool:
         return not (await reader.execute(BUSY)).scalar_one()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     said = settings.model_dump(mode="json", exclude_none=True, exclude={"s3_secret_key"})
     said["s3_secret_key"] = settings.s3_secret_key.get_secret_value()
     return {f"TESSERA_{name.upper()}": str(value) for name, value in said.items()}
