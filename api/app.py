@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import problems
-from api.limits import Limiter
+from api.limits import Counted, Limiter
 from api.observability import Observed
 from api.routes import (
     accounts,
@@ -63,5 +63,6 @@ def create_app(settings: Settings, sessions: db.Sessions, store: Store) -> FastA
     app.include_router(health.router)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1", responses=problems.ANY)
-    app.add_middleware(Observed)
+    app.add_middleware(Counted)
+    app.add_middleware(Observed)  # outside of all others
     return app

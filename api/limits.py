@@ -15,11 +15,18 @@ from fastapi import Request
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from prometheus_client import Counter
 from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import problems
 from api.deps import bearer
+from tessera.accounts import service as accounts
+from tessera.kernel import db
 from tessera.kernel.errors import TooManyRequests, Unavailable
+
+REFUSED = Counter("tessera_rate_limited_total", "Calls that were too many", ["limit"])
 
 log = structlog.get_logger()
 
@@ -42,7 +49,11 @@ LIMITS = {
     "answer": Limit(parse("240/minute")),
 }
 """`login` and `sign-up` count by address, whatever else a request says; `login-account` by the
-account that is tried, from wherever; `lease` and `answer` by token."""
+account that is tried, from wherever; `lease` and `answer` by person, whatever their token."""
+
+WORK = {("POST", "/v1/work/leases"): "lease", ("POST", "/v1/work/answers"): "answer"}
+"""What `Counted` counts."""
+MOST_REMEMBERED = 10_000
 
 
 class Limiter:
@@ -56,6 +67,8 @@ class Limiter:
             connection_pool=self._pool,  # type: ignore[arg-type]  # its types forget it
         )
         self._strategy = SlidingWindowCounterRateLimiter(storage)
+        self.people: dict[bytes, str] = {}
+        """By digest of a token. Always right: whatever becomes of a token, it stays theirs."""
 
     async def close(self) -> None:
         await self._pool.aclose()
@@ -66,7 +79,9 @@ class Limiter:
         Raises:
             RateLimited: That was one too many.
             Unavailable: Redis is down, and this must not go on uncounted.
+            NetworkCallInTransaction: Our bug; Redis' slowness would hold our locks.
         """
+        db.forbid_in_transaction("Redis")
         limit = LIMITS[name]
         key = hashlib.sha256(who.encode()).hexdigest()
         try:
@@ -78,6 +93,7 @@ class Limiter:
             if limit.closed_without_redis:
                 raise Unavailable("This is not possible right now; try again soon.") from error
             return
+        REFUSED.labels(name).inc()
         raise RateLimited(
             f"Too many calls: {limit.item} are allowed.",
             retry_after_seconds=max(1, math.ceil(window.reset_time - time.time())),
@@ -100,11 +116,43 @@ def limited_by_address(name: str) -> Callable[[Request], Awaitable[None]]:
     return dependency
 
 
-def limited_by_token(name: str) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that counts calls by token; it runs before any transaction is open."""
+class Counted:
+    """ASGI middleware that counts calls of `WORK` by person.
 
-    async def dependency(request: Request) -> None:
-        if (credentials := await bearer(request)) is not None:
-            await count(request, name, credentials.credentials)
+    It comes before the routes: there the transaction of a repeatable request is open already.
+    """
 
-    return dependency
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = WORK.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        answer: ASGIApp = self._app
+        if name is not None:
+            request = Request(scope)
+            try:
+                if (person_id := await _person_of(request)) is not None:
+                    await count(request, name, person_id)
+            except (RateLimited, Unavailable) as error:
+                answer = problems.respond(problems.of_error(error), request)
+        await answer(scope, receive, send)
+
+
+async def _person_of(request: Request) -> str | None:
+    """Whose token a request has; None if there are no limits, or the endpoint will refuse it."""
+    limiter: Limiter | None = request.app.state.limiter
+    credentials = await bearer(request)
+    if limiter is None or credentials is None:
+        return None
+    token = credentials.credentials
+    digest = hashlib.sha256(token.encode()).digest()
+    if digest not in limiter.people:
+        try:
+            async with db.reading(request.app.state.sessions) as reader:
+                caller = await accounts.caller_of(reader, token)
+        except Exception:  # noqa: BLE001 - a bad token, no database: endpoints have answers to it
+            return None
+        if len(limiter.people) >= MOST_REMEMBERED:
+            limiter.people.clear()
+        limiter.people[digest] = str(caller.person_id)
+    return limiter.people[digest]

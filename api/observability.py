@@ -1,8 +1,6 @@
 """One log line, one metric and one id for each request."""
 
 import time
-import traceback
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -11,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
+from tessera.kernel.logs import place
 
 REQUESTS = Histogram(
     "tessera_http_request_seconds", "Time to answer", ["method", "route", "status"]
@@ -53,7 +52,7 @@ class Observed:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            log.error("unexpected error", **_place(error))  # noqa: TRY400 - see _place
+            log.error("unexpected error", **place(error))  # noqa: TRY400 - see place
             if status:
                 raise
             await problems.unexpected(Request(scope))(scope, receive, send_with_id)
@@ -68,14 +67,3 @@ class Observed:
                 status=status,
                 milliseconds=round(seconds * 1000, 1),
             )
-
-
-def _place(error: Exception) -> dict[str, Any]:
-    """Where it broke, and on which constraint. Not its message, which may quote secrets."""
-    driver_error = getattr(getattr(error, "orig", None), "__cause__", None)
-    return {
-        "error": type(error).__qualname__,
-        "sqlstate": getattr(driver_error, "sqlstate", None),
-        "constraint": getattr(driver_error, "constraint_name", None),
-        "traceback": "".join(traceback.format_tb(error.__traceback__)),
-    }

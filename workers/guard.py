@@ -95,7 +95,7 @@ WITH silent AS (
     INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority, traceback)
     SELECT id, 'failed', entrypoint, priority, jsonb_build_object(
         'job_id', id, 'timestamp', now(), 'exception_type', 'Poisonous',
-        'exception_message', format('its last %s workers died', crashes),
+        'exception_message', format('Poisonous: its last %s workers died', crashes),
         'traceback', '', 'additional_context', NULL
     ) FROM held
 ), suspects AS (

@@ -19,8 +19,10 @@ from pgqueuer.models import Job
 from pgqueuer.qm import QueueManager
 from structlog.contextvars import bound_contextvars
 
+from tessera.kernel import db
 from tessera.kernel.errors import DomainError, Unavailable
 from tessera.kernel.jobs import AlreadyDone, Context, Handler, Run
+from tessera.kernel.logs import describe
 from workers import metrics
 from workers.grace import Grace, Stopped
 from workers.guard import GuardedQueries, PollingDriver
@@ -120,6 +122,10 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+class GivenUp(Exception):  # noqa: N818
+    """What PgQueuer gets to keep of an error: its place, and no values of rows."""
+
+
 class _Attempts(Generic[Context]):
     """What becomes of each attempt: done, retried, held, or returned to the queue."""
 
@@ -140,7 +146,7 @@ class _Attempts(Generic[Context]):
         Never by cancellation: to PgQueuer that means a job that nobody wants any more.
         """
         started = time.monotonic()
-        outcome, ending = "done", None
+        outcome, failure, ending = "done", None, None
         with bound_contextvars(
             job_id=run.id, job=run.name, attempt=run.attempt, request_id=run.request_id
         ):
@@ -150,6 +156,7 @@ class _Attempts(Generic[Context]):
             except AlreadyDone:
                 pass
             except Exception as error:  # noqa: BLE001 - whatever it is, it decides what follows
+                failure = error
                 outcome, ending = self._after(error, run)
             seconds = time.monotonic() - started
             metrics.JOBS.labels(run.name, outcome).observe(seconds)
@@ -158,7 +165,7 @@ class _Attempts(Generic[Context]):
                 "job.ended",
                 outcome=outcome,
                 seconds=round(seconds, 3),
-                exc_info=ending if outcome in _LEVELS else None,
+                exc_info=failure if outcome in _LEVELS else None,
             )
             if ending is not None:
                 raise ending
@@ -168,10 +175,9 @@ class _Attempts(Generic[Context]):
             return "returned", RetryRequested(reason="the worker was stopped")
         final = isinstance(error, DomainError) and not isinstance(error, Unavailable)
         if final or run.attempt >= self._pace.attempts:
-            return "held", error
-        retry = RetryRequested(delay=backoff(run.attempt, self._pace), reason=repr(error))
-        retry.__cause__ = error
-        return "retried", retry
+            return "held", GivenUp(describe(error)).with_traceback(error.__traceback__)
+        delay = backoff(run.attempt, self._pace)
+        return "retried", RetryRequested(delay=delay, reason=describe(error))
 
 
 def _run(job: Job) -> Run:
@@ -213,8 +219,8 @@ async def _pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         database_url,
         min_size=2,
         max_size=6,
-        command_timeout=30,
-        server_settings={"application_name": "tessera-queue"},
+        command_timeout=30,  # for a server that is gone; one that is slow gives up before
+        server_settings=db.server_settings("tessera-queue"),
     )
     try:
         yield pool

@@ -20,6 +20,7 @@ import structlog
 from pgqueuer.db import AsyncpgDriver
 from structlog.contextvars import bound_contextvars
 
+from tessera.kernel import db
 from tessera.kernel.jobs import Context
 from workers import metrics
 from workers.grace import Grace, Stopped
@@ -107,7 +108,7 @@ async def _sweep(sweep: Sweep[Context], context: Context, grace: Grace) -> None:
 
 # Keepalives: the lock of a machine that has vanished from the network is free in a minute.
 _SERVER_SETTINGS = {
-    "application_name": "tessera-sweeps",
+    **db.server_settings("tessera-sweeps"),
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

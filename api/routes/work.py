@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from sqlalchemy import func, select
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import problems
 from api.deps import After, EarnerId, Limit, Read, Settings, Store, Write
 from api.idempotency import NEVER_STORED, Route
-from api.limits import RateLimited, limited_by_token
+from api.limits import RateLimited
 from api.observability import ANSWERS, LEASES
 from api.requests import LARGE_BODY
 from api.schemas import In, Out, PageOut
@@ -164,7 +164,6 @@ async def get_offer(project_id: UUID, session: Read, earner_id: EarnerId) -> Off
 @router.post(
     "/leases",
     responses=problems.documented(NotFound, Blocked, RateLimited),
-    dependencies=[Depends(limited_by_token("lease"))],
     openapi_extra={NEVER_STORED: True},
 )
 async def lease(
@@ -219,7 +218,6 @@ async def give_back(body: Return, session: Write, earner_id: EarnerId) -> HeldsO
     response_model=ResultsOut,
     responses=problems.documented(AnswersRefused, RepeatedLease, RateLimited),
     openapi_extra={LARGE_BODY: True},
-    dependencies=[Depends(limited_by_token("answer"))],
 )
 async def answer(
     body: NewAnswers, request: Request, session: Write, earner_id: EarnerId

@@ -31,7 +31,8 @@ Sessions = async_sessionmaker[AsyncSession]
 Reader = NewType("Reader", AsyncSession)
 """A session inside a READ ONLY transaction: Postgres refuses writes, not just mypy."""
 
-_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+_transactions: ContextVar[int] = ContextVar("transactions", default=0)
+"""How many this task has open."""
 
 
 class Base(DeclarativeBase):
@@ -66,32 +67,37 @@ def create_engine(
     application_name: str,
     pool_size: int = 5,
     statement_timeout: timedelta = timedelta(seconds=15),
-    lock_timeout: timedelta = timedelta(seconds=5),
-    idle_in_transaction_timeout: timedelta = timedelta(seconds=30),
 ) -> AsyncEngine:
     """An engine whose every connection gives up instead of hanging.
+
+    Its errors do not quote the values of statements: they end up in logs.
 
     Args:
         url: `postgresql://user:password@host:port/name`; the asyncpg driver is ours to add.
     """
+    said = server_settings(application_name, statement_timeout=statement_timeout)
     return create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
-        connect_args={
-            "server_settings": {
-                "application_name": application_name,
-                "statement_timeout": str(_milliseconds(statement_timeout)),
-                "lock_timeout": str(_milliseconds(lock_timeout)),
-                "idle_in_transaction_session_timeout": str(
-                    _milliseconds(idle_in_transaction_timeout)
-                ),
-                "timezone": "UTC",
-            }
-        },
+        hide_parameters=True,
+        connect_args={"server_settings": said},
     )
+
+
+def server_settings(
+    application_name: str, *, statement_timeout: timedelta = timedelta(seconds=15)
+) -> dict[str, str]:
+    """What every connection of ours asks of Postgres as it is opened, however it is opened."""
+    return {
+        "application_name": application_name,
+        "statement_timeout": str(statement_timeout // timedelta(milliseconds=1)),
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "30s",
+        "timezone": "UTC",
+    }
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
@@ -143,19 +149,15 @@ def forbid_in_transaction(what: str) -> None:
     Raises:
         NetworkCallInTransaction: A transaction of this task is open.
     """
-    if _in_transaction.get():
+    if _transactions.get():
         raise NetworkCallInTransaction(what)
 
 
 @contextmanager
 def _marked() -> Iterator[None]:
-    # set and not reset(token): a FastAPI dependency may leave in another context than it entered
-    _in_transaction.set(True)
+    # not reset(token): a FastAPI dependency may leave in another context than it entered
+    _transactions.set(_transactions.get() + 1)
     try:
         yield
     finally:
-        _in_transaction.set(False)
-
-
-def _milliseconds(length: timedelta) -> int:
-    return length // timedelta(milliseconds=1)
+        _transactions.set(max(0, _transactions.get() - 1))

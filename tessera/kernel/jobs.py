@@ -188,8 +188,7 @@ SELECT id, 'successful', entrypoint, priority FROM done RETURNING job_id
 
 _HELD = """
 SELECT job.id, job.entrypoint AS name, job.payload, job.attempts, job.updated AS since,
-       concat_ws(': ', last.traceback ->> 'exception_type', last.traceback ->> 'exception_message')
-           AS error
+       coalesce(last.traceback ->> 'exception_message', '') AS error
 FROM pgqueuer AS job
 LEFT JOIN LATERAL (
     SELECT traceback FROM pgqueuer_log

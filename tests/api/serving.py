@@ -19,10 +19,16 @@ from tessera.kernel.settings import Settings
 class Served:
     url: str
     log: Path
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
-def serving(settings: Settings, log: Path) -> Iterator[Served]:
+def serving(settings: Settings, log: Path, **more: str) -> Iterator[Served]:
+    """`python -m api`, asked to stop at the end of the block.
+
+    Args:
+        more: To put into its environment.
+    """
     port = _free_port()
     env = {
         **os.environ,
@@ -34,6 +40,7 @@ def serving(settings: Settings, log: Path) -> Iterator[Served]:
         "TESSERA_S3_BUCKET": settings.s3_bucket,
         "TESSERA_API_PORT": str(port),
         "TESSERA_RATE_LIMITS": "false",
+        **more,
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -41,7 +48,7 @@ def serving(settings: Settings, log: Path) -> Iterator[Served]:
         )
         try:
             _wait(f"http://127.0.0.1:{port}/readyz", process)
-            yield Served(f"http://127.0.0.1:{port}", log)
+            yield Served(f"http://127.0.0.1:{port}", log, process)
         finally:
             process.terminate()
             process.wait(20)

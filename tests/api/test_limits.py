@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
+from prometheus_client import REGISTRY
 from pydantic import RedisDsn
 from redis.asyncio import Redis
 
 from api.app import create_app
-from api.limits import LIMITS, Limiter
+from api.limits import LIMITS, WORK, Limiter
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
@@ -121,15 +122,20 @@ async def test_so_many_sign_ups_are_let_through_from_one_address(here: AsyncClie
     assert got == {201: 1, 409: SIGN_UPS - 1, 429: 5}
 
 
+def asked_for(name: str) -> tuple[str, Any, int]:
+    """A call of work that is in order, if useless: its path, body and status."""
+    if name == "lease":
+        return "/v1/work/leases", {}, 200
+    return "/v1/work/answers", answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT), 404
+
+
 @pytest.mark.parametrize("name", ["lease", "answer"])
-async def test_work_is_limited_by_token_however_it_is_written(
+async def test_work_is_limited_by_person_however_their_token_is_written(
     name: str, here: AsyncClient, world: World
 ) -> None:
     most = LIMITS[name].item.amount
     earner, other = await world.earner(), await world.earner()
-    body = {} if name == "lease" else answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT)
-    fine = 200 if name == "lease" else 404
-    path = f"/v1/work/{name}s"
+    path, body, fine = asked_for(name)
     token = {"Authorization": f"Bearer {earner.token}"}
     assert await at_once(most + 20, here, path, body, **token) == {fine: most, 429: 20}
     for spelt in (f"bEARER {earner.token}", f"Bearer   {earner.token} "):
@@ -137,6 +143,81 @@ async def test_work_is_limited_by_token_however_it_is_written(
         assert limited_well(again), spelt
     theirs = {"Authorization": f"Bearer {other.token}"}
     assert await at_once(1, here, path, body, **theirs) == {fine: 1}
+
+
+@pytest.mark.parametrize("name", ["lease", "answer"])
+async def test_whoever_logs_in_twice_may_not_work_twice_as_fast(
+    name: str, here: AsyncClient, world: World, settings: Settings, store: Store
+) -> None:
+    earner = await world.earner()
+    login = {"email": earner.email, "password": PASSWORD}
+    second = (await As(here).post("/v1/sessions", login))["token"]
+    assert second != earner.token
+    path, body, fine = asked_for(name)
+    most = LIMITS[name].item.amount
+    first = {"Authorization": f"Bearer {earner.token}"}
+    assert await at_once(most, here, path, body, **first) == {fine: most}
+    async with limited(settings, world.sessions, store) as elsewhere:
+        for process in (here, elsewhere):
+            again = await process.post(
+                path, json=body, headers={"Authorization": f"Bearer {second}"}
+            )
+            assert limited_well(again)
+
+
+async def test_a_repeatable_request_is_counted_before_its_transaction_is_open(
+    here: AsyncClient, world: World
+) -> None:
+    earner = await world.earner()
+    path, body, fine = asked_for("answer")
+    most = LIMITS["answer"].item.amount
+    headers = {"Authorization": f"Bearer {earner.token}", "Idempotency-Key": "k"}
+    assert await at_once(most + 5, here, path, body, **headers) == {fine: most, 429: 5}
+
+
+async def test_whom_nobody_knows_is_refused_and_not_counted(here: AsyncClient) -> None:
+    path, body, _ = asked_for("lease")
+    most = LIMITS["lease"].item.amount
+    made_up = {"Authorization": "Bearer made up"}
+    assert await at_once(most + 5, here, path, body, **made_up) == {401: most + 5}
+    assert await at_once(2, here, path, body) == {401: 2}
+
+
+async def test_a_token_that_was_revoked_is_of_no_use_though_its_person_is_remembered(
+    here: AsyncClient, world: World
+) -> None:
+    earner = As(here, (await world.earner()).token)
+    path, body, fine = asked_for("lease")
+    await earner.post(path, body, status=fine)
+    await earner.delete("/v1/sessions/current")
+    assert refused(await earner.call("POST", path, body), 401, "bad-token")
+
+
+async def test_what_was_too_many_is_measured(here: AsyncClient) -> None:
+    before = value("tessera_rate_limited_total", limit="login")
+    await at_once(LOGINS + 3, here, "/v1/sessions", LOGIN)
+    assert value("tessera_rate_limited_total", limit="login") == before + 3
+
+
+async def test_calls_are_never_counted_inside_a_transaction(
+    sessions: db.Sessions, settings: Settings
+) -> None:
+    limiter = Limiter(str(settings.redis_url))
+    for begin in (db.transaction, db.reading):
+        async with begin(sessions):
+            for name in LIMITS:
+                with pytest.raises(db.NetworkCallInTransaction):
+                    await limiter.hit(name, "somebody")
+    await limiter.close()
+
+
+async def test_a_transaction_within_another_leaves_the_other_open(sessions: db.Sessions) -> None:
+    async with db.transaction(sessions):
+        async with db.reading(sessions):
+            pass
+        with pytest.raises(db.NetworkCallInTransaction):
+            db.forbid_in_transaction("a call")
+    db.forbid_in_transaction("a call")
 
 
 async def test_while_redis_is_down_work_goes_on_but_nobody_tries_passwords(
@@ -162,6 +243,10 @@ async def test_while_redis_is_down_work_goes_on_but_nobody_tries_passwords(
         assert refused(await someone.call("POST", "/v1/work/answers", body), 404, "lease-not-found")
 
 
+def value(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
 async def test_flushing_redis_loses_nothing_but_the_counts(
     here: AsyncClient, world: World, redis: Redis, sessions: db.Sessions
 ) -> None:
@@ -179,3 +264,8 @@ def test_only_work_goes_on_uncounted() -> None:
         "lease",
         "answer",
     }
+
+
+def test_what_is_counted_by_person_are_routes_that_there_are(settings: Settings) -> None:
+    paths = create_app(settings, cast("db.Sessions", None), cast("Store", None)).openapi()["paths"]
+    assert all(method.lower() in paths[path] for method, path in WORK)

@@ -56,7 +56,7 @@ def test_the_apps_get_the_servers_and_their_own_address(warm_root: Path) -> None
     seeds = (line.split() for line in it.lines if line.startswith("seed: TESSERA_"))
     seen = {name.removeprefix("TESSERA_"): value for _, name, value in seeds}
     words = "DATABASE_URL REDIS_URL S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY S3_BUCKET"
-    assert set(seen) == {*words.split(), "API_HOST", "API_PORT"}
+    assert set(seen) == {*words.split(), "API_HOST", "API_PORT", "DECISIONS_EVERY"}
 
 
 def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:

@@ -64,7 +64,7 @@ async def test_what_fails_at_every_attempt_is_held_and_can_be_sent_again(
     async with working(database_url, {"divide": divide}):
         (job,) = await until_held(sessions)
         assert (job.name, job.payload, job.attempts) == ("divide", {"n": 7}, 2)
-        assert job.error == "ZeroDivisionError: by nothing"
+        assert job.error == "ZeroDivisionError"
         for _ in range(2):  # by two people at once: it runs once
             async with db.transaction(sessions) as session:
                 await jobs.requeue(session, [job.id])

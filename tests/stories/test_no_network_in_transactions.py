@@ -1,19 +1,31 @@
-"""Nobody else's slowness may hold our locks: the store is never called inside a transaction."""
+"""Nobody else's slowness may hold our locks: nothing is called inside a transaction."""
 
+import ast
+import asyncio
 import inspect
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
-from tessera.kernel import db
+from tessera.kernel import db, jobs
+from tessera.kernel.jobs import Run
+from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
 from tests.images.ingesting import JPEG, Desk, desk, fates
 from tests.images.test_import import import_zip, zipped
+from tests.kernel.working import until_held, working
 from tests.world import World, answers, coco, photograph
 
+SOURCES = sorted(path for top in ("tessera", "api", "workers") for path in Path(top).rglob("*.py"))
+NETWORK = {
+    *("aiohttp", "asyncpg", "boto3", "botocore", "http.client", "httpx", "httpx2"),
+    *("limits", "redis", "requests", "smtplib", "socket", "urllib.request", "uvicorn"),
+}
 TALKING = sorted(
     name
     for name, method in inspect.getmembers(Store)
@@ -45,7 +57,7 @@ async def call(store: Store, name: str) -> None:
 
 
 def test_these_methods_of_the_store_talk_to_the_network() -> None:
-    assert {"put_file", "put_bytes", "get_to_file", "get_bytes", "list", "copy"} < set(TALKING)
+    assert {"put_file", "put_bytes", "get_to_file", "get_bytes", "list"} < set(TALKING)
 
 
 async def test_every_one_of_them_refuses_to_inside_a_transaction(
@@ -56,6 +68,68 @@ async def test_every_one_of_them_refuses_to_inside_a_transaction(
             for name in TALKING:
                 with pytest.raises(db.NetworkCallInTransaction):
                     await call(store, name)
+
+
+def test_only_these_files_can_talk_to_the_network() -> None:
+    """Each asks `db.forbid_in_transaction` first, or talks to Postgres."""
+    assert {str(path): found for path in SOURCES if (found := ways_out(path))} == {
+        "api/__main__.py": {"uvicorn"},
+        "api/limits.py": {"limits", "redis"},
+        "tessera/images/decoder/strips.py": {"socket"},  # a pair, in a process of its own
+        "tessera/storage/client.py": {"boto3", "botocore"},
+        "tessera/storage/s3.py": {"boto3", "botocore"},
+        "workers/runner.py": {"asyncpg"},
+        "workers/sweeps.py": {"asyncpg"},
+    }
+
+
+def ways_out(path: Path) -> set[str]:
+    imported = {
+        part
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        for part in (name, name.split(".")[0])
+    }
+    return imported & NETWORK
+
+
+async def test_whoever_connects_inside_a_transaction_is_found_out(
+    sessions: db.Sessions, settings: Settings
+) -> None:
+    host, port = settings.s3_endpoint.host, settings.s3_endpoint.port
+
+    def connect() -> None:
+        with socket.socket() as plain:
+            plain.connect((host, port))
+
+    async with db.transaction(sessions):
+        with pytest.raises(db.NetworkCallInTransaction):
+            await asyncio.open_connection(host, port)
+        with pytest.raises(db.NetworkCallInTransaction):
+            await asyncio.to_thread(connect)
+        connection = await asyncpg.connect(str(settings.database_url))
+        await connection.close()
+    connect()
+
+
+async def test_a_job_that_calls_inside_a_transaction_is_told_by_name(
+    sessions: db.Sessions, store: Store, database_url: str
+) -> None:
+    async def call_inside(_context: None, _run: Run) -> None:
+        async with db.transaction(sessions):
+            await store.get_bytes("a", 1)
+
+    async with db.transaction(sessions) as session:
+        await jobs.enqueue(session, "call", payload={})
+    async with working(database_url, {"call": call_inside}):
+        (held,) = await until_held(sessions)
+    assert held.error == "NetworkCallInTransaction"
 
 
 async def test_links_are_signed_without_the_network(sessions: db.Sessions, store: Store) -> None:
@@ -86,9 +160,10 @@ async def test_no_job_of_the_whole_way_calls_the_store_inside_a_transaction(worl
     assert (built["state"], checked["state"], checked["findings"]) == ("done", "done", [])
     async with db.reading(world.sessions) as reader:
         failures = await reader.scalars(
-            text("SELECT traceback FROM pgqueuer_log WHERE traceback IS NOT NULL")
+            text("SELECT traceback::text FROM pgqueuer_log WHERE traceback IS NOT NULL")
         )
-        assert list(failures) == []
+        ours = db.NetworkCallInTransaction.__name__
+        assert [each for each in failures if ours in each] == []
 
 
 async def project(here: Desk) -> dict[str, Any]:

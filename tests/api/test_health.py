@@ -1,0 +1,73 @@
+"""What is said to those who watch over a process while it stops."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient, Client, ConnectError, TransportError
+
+from tessera.kernel.settings import Settings
+from tests.api.serving import serving
+
+
+async def test_a_process_says_that_it_stops_while_it_still_serves(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with (
+        serving(settings, tmp_path / "log", TESSERA_DRAIN_SECONDS="2") as served,
+        Client(base_url=served.url) as http,
+    ):
+        assert http.get("/readyz").status_code == 200
+        served.process.send_signal(signal.SIGTERM)
+        asked_at = time.monotonic()
+        while (got := http.get("/readyz")).status_code == 200:
+            assert time.monotonic() < asked_at + 1.5
+        assert (got.status_code, got.json()["code"]) == (503, "unavailable")
+        with Client(base_url=served.url) as somebody_new:
+            assert somebody_new.get("/healthz").status_code == 200
+            assert somebody_new.get("/v1/me").status_code == 401
+        assert served.process.wait(20) == 0
+        assert time.monotonic() > asked_at + 1.9
+        with pytest.raises(ConnectError), Client(base_url=served.url) as late:
+            late.get("/healthz")
+
+
+@pytest.mark.parametrize("drain", ["0", "60"], ids=["at once", "asked again"])
+async def test_it_ends_at_once_unless_it_shall_wait_and_when_it_is_asked_again(
+    drain: str, settings: Settings, tmp_path: Path
+) -> None:
+    with serving(settings, tmp_path / "log", TESSERA_DRAIN_SECONDS=drain) as served:
+        served.process.send_signal(signal.SIGTERM)
+        if drain != "0":
+            await asyncio.sleep(0.5)
+            assert served.process.poll() is None
+            served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(10) == 0
+
+
+async def test_those_who_try_again_see_no_failure_while_it_stops(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with serving(settings, tmp_path / "log", TESSERA_DRAIN_SECONDS="0.5") as served:
+
+        async def ask() -> list[int]:
+            seen = []
+            async with AsyncClient(base_url=served.url) as http:
+                while True:
+                    try:
+                        seen.append((await http.get("/v1/me")).status_code)
+                    except ConnectError:
+                        return seen
+                    except TransportError:  # an idle connection was closed: ask again
+                        continue
+
+        asking = [asyncio.create_task(ask()) for _ in range(8)]
+        await asyncio.sleep(0.5)
+        served.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            seen = await asyncio.gather(*asking)
+        assert served.process.wait(20) == 0
+    assert all(seen)
+    assert {status for each in seen for status in each} == {401}
