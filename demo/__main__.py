@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from httpx2 import AsyncClient, Limits
-from sqlalchemy import func, select
 
-from demo import crowd
+from demo import books, crowd
 from demo.main_job import (
     Report,
     count_people,
@@ -24,18 +23,17 @@ from demo.main_job import (
 )
 from demo.verdict import failures
 from deploy.embedded.instance import instance
-from tessera.assignment.models import Answer
-from tessera.earnings.models import Earning, EarningState
 from tessera.kernel import db
-from tessera.ledger import invariants
-from tessera.quality.models import Gold
 
 ROOT = Path("var/demo")
 
 
 def main() -> int:
     shutil.rmtree(ROOT, ignore_errors=True)
-    settings = {"TESSERA_RATE_LIMITS": "false"}  # a whole crowd behind one address
+    settings = {
+        "TESSERA_RATE_LIMITS": "false",  # a whole crowd behind one address
+        "TESSERA_DECISIONS_EVERY": "PT0S",  # it works for minutes, not for days
+    }
     with instance(ROOT, env={**os.environ, **settings}, say=say) as running:
         report = asyncio.run(_run(running.url, running.database_url))
     (ROOT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -62,36 +60,10 @@ async def _run(url: str, database_url: str) -> dict[str, Any]:
         await label_boxes(office, people, report)
         count_people(people, report)
         await pay_out(office, people, report)
-    report.facts |= await _money(sessions)
+    report.facts |= await books.audit(sessions)
     await engine.dispose()
     report.facts["seconds"] = round(time.monotonic() - started, 1)
     return report.facts
-
-
-async def _money(sessions: db.Sessions) -> dict[str, Any]:
-    """What only the database itself can swear to."""
-    async with db.reading(sessions) as reader:
-        broken = [finding for finding in await invariants.check(reader) if finding.broken]
-        paid = Earning.state == EarningState.AVAILABLE
-        spent = await reader.scalar(
-            select(func.sum(Earning.amount_micro + Earning.fee_micro)).where(paid)
-        )
-        undecided = await reader.scalar(
-            select(func.count())
-            .select_from(Earning)
-            .where(Earning.state.in_({EarningState.PENDING, EarningState.APPROVED}))
-        )
-        gold = await reader.scalar(
-            select(func.count())
-            .select_from(Answer)
-            .join(Gold, (Gold.project_id == Answer.project_id) & (Gold.task_id == Answer.task_id))
-        )
-    return {
-        "spent_micro": int(spent or 0),
-        "gold_answers": gold,
-        "undecided_earnings": undecided,
-        "ledger_balanced": not broken,
-    }
 
 
 def _table(report: dict[str, Any]) -> None:

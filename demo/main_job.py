@@ -16,7 +16,7 @@ from demo import crowd, score
 from demo.client import Person, all_items, images_done, run_done, sign_up, upload
 from demo.crowd import GOOD, SPAMMERS, Labeller, Scene, key_of
 from demo.mosaic import coco, gold_scenes, main_scene
-from demo.photos import singles
+from demo.photos import Single, singles
 from demo.simulated import visible_truth
 from demo.truth import Labelled, boxes, classes
 from tessera.accounts.models import Role
@@ -237,6 +237,7 @@ async def _run(
     say(f"· launching {plan['tasks']} tasks: {best} at best, {expected} expected, {worst} at worst")
     report.add("worst_case_micro", plan["worst_micro"])
     report.add("tasks", plan["tasks"])
+    report.add("reviewed", 0)  # said even if nothing is
     await office.operator.post(f"{path}/launch")
     done = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -346,10 +347,15 @@ def _class(category: Mapping[str, Any]) -> dict[str, Any]:
     return {name: category[name] for name in ("id", "name", "colour")}
 
 
-def _class_gold(pictures: Sequence[Any], categories: Sequence[Any]) -> dict[str, Any]:
+def _class_gold(pictures: Sequence[Single], categories: Sequence[Any]) -> dict[str, Any]:
     return {
         "images": [
-            {"id": number, "file_name": each.file_name, "width": 1, "height": 1}
+            {
+                "id": number,
+                "file_name": each.file_name,
+                "width": each.width,
+                "height": each.height,
+            }
             for number, each in enumerate(pictures)
         ],
         "categories": [{"id": each["id"], "name": each["name"]} for each in categories],

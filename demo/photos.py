@@ -29,6 +29,9 @@ class Single:
 
     file_name: str
     jpeg: bytes
+    width: int
+    """Pixels; likewise height."""
+    height: int
     class_id: int
 
 
@@ -64,7 +67,7 @@ def singles(seed: int, variants: int = 3) -> list[Single]:
     """Crops, flips and sizes of each photograph, each keeping its subject whole."""
     rng = random.Random(seed)
     pictures = [
-        Single(f"{Path(subject.photo).stem}-{i}.jpg", _variant(subject, rng), subject.class_id)
+        _single(f"{Path(subject.photo).stem}-{i}.jpg", subject, rng)
         for i in range(1, variants + 1)
         for subject in truth.subjects()
     ]
@@ -72,7 +75,7 @@ def singles(seed: int, variants: int = 3) -> list[Single]:
     return pictures
 
 
-def _variant(subject: truth.Subject, rng: random.Random) -> bytes:
+def _single(file_name: str, subject: truth.Subject, rng: random.Random) -> Single:
     image = open_rgb(subject.photo)
     left, top, right, bottom = subject.box
     left, top = rng.randint(0, left), rng.randint(0, top)
@@ -83,4 +86,4 @@ def _variant(subject: truth.Subject, rng: random.Random) -> bytes:
     # A phone's width: no picture is so small that its class is a guess, none is a slow download.
     image = image.resize(rng.uniform(400, 900) / max(image.width, image.height))
     jpeg: bytes = image.jpegsave_buffer(Q=88, keep="none")
-    return jpeg
+    return Single(file_name, jpeg, image.width, image.height, subject.class_id)

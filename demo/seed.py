@@ -7,7 +7,7 @@ from pathlib import Path
 
 from httpx2 import AsyncClient
 
-from demo.client import PASSWORD, Person, images_done, sign_up, upload
+from demo.client import PASSWORD, Person, all_items, images_done, sign_up, upload
 from demo.main_job import Office, box_project, open_office, say
 from demo.mosaic import coco, gold_scenes
 from demo.photos import path_of
@@ -47,6 +47,8 @@ async def _project(office: Office) -> str:
     if project["launched_at"] is None:
         await _bring_in(office.operator, project["id"])
         await office.operator.post(f"{path}/launch")
+    while (await _tasks(office.operator, project["id"]))["waiting"]:
+        await asyncio.sleep(0.2)
     return str(project["id"])
 
 
@@ -58,10 +60,21 @@ async def _bring_in(operator: Person, project_id: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         jpegs = {scene.file_name: scene.write(Path(folder)).read_bytes() for scene in gold}
     await upload(operator, project_id, jpegs, content_type="image/jpeg")
+    tiles = 0
     for image in await images_done(operator, project_id):
         if image["state"] == "refused":
             say(f"! {image['name']}: {image['reason']}")
+        tiles += len(await all_items(operator, f"/v1/images/{image['id']}/tiles"))
+    while sum((await _tasks(operator, project_id)).values()) < tiles:
+        await asyncio.sleep(0.2)
     await operator.post(f"/v1/projects/{project_id}/gold", {"coco": coco(gold)})
+
+
+async def _tasks(operator: Person, project_id: str) -> dict[str, int]:
+    """How many there are, by state."""
+    progress = await operator.get(f"/v1/projects/{project_id}/progress")
+    tasks: dict[str, int] = progress["tasks"]
+    return tasks
 
 
 def _photos() -> list[dict[str, str]]:

@@ -25,5 +25,7 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
     }
 )
 
-LIMITS: Mapping[str, int] = MappingProxyType({"images.ingest": 2, "datasets.build": 1})
-"""Most runs of a job at once, over all workers: these want memory and cores."""
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {"images.import": 2, "images.ingest": 2, "datasets.build": 1}
+)
+"""Most runs of a job at once, over all workers: these want memory, disk and cores."""

@@ -1,5 +1,6 @@
 """The files in a zip that somebody sent. What the archive says of itself is not believed."""
 
+import errno
 import io
 import shutil
 import stat
@@ -87,6 +88,7 @@ class Archive:
 
         Raises:
             BadArchive: encrypted, unsupported-compression, too-many-bytes, corrupt
+            OSError: There is no room for it.
         """
         if entry.flag_bits & _ENCRYPTED:
             raise BadArchive("encrypted", "The file is encrypted in the zip.")
@@ -99,6 +101,8 @@ class Archive:
             with self._zip.open(entry) as packed, target.open("wb") as out:
                 shutil.copyfileobj(packed, out, 1 << 20)
         except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise  # our disk is full; there may be room when the job runs again
             raise BadArchive("corrupt", "The file is damaged in the zip.") from error
 
 

@@ -2,17 +2,19 @@
 
 It can be killed at any point. Objects are named after their bytes, so doing a step again writes
 the same object again; tiles are noted in the order they are stored, and slicing goes on after
-the last one noted.
+the last one noted. Objects are named after their image too: no two images share one, so that what
+a refused image has left can be removed.
 """
 
 import asyncio
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,19 +24,19 @@ from tessera.images.models import Image, ImageState, Tile
 from tessera.images.policy import SlicePolicy, TileFormat
 from tessera.images.refusals import Limits, Reason, Refused
 from tessera.images.slicing import SlicedTile, Slices, Thumbnail, slice_image
+from tessera.images.uploads import Uploads
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.projects.models import Project
 from tessera.storage import keys
 from tessera.storage.context import JobContext
 from tessera.storage.errors import ObjectNotFound, ObjectTooLarge
-from tessera.storage.s3 import Store
 
 LIMITS = Limits()
-UPLOADS_AT_ONCE = 8
 TILES_NOTED_AT_ONCE = 200
 LAST_ATTEMPT = 2
 """Of a check that may have failed because of the machine and not because of the file."""
+_IN_HAND = Image.state.in_({ImageState.CHECKING, ImageState.SLICING})
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,17 @@ class _Job:
     source_key: str | None
     import_bucket: str | None
     policy: SlicePolicy
+    is_refused: bool
+    """By an attempt that was killed before it had removed everything."""
 
 
 async def ingest(context: JobContext, run: Run) -> None:
     """Turn an uploaded file into tiles, or refuse it with a reason the operator can read."""
     job = await _read(context, UUID(run.payload["image_id"]))
     if job is None:
+        return
+    if job.is_refused:
+        await _remove(context, job)
         return
     with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
         path = Path(folder) / "file"
@@ -76,10 +83,7 @@ async def _read(context: JobContext, image_id: UUID) -> _Job | None:
                 select(Image, Project.slicing, Organisation.import_bucket)
                 .join(Project, Project.id == Image.project_id)
                 .join(Organisation, Organisation.id == Project.organisation_id)
-                .where(
-                    Image.id == image_id,
-                    Image.state.in_({ImageState.CHECKING, ImageState.SLICING}),
-                )
+                .where(Image.id == image_id, _IN_HAND)
             )
         ).one_or_none()
     if row is None:
@@ -88,7 +92,7 @@ async def _read(context: JobContext, image_id: UUID) -> _Job | None:
     policy = SlicePolicy(**{**slicing, "format": TileFormat(slicing["format"])})
     return _Job(
         image.id, image.project_id, image.state, image.sha256, image.source_key, import_bucket,
-        policy,
+        policy, image.reason_code is not None,
     )  # fmt: skip
 
 
@@ -96,7 +100,7 @@ async def _fetch(context: JobContext, job: _Job, path: Path) -> str:
     """Bring the file here; from where depends on how far an earlier attempt came."""
     store, key = context.store, keys.upload(job.project_id, job.image_id)
     if job.state is ImageState.SLICING and job.sha256 is not None:
-        key = keys.original(job.project_id, job.sha256)
+        key = keys.original(job.project_id, job.image_id, job.sha256)
     elif job.source_key is not None and job.import_bucket is not None:
         store, key = context.bucket(job.import_bucket), job.source_key
     try:
@@ -118,9 +122,8 @@ async def _accept(context: JobContext, job: _Job, path: Path, sha256: str, facts
     """
     if job.state is ImageState.SLICING:
         return True
-    await context.store.put_file(
-        keys.original(job.project_id, sha256), path, content_type=facts.format.content_type
-    )
+    key = keys.original(job.project_id, job.image_id, sha256)
+    await context.store.put_file(key, path, content_type=facts.format.content_type)
     async with db.transaction(context.sessions) as session:
         twin = await _twin(session, job, sha256)
         if twin is None:
@@ -168,7 +171,7 @@ async def _slice(context: JobContext, job: _Job, path: Path, facts: Facts, folde
     async with slice_image(path, facts, job.policy, workdir, done=done, limits=LIMITS) as slices:
         try:
             thumbnail_key = await _store(context, job, slices)
-        except ExceptionGroup as failed:  # a refusal is what the file's fate hangs on
+        except ExceptionGroup as failed:  # whose uploads all failed for one reason
             raise failed.exceptions[0] from failed
     # now, as a killed attempt begins with the upload again until it has its copy
     await context.store.delete_many([keys.upload(job.project_id, job.image_id)])
@@ -178,47 +181,28 @@ async def _slice(context: JobContext, job: _Job, path: Path, facts: Facts, folde
 async def _store(context: JobContext, job: _Job, slices: Slices) -> str | None:
     """Upload and note tiles as they come; returns the key of the thumbnail."""
     thumbnail_key: str | None = None
+    refused: Refused | None = None
     stored: list[SlicedTile] = []
-    uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
     async with asyncio.TaskGroup() as tasks:
-        async for piece in slices:
-            await uploads.acquire()
-            if isinstance(piece, Thumbnail):
-                thumbnail_key = keys.thumbnail(job.project_id, piece.sha256, "jpg")
-                key, content_type = thumbnail_key, TileFormat.JPEG.content_type
-            else:
+        uploads = Uploads(context.store, slices, tasks)
+        try:
+            async for piece in slices:
+                if isinstance(piece, Thumbnail):
+                    thumbnail_key = _thumbnail_key(job, piece)
+                    await uploads.begin(thumbnail_key, piece, TileFormat.JPEG.content_type)
+                    continue
+                await uploads.begin(_tile_key(job, piece), piece, job.policy.format.content_type)
                 stored.append(piece)
-                key, content_type = _tile_key(job, piece), job.policy.format.content_type
-            tasks.create_task(_upload(context.store, key, piece, content_type, slices, uploads))
-            if len(stored) >= TILES_NOTED_AT_ONCE:
-                await _all_done(uploads)
-                await _note(context, job, stored)
-                stored.clear()
+                if len(stored) >= TILES_NOTED_AT_ONCE:
+                    await uploads.all_done()  # a tile is noted after it is stored, never before
+                    await _note(context, job, stored)
+                    stored.clear()
+        except Refused as why:  # what is still on its way must be noted, or nobody can remove it
+            refused = why
     await _note(context, job, stored)
+    if refused is not None:
+        raise refused
     return thumbnail_key
-
-
-async def _upload(
-    store: Store,
-    key: str,
-    piece: SlicedTile | Thumbnail,
-    content_type: str,
-    slices: Slices,
-    uploads: asyncio.Semaphore,
-) -> None:
-    try:
-        await store.put_file(key, piece.path, content_type=content_type)
-    finally:
-        slices.release(piece)
-        uploads.release()
-
-
-async def _all_done(uploads: asyncio.Semaphore) -> None:
-    """Wait until no upload is under way: a tile is noted after it is stored, never before."""
-    for _ in range(UPLOADS_AT_ONCE):
-        await uploads.acquire()
-    for _ in range(UPLOADS_AT_ONCE):
-        uploads.release()
 
 
 async def _note(context: JobContext, job: _Job, tiles: Sequence[SlicedTile]) -> None:
@@ -245,14 +229,23 @@ async def _note(context: JobContext, job: _Job, tiles: Sequence[SlicedTile]) -> 
 
 
 def _tile_key(job: _Job, tile: SlicedTile) -> str:
-    return keys.tile(job.project_id, tile.sha256, job.policy.format.suffix)
+    of_both = hashlib.sha256(job.image_id.bytes + bytes.fromhex(tile.sha256)).hexdigest()
+    return keys.tile(job.project_id, of_both, job.policy.format.suffix)
+
+
+def _thumbnail_key(job: _Job, thumbnail: Thumbnail) -> str:
+    return keys.thumbnail(job.project_id, job.image_id, thumbnail.sha256, "jpg")
 
 
 async def _ready(context: JobContext, job: _Job, thumbnail_key: str | None) -> None:
     async with db.transaction(context.sessions) as session:
         ready = await session.scalar(
             update(Image)
-            .where(Image.id == job.image_id, Image.state == ImageState.SLICING)
+            .where(
+                Image.id == job.image_id,
+                Image.state == ImageState.SLICING,
+                Image.reason_code.is_(None),
+            )
             .values(state=ImageState.READY, thumbnail_key=thumbnail_key, ready_at=func.now())
             .returning(Image.id)
         )
@@ -271,18 +264,33 @@ async def _refuse(
     detail: str,
     duplicate_of: UUID | None = None,
 ) -> None:
+    """Say why, and only then remove what was stored: an attempt that is killed knows the rest."""
     async with db.transaction(context.sessions) as session:
-        await session.execute(
+        ours = await session.scalar(
             update(Image)
-            .where(
-                Image.id == job.image_id,
-                Image.state.in_({ImageState.CHECKING, ImageState.SLICING}),
-            )
-            .values(
-                state=ImageState.REFUSED,
-                reason_code=reason.value,
-                reason=detail,
-                duplicate_of=duplicate_of,
-            )
+            .where(Image.id == job.image_id, _IN_HAND)
+            .values(reason_code=reason.value, reason=detail, duplicate_of=duplicate_of)
+            .returning(Image.id)
         )
-    await context.store.delete_many([keys.upload(job.project_id, job.image_id)])
+    if ours is not None:  # and not another worker's, who took us for dead and made it ready
+        await _remove(context, job)
+
+
+async def _remove(context: JobContext, job: _Job) -> None:
+    """Remove every object of a refused image, and let go of it.
+
+    In this order: once it is `refused` it can be uploaded again, under some of the same keys.
+    """
+    of_the_image = Tile.image_id == job.image_id
+    async with db.reading(context.sessions) as reader:
+        stored = list(await reader.scalars(select(Tile.key).where(of_the_image)))
+    stored.append(keys.upload(job.project_id, job.image_id))
+    for prefix in (keys.originals, keys.thumbnails):
+        below = context.store.list(prefix(job.project_id, job.image_id))
+        stored += [each.key async for each in below]
+    await context.store.delete_many(dict.fromkeys(stored))
+    async with db.transaction(context.sessions) as session:
+        await session.execute(delete(Tile).where(of_the_image))
+        await session.execute(
+            update(Image).where(Image.id == job.image_id, _IN_HAND).values(state=ImageState.REFUSED)
+        )

@@ -227,8 +227,11 @@ async def create_import(
 async def import_uploaded(session: AsyncSession, import_id: UUID, *, caller: Caller) -> Import:
     """Declare the upload of an import's zip done."""
     made = await get_import(session, import_id, caller=caller, right=Right.PROJECTS_WRITE)
-    if made.state is ImportState.REGISTERED:
+    registered = (Import.id == import_id) & (Import.state == ImportState.REGISTERED)
+    first = update(Import).where(registered).values(state=ImportState.RUNNING)
+    if await session.scalar(first.returning(Import.id)) is not None:  # of two calls at once, one
         await _start(session, made)
+    await session.refresh(made)
     return made
 
 

@@ -48,7 +48,8 @@ def connect(
     """A client for `endpoint`; nothing is sent yet.
 
     Each attempt has its own time-outs, and there are three. Checksums only where S3 demands them:
-    simpler stores answer a part of an object with the checksum of the whole.
+    simpler stores answer a part of an object with the checksum of the whole. The store is never
+    reached by way of a proxy: the variables that name one are about other traffic.
     """
     _silence()
     config = Config(
@@ -57,6 +58,7 @@ def connect(
         max_pool_connections=connections,
         connect_timeout=connect_timeout.total_seconds(),
         read_timeout=read_timeout.total_seconds(),
+        proxies={},  # None would be those of the environment
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

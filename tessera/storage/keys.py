@@ -30,17 +30,28 @@ def upload(project_id: UUID, image_id: UUID) -> str:
     return f"uploads/{_id(project_id)}/{_id(image_id)}"
 
 
-def original(project_id: UUID, sha256: str) -> str:
+def originals(project_id: UUID, image_id: UUID) -> str:
+    """The beginning of the key of an image's original."""
+    return f"originals/{_id(project_id)}/{_id(image_id)}/"
+
+
+def original(project_id: UUID, image_id: UUID, sha256: str) -> str:
     """A checked upload, as it came; named by its own hash."""
-    return f"originals/{_id(project_id)}/{_hash(sha256)}"
+    return originals(project_id, image_id) + _hash(sha256)
 
 
 def tile(project_id: UUID, sha256: str, extension: str) -> str:
+    """Says nothing of the image: earners see it, and might learn which tiles belong together."""
     return f"tiles/{_id(project_id)}/{_hash(sha256)}.{Extension(extension)}"
 
 
-def thumbnail(project_id: UUID, sha256: str, extension: str) -> str:
-    return f"thumbnails/{_id(project_id)}/{_hash(sha256)}.{Extension(extension)}"
+def thumbnails(project_id: UUID, image_id: UUID) -> str:
+    """The beginning of the key of an image's thumbnail."""
+    return f"thumbnails/{_id(project_id)}/{_id(image_id)}/"
+
+
+def thumbnail(project_id: UUID, image_id: UUID, sha256: str, extension: str) -> str:
+    return f"{thumbnails(project_id, image_id)}{_hash(sha256)}.{Extension(extension)}"
 
 
 def dataset(project_id: UUID, sha256: str, file: str) -> str:

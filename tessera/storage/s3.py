@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from tessera.kernel import db
 from tessera.storage.client import Access, connect, error_code, in_our_words
 from tessera.storage.disposition import attachment
-from tessera.storage.errors import ObjectNotFound, ObjectTooLarge, StorageUnavailable
+from tessera.storage.errors import ObjectTooLarge, StorageUnavailable
 
 __all__ = ["Access", "Fetched", "Listed", "Store"]
 
@@ -119,15 +119,6 @@ class Store:
         """A small object. Raises as `get_to_file` does."""
         return await self._call("get", self._get_bytes, key, max_bytes)
 
-    async def size_of(self, key: str) -> int | None:
-        """Bytes, or None if there is no such object."""
-        head = self._client.head_object
-        try:
-            found = await self._call("head", head, Bucket=self._bucket, Key=key)
-        except ObjectNotFound:
-            return None
-        return found["ContentLength"]
-
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """Objects in the order of their keys; one page of 1,000 in memory at a time."""
         paginator = self._client.get_paginator("list_objects_v2")
@@ -141,23 +132,6 @@ class Store:
         every = tuple(keys)
         for start in range(0, len(every), _DELETE_AT_ONCE):
             await self._call("delete", self._delete, every[start : start + _DELETE_AT_ONCE])
-
-    async def copy(self, source: str, target: str) -> None:
-        """Copy within the store, up to 5 GB.
-
-        Never use it on an upload that was checked: whoever holds its URL may have replaced it
-        since. Put the bytes that were checked.
-
-        Raises:
-            ObjectNotFound: No such source.
-        """
-        await self._call(
-            "copy",
-            self._client.copy_object,
-            Bucket=self._bucket,
-            Key=target,
-            CopySource={"Bucket": self._bucket, "Key": source},
-        )
 
     def presign_put(
         self, key: str, *, content_type: str, size: int | None = None, expires: timedelta

@@ -26,6 +26,7 @@ def test_pictures_are_of_a_size_a_person_can_judge() -> None:
     for picture in photos.singles(seed=1):
         image = pyvips.Image.new_from_buffer(picture.jpeg, "")
         assert image.bands == 3
+        assert (image.width, image.height) == (picture.width, picture.height)
         assert 399 <= max(image.width, image.height) <= 901
 
 

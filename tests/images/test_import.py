@@ -49,6 +49,21 @@ async def import_zip(here: Desk, data: bytes | None) -> dict[str, Any]:
     return done
 
 
+async def test_a_zip_declared_done_by_many_at_once_is_unpacked_by_one_job(world: World) -> None:
+    here = await desk(world)
+    path = f"/v1/projects/{here.project_id}/imports"
+    made = await here.operator.post(path, {"source": "zip"}, status=201)
+    await put(made["put_url"], zipped({"a.jpg": JPEG}), "application/zip")
+    done = f"/v1/imports/{made['id']}/uploaded"
+    told = await asyncio.gather(*(here.operator.post(done, status=202) for _ in range(8)))
+    assert {each["state"] for each in told} == {"running"}
+    async with db.reading(world.sessions) as reader:
+        waiting = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'images.import'"
+        assert (await reader.execute(text(waiting))).scalar_one() == 1
+    await here.world.work.jobs()
+    assert fates(await here.images()) == {"a.jpg": "ready"}
+
+
 async def test_the_files_of_a_zip_become_images_wherever_in_it_they_lie(world: World) -> None:
     here = await desk(world)
     junk = {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "deep/.hidden/b.jpg": JPEG}

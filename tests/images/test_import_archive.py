@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,12 @@ def test_a_file_that_claims_to_be_large_is_not_begun(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../a.jpg", "/../../a.jpg", "b/../../a.jpg"])
 def test_names_that_climb_are_passed_over(tmp_path: Path, name: str) -> None:
     assert unpacked(tmp_path / "zip", zipped((name, b"x"))) == {}
+
+
+def test_a_full_disk_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "zip"
+    path.write_bytes(zipped(("a.jpg", b"\0" * 2**20)))
+    packed = Archive(path)
+    files, _ = packed.files()
+    with closing(packed), pytest.raises(OSError, match="No space left"):
+        packed.extract(files["a.jpg"], Path("/dev/full"), max_bytes=2**20)

@@ -179,8 +179,7 @@ async def test_who_overwrites_an_upload_after_the_check_changes_nothing(world: W
     await here.declare(link["image_id"])
     await world.work.jobs()
     assert await here.images() == before
-    sha256 = before["a.jpg"]["sha256"]
-    key = keys.original(UUID(here.project_id), sha256)
+    key = keys.original(UUID(here.project_id), UUID(link["image_id"]), before["a.jpg"]["sha256"])
     assert await world.store.get_bytes(key, 10**7) == JPEG
 
 

@@ -38,7 +38,7 @@ async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orph
         await eventually(lambda: idle(world.sessions))
     assert fates(await here.images()) == {"a.jpg": "ready"}
     await is_complete(world, here)
-    original = f"originals/{here.project_id}/{(await here.images())['a.jpg']['sha256']}"
+    (original,) = await keys(world, here, "originals")
     assert await world.store.get_bytes(original, 10**8) == picture
 
 

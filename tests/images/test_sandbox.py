@@ -74,6 +74,7 @@ async def test_a_decoder_out_of_cpu_time_is_refused(tmp_path: Path) -> None:
 
 async def test_a_decoder_that_falls_silent_is_refused(tmp_path: Path) -> None:
     async with slicing(tmp_path) as slices:
+        await anext(aiter(slices))
         (child,) = decoders()
         slices._child._limits = Limits(seconds=1)  # noqa: SLF001
         child.suspend()

@@ -1,5 +1,6 @@
 """The same bucket on two servers: the one we ship, and a complete one."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from deploy.embedded.stack import Servers
 from tessera.storage.s3 import Access, Store
 from tests.conftest import ORIGIN
 
+WITHOUT = "TESTS_WITHOUT_A_SECOND_STORE"
+
 
 @pytest.fixture(scope="session")
 def rclone(servers: Servers) -> Access:
@@ -23,10 +26,24 @@ def rclone(servers: Servers) -> Access:
     )
 
 
+def expect_debian() -> None:
+    """The second store comes from there.
+
+    Not a silent skip: who runs the slow tests must know that they saw one store only.
+    """
+    if os.environ.get(WITHOUT):
+        pytest.skip(f"{WITHOUT} is set: one store must do.")
+    if shutil.which("apt-get") is None:
+        pytest.fail(
+            "The second store, Ceph, comes as Debian packages, and this machine has no apt-get. "
+            f"Set {WITHOUT}=1 to do without.",
+            pytrace=False,
+        )
+
+
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Access]:
-    if shutil.which("apt-get") is None:
-        pytest.skip("Ceph comes as Debian packages, and this machine has no apt-get.")
+    expect_debian()
     with rgw.running() as gateway:
         yield Access(
             endpoint=gateway.endpoint,

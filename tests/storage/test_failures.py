@@ -22,6 +22,7 @@ from tessera.storage.s3 import Access, Store
 KEY = keys.upload(uuid4(), uuid4())
 SECRET = "a-secret-key-nobody-may-see"
 FILE = Path(__file__)
+FILE_BYTES = FILE.read_bytes()
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
@@ -60,10 +61,8 @@ def every_call(store: Store, tmp_path: Path) -> dict[str, Callable[[], Coroutine
         "put_bytes": lambda: store.put_bytes(KEY, b"x", content_type="text/plain"),
         "get_to_file": lambda: store.get_to_file(KEY, tmp_path / "copy", max_bytes=9),
         "get_bytes": lambda: store.get_bytes(KEY, 9),
-        "size_of": lambda: store.size_of(KEY),
         "list": lambda: drain(store.list("uploads/")),
         "delete_many": lambda: store.delete_many([KEY]),
-        "copy": lambda: store.copy(KEY, KEY + "2"),
     }
 
 
@@ -115,6 +114,80 @@ async def test_an_answer_cut_short_is_unavailable_and_leaves_no_file(tmp_path: P
         with pytest.raises(StorageUnavailable):
             await store.get_to_file(KEY, tmp_path / "copy", max_bytes=1000)
         assert not (tmp_path / "copy").exists()
+        store.close()
+
+
+@pytest.mark.parametrize("trouble", ["500 Internal Server Error", "503 Slow Down", "cut off"])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_an_upload_that_fails_is_tried_again_with_all_its_bytes(
+    trouble: str, times: int
+) -> None:
+    bodies: list[bytes] = []
+
+    async def stumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append(await an_upload(reader, writer))
+        if len(bodies) > times:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        elif trouble != "cut off":
+            writer.write(f"HTTP/1.1 {trouble}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with a_server(stumble) as port:
+        store = a_store(port)
+        await store.put_file(KEY, FILE, content_type="text/plain")
+        assert bodies == [FILE_BYTES] * (times + 1)
+        bodies.clear()
+        await store.put_bytes(KEY, b"tessera", content_type="text/plain")
+        assert bodies == [b"tessera"] * (times + 1)
+        store.close()
+
+
+async def test_an_upload_that_fails_three_times_is_unavailable() -> None:
+    attempts = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        await an_upload(reader, writer)
+        attempts += 1
+        writer.write(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with a_server(refuse) as port:
+        store = a_store(port)
+        with pytest.raises(StorageUnavailable, match="503"):
+            await store.put_file(KEY, FILE, content_type="text/plain")
+        store.close()
+    assert attempts == 3
+
+
+async def an_upload(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Read one PUT to its end."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"expect: 100-continue" in head:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    _, _, length = head.partition(b"content-length: ")
+    return await reader.readexactly(int(length.split(b"\r\n")[0]))
+
+
+async def test_the_store_is_reached_directly_whatever_proxy_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{a_closed_port()}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await an_upload(reader, writer)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with a_server(take) as port:
+        store = a_store(port)
+        await store.put_bytes(KEY, b"x", content_type="text/plain")
         store.close()
 
 

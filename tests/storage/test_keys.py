@@ -13,9 +13,9 @@ hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 extensions = st.sampled_from(keys.Extension)
 every_key = st.one_of(
     st.builds(keys.upload, ids, ids),
-    st.builds(keys.original, ids, hashes),
+    st.builds(keys.original, ids, ids, hashes),
     st.builds(keys.tile, ids, hashes, extensions),
-    st.builds(keys.thumbnail, ids, hashes, extensions),
+    st.builds(keys.thumbnail, ids, ids, hashes, extensions),
     st.builds(keys.dataset, ids, hashes, st.sampled_from(keys.DatasetFile)),
     st.builds(keys.import_file, ids, ids),
 )
@@ -39,8 +39,23 @@ def test_no_key_lies_below_another(one: str, other: str) -> None:
 def test_what_differs_in_owner_or_content_differs_in_key(
     one: UUID, other: UUID, first: str, second: str
 ) -> None:
-    made = {keys.original(owner, sha) for owner in (one, other) for sha in (first, second)}
-    assert len(made) == len({one, other}) * len({first, second})
+    owners, hashes = {one, other}, {first, second}
+    made = {
+        keys.original(project, image, sha)
+        for project in owners
+        for image in owners
+        for sha in hashes
+    }
+    assert len(made) == len(owners) ** 2 * len(hashes)
+
+
+@given(ids, ids, hashes, extensions)
+def test_an_image_finds_its_own_original_and_thumbnail_by_their_beginnings(
+    project: UUID, image: UUID, sha256: str, extension: keys.Extension
+) -> None:
+    assert keys.original(project, image, sha256).startswith(keys.originals(project, image))
+    thumbnail = keys.thumbnail(project, image, sha256, extension)
+    assert thumbnail.startswith(keys.thumbnails(project, image))
 
 
 @given(st.text().filter(lambda text: text not in {*keys.Extension, *keys.DatasetFile}))
@@ -49,7 +64,8 @@ def test_text_is_no_id_no_hash_no_extension_and_no_file_name(text: str) -> None:
     attempts: list[Callable[[], str]] = [
         lambda: keys.upload(text, project),  # type: ignore[arg-type]
         lambda: keys.import_file(project, text),  # type: ignore[arg-type]
-        lambda: keys.original(project, text),
+        lambda: keys.original(project, project, text),
+        lambda: keys.original(project, text, sha256),  # type: ignore[arg-type]
         lambda: keys.tile(project, sha256, text),
         lambda: keys.dataset(project, sha256, text),
     ]
@@ -61,4 +77,4 @@ def test_text_is_no_id_no_hash_no_extension_and_no_file_name(text: str) -> None:
 @pytest.mark.parametrize("wrong", ["A" * 64, "0" * 63, "0" * 64 + "\n", "g" * 64, "../" + "0" * 61])
 def test_only_a_whole_lower_case_sha256_names_content(wrong: str) -> None:
     with pytest.raises(ValueError, match="SHA-256"):
-        keys.original(uuid4(), wrong)
+        keys.original(uuid4(), uuid4(), wrong)

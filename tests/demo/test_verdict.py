@@ -1,0 +1,68 @@
+"""The demo fails for each thing that may be wrong, and for nothing else."""
+
+from typing import Any
+
+import pytest
+
+from demo.verdict import PROMISED, failures
+
+RIGHT = {
+    "images": 63, "tiles": 493, "tasks": 400, "answers": 1800, "gold_answers": 470,
+    "seconds": 195.0, "reviewed": 8, "label_accuracy": 0.95, "box_precision": 0.95,
+    "box_recall": 0.95, "box_mean_iou": 0.80, "spammers": 5, "spammers_blocked": 5,
+    "honest_blocked": 0, "spent_micro": 179, "worst_case_micro": 179, "undecided_earnings": 0,
+    "paid_out_micro": 1, "ledger_balanced": True, "payouts_consistent": True,
+    "queue_consistent": True, "dataset_id": "7303", "dataset_verified": True,
+}  # fmt: skip
+"""As bad as it may be."""
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("box recall is below 0.95", {"box_recall": 0.9499}),
+    ("box precision is below 0.95", {"box_precision": 0.9499}),
+    ("mean IoU is below 0.80", {"box_mean_iou": 0.7999}),
+    ("image labels are below 0.95", {"label_accuracy": 0.9499}),
+    ("the reviewer had to decide too much", {"reviewed": 9}),
+    ("not every spammer was stopped", {"spammers_blocked": 4}),
+    ("not every spammer was stopped", {"spammers": 0, "spammers_blocked": 0}),
+    ("somebody careful or average was stopped", {"honest_blocked": 1}),
+    ("more was spent than the worst case", {"spent_micro": 180}),
+    ("an answer's pay was left undecided", {"undecided_earnings": 1}),
+    ("nothing was paid out", {"paid_out_micro": 0}),
+    ("the ledger is not balanced", {"ledger_balanced": False}),
+    ("the payouts do not agree with the ledger", {"payouts_consistent": False}),
+    ("queue, leases and answers do not agree", {"queue_consistent": False}),
+    ("a dataset is not what its manifest says", {"dataset_verified": False}),
+]
+ANY_OTHER = {"images", "tiles", "answers", "gold_answers", "seconds", "dataset_id"}
+
+
+def test_a_report_that_is_just_good_enough_passes() -> None:
+    assert failures(RIGHT) == []
+
+
+@pytest.mark.parametrize(("sentence", "change"), WRONG, ids=str)
+def test_each_thing_that_is_wrong_fails_with_its_own_sentence(
+    sentence: str, change: dict[str, Any]
+) -> None:
+    assert failures({**RIGHT, **change}) == [sentence]
+
+
+def test_all_that_can_be_wrong_is_said_at_once() -> None:
+    worst: dict[str, Any] = {}
+    for _, change in WRONG:
+        worst |= change
+    assert set(failures({**RIGHT, **worst})) == {sentence for sentence, _ in WRONG}
+
+
+def test_each_number_of_a_report_is_judged_or_only_informs() -> None:
+    judged = {name for _, change in WRONG for name in change}
+    assert judged | ANY_OTHER | {"tasks", "worst_case_micro"} == set(RIGHT)
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_report_that_leaves_something_out_fails(name: str) -> None:
+    rest = {key: value for key, value in RIGHT.items() if key != name}
+    assert failures(rest) == [f"the report does not say {name}"]
+
+
+def test_a_crowd_whose_answers_are_never_settled_does_not_pass_by_its_reviewer() -> None:
+    assert failures({**RIGHT, "reviewed": RIGHT["tasks"]})
