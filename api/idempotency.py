@@ -14,6 +14,7 @@ from api.deps import bearer
 from api.requests import LARGE_BODY, LARGE_BODY_BYTES, StrictRequest, invalid
 from tessera.accounts import service as accounts
 from tessera.kernel import db, idempotency
+from tessera.kernel.errors import Invalid
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -29,6 +30,13 @@ PARAMETER = {
     "first time, and does nothing again. Good for two days.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
 }
+
+
+class KeyRequired(Invalid):
+    """Without a key, a repeat of this request could not be told from another one."""
+
+    code = "idempotency-key-required"
+
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

@@ -1,6 +1,6 @@
 """What request and response bodies have in common."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -28,6 +28,3 @@ class PageOut(Out, Generic[T]):
     items: list[T]
     next: str | None
     """Cursor of the next page; none on the last."""
-
-
-Problem = dict[str, Any]

@@ -136,6 +136,7 @@ def main(side: int) -> None:
             f"{row['input']:18}{mine['mpix_per_s']:>12}{other['mpix_per_s']:>8}{row['ratio']:>7}"
             f"{mine['peak_mb']:>9.0f}{other['peak_mb']:>11.0f}"
         )
+    print("aim: a ratio of 0.7 or more")
     report = {"cpus": os.cpu_count(), "load": os.getloadavg()[0], "side": side, "rows": rows}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=2))

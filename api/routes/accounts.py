@@ -13,11 +13,12 @@ from api.deps import Caller, Read, Sessions, Settings, Token, Write
 from api.idempotency import NEVER_STORED, Route
 from api.limits import RateLimited, count, limited_by_address
 from api.schemas import In, Name, Out
-from tessera.accounts import passwords, service
-from tessera.accounts.errors import BadCredentials, EmailTaken
+from tessera.accounts import credentials, passwords, service
+from tessera.accounts.errors import BadCredentials, EmailTaken, WrongPassword
 from tessera.accounts.models import Person, PersonKind
 from tessera.accounts.roles import Right
 from tessera.kernel import db
+from tessera.kernel.errors import Forbidden
 
 router = APIRouter(tags=["accounts"], route_class=Route)
 
@@ -34,6 +35,11 @@ class SignUp(In):
 class LogIn(In):
     email: EmailStr
     password: Annotated[str, StringConstraints(max_length=200)]
+
+
+class NewPassword(In):
+    current_password: Annotated[str, StringConstraints(max_length=200)]
+    new_password: Password
 
 
 class PersonOut(Out):
@@ -108,3 +114,27 @@ async def me(_session: Read, caller: Caller) -> MeOut:
         kind=caller.kind,
         rights={id_: sorted(rights) for id_, rights in caller.rights.items()},
     )
+
+
+@router.put(
+    "/me/password",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems.documented(WrongPassword, Forbidden, RateLimited),
+    dependencies=[Depends(limited_by_address("login"))],
+    openapi_extra={NEVER_STORED: True},
+)
+async def change_password(
+    body: NewPassword, request: Request, sessions: Sessions, token: Token
+) -> Response:
+    """Change your password. All your other sessions end; API keys stay until they are revoked."""
+    async with db.reading(sessions) as reader:
+        person = await credentials.owner_of(reader, token=token)
+    await count(request, "login-account", person.email)
+    await credentials.change_password(
+        sessions,
+        person,
+        token=token,
+        current=body.current_password,
+        new=body.new_password,
+    )
+    return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
-from api import problems
+from api import idempotency, problems
 from api.deps import After, EarnerId, Limit, Read, Settings, Write
-from api.idempotency import Route
+from api.idempotency import KeyRequired, Route
 from api.schemas import Currency, In, Micro, Out, PageOut
 from tessera.assignment import offers
 from tessera.earnings import service as earnings
@@ -153,10 +153,18 @@ async def destination(session: Read, earner_id: EarnerId) -> Destination:
     "/payouts",
     status_code=HTTPStatus.CREATED,
     response_model=PayoutOut,
-    responses=problems.documented(NoDestination, BelowMinimum, InsufficientFunds),
+    responses=problems.documented(NoDestination, BelowMinimum, InsufficientFunds, KeyRequired),
 )
-async def request_payout(body: NewPayout, session: Write, earner_id: EarnerId) -> Payout:
-    """Ask to be paid."""
+async def request_payout(
+    body: NewPayout, request: Request, session: Write, earner_id: EarnerId
+) -> Payout:
+    """Ask to be paid.
+
+    An amount needs an `Idempotency-Key`: a repeat would find it again. Who asks for everything
+    twice finds nothing left.
+    """
+    if body.amount_micro is not None and idempotency.HEADER not in request.headers:
+        raise KeyRequired("Send an `Idempotency-Key`, so that a repeat does not pay you twice.")
     payout = await payouts.request(
         session, earner_id=earner_id, currency=body.currency, amount_micro=body.amount_micro
     )

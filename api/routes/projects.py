@@ -22,20 +22,21 @@ from tessera.kernel.errors import Forbidden, NotFound
 from tessera.ledger.errors import InsufficientFunds, UnknownCurrency
 from tessera.projects import service
 from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
+from tessera.projects.instructions import LONGEST
 from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality, QualityFields, Slicing, SlicingFields
 from tessera.projects.service import Draft
 
 router = APIRouter(tags=["projects"], route_class=Route)
 
-Instructions = Annotated[str, Field(max_length=50_000)]
+Instructions = Annotated[str, Field(max_length=LONGEST)]
 LeaseSeconds = Annotated[int, Field(strict=True, ge=30, le=86_400)]
 
 
 class NewProject(In):
     name: Name
     instructions: Instructions = ""
-    """Markdown."""
+    """Markdown (CommonMark); pictures, tables, HTML and reference links are left as text."""
     kind: Annotated[str, Field(max_length=50)]
     label_schema: dict[str, Any]
     slicing: Slicing = Slicing()
@@ -85,7 +86,8 @@ class EstimateOut(Out):
     best_micro: int
     expected_micro: int
     worst_micro: int
-    available_micro: int
+    available_micro: int | None
+    """Of the organisation; only for those who may see its balance."""
     currency: str
 
 
@@ -160,13 +162,14 @@ async def estimate(project_id: UUID, session: Read, caller: Caller) -> EstimateO
     """What launching the tasks that wait would cost: at best, as expected, at worst."""
     project = await service.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
     planned = await launching.estimate(session, project_id, caller=caller)
+    sees_money = Right.MONEY_READ in caller.rights[project.organisation_id]
     return EstimateOut(
         tasks=planned.tasks,
         gold_tasks=planned.gold_tasks,
         best_micro=planned.cost.best_micro,
         expected_micro=planned.cost.expected_micro,
         worst_micro=planned.cost.worst_micro,
-        available_micro=planned.available_micro,
+        available_micro=planned.available_micro if sees_money else None,
         currency=project.currency,
     )
 

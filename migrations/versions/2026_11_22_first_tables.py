@@ -351,11 +351,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("project_id", "lease_id", name=op.f("pk_answers")),
     )
-    op.create_index("ix_answers_earner_id", "answers", ["project_id", "earner_id"], unique=False)
     op.create_index(
         "ix_answers_pending",
         "answers",
-        ["answered_at"],
+        ["project_id", "earner_id"],
         unique=False,
         postgresql_where="verdict = 'pending'",
     )
@@ -930,7 +929,6 @@ def downgrade() -> None:
     op.drop_index(
         "ix_answers_pending", table_name="answers", postgresql_where="verdict = 'pending'"
     )
-    op.drop_index("ix_answers_earner_id", table_name="answers")
     op.drop_table("answers")
     op.drop_table("trust")
     op.drop_index("ix_tasks_waiting", table_name="tasks", postgresql_where="state = 'waiting'")

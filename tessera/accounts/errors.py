@@ -1,4 +1,4 @@
-from tessera.kernel.errors import Conflict, Invalid, Unauthenticated
+from tessera.kernel.errors import Conflict, Forbidden, Invalid, Unauthenticated
 
 
 class BadCredentials(Unauthenticated):
@@ -7,6 +7,12 @@ class BadCredentials(Unauthenticated):
 
 class BadToken(Unauthenticated):
     code = "bad-token"
+
+
+class WrongPassword(Forbidden):
+    """Not Unauthenticated: the token is good, only the password that was sent along is not."""
+
+    code = "wrong-password"
 
 
 class EmailTaken(Conflict):

@@ -77,6 +77,16 @@ async def remove_member(
     )
     if removed is None:
         raise NotFound("There is no such member.")
+    # or they would be of use again, should their maker come back
+    await session.execute(
+        update(ApiKey)
+        .where(
+            ApiKey.organisation_id == organisation_id,
+            ApiKey.created_by == person_id,
+            ApiKey.revoked_at.is_(None),
+        )
+        .values(revoked_at=func.now())
+    )
     await _require_owner(session, organisation_id)
 
 

@@ -71,6 +71,14 @@ async def log_in(sessions: db.Sessions, *, email: str, password: str, lifetime: 
         raise BadCredentials("The e-mail address or the password is wrong.")
     token = tokens.new(tokens.SESSION)
     async with db.transaction(sessions) as session:
+        # locked and looked at again: a password that is just being changed opens nothing
+        unchanged = db.locking(
+            select(Person.id).where(
+                Person.id == person.id, Person.password_hash == person.password_hash
+            )
+        )
+        if await session.scalar(unchanged) is None:
+            raise BadCredentials("The e-mail address or the password is wrong.")
         session.add(
             Session(
                 token_sha256=tokens.digest(token),

@@ -196,8 +196,9 @@ class Answer(Base):
             ["project_id", "lease_id"], ["leases.project_id", "leases.id"], name="fk_answers_lease"
         ),
         Index("ix_answers_task_id", "project_id", "task_id"),
-        Index("ix_answers_earner_id", "project_id", "earner_id"),
-        Index("ix_answers_pending", "answered_at", postgresql_where="verdict = 'pending'"),
+        Index(
+            "ix_answers_pending", "project_id", "earner_id", postgresql_where="verdict = 'pending'"
+        ),
     )
 
     project_id: Mapped[UUID]

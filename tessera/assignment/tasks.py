@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment.models import Answer, Task, TaskState
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
+from tessera.kernel.paging import After
 from tessera.projects import service as projects
 
 
@@ -49,9 +50,15 @@ async def list_owned(
     return (await session.scalars(theirs.order_by(Task.id).limit(limit))).all()
 
 
-async def answers(session: AsyncSession, task: Task) -> Sequence[Answer]:
+async def answers(
+    session: AsyncSession, task: Task, *, after: After | None, limit: int
+) -> Sequence[Answer]:
+    """Answers to a task, oldest first."""
     to_it = select(Answer).where(Answer.project_id == task.project_id, Answer.task_id == task.id)
-    return (await session.scalars(to_it.order_by(Answer.answered_at, Answer.lease_id))).all()
+    if after is not None:
+        to_it = to_it.where(tuple_(Answer.answered_at, Answer.lease_id) > after)
+    oldest = to_it.order_by(Answer.answered_at, Answer.lease_id).limit(limit)
+    return (await session.scalars(oldest)).all()
 
 
 async def counts(session: AsyncSession, project_id: UUID) -> dict[str, int]:

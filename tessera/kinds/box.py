@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from tessera.kinds import fields, seams
-from tessera.kinds.box_consensus import SAME, Found, consensus
+from tessera.kinds.box_consensus import SAME, consensus
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.geometry import Boxes, Indices, as_boxes, ious, pairs, shares, tidy, view_of
 from tessera.kinds.opinions import each_once
@@ -146,31 +146,13 @@ def aggregate(
     The confidence is that of the least certain decision: each object kept or dropped, and one
     imaginary object that nobody drew (so that *nothing here* has a confidence too). A product
     would fall to nothing on a tile of thirty objects, and ask for ever more answers about it.
-    Objects centred outside the core do not count, nor for agreement: they are another tile's, and
-    at a window's edge good people differ.
+    Objects centred outside the core do not count: they are another tile's, and at a window's edge
+    good people differ.
     """
-    ordered = each_once(opinions)
-    found, nothing_missed = consensus(ordered, schema, frame)
-    kept = [each for each in found if each.kept]
+    found, nothing_missed = consensus(each_once(opinions), schema, frame)
+    label = _canonical([each.as_json() for each in found if each.kept])
     confidence = min([nothing_missed, *(each.certainty for each in found if each.owned)])
-    fair = _fair(found)
-    return Outcome(
-        _canonical([each.as_json() for each in kept]),
-        confidence,
-        {each.earner: score(each.answer, fair) for each in ordered},
-        confidence >= target_confidence,
-    )
-
-
-def _fair(found: list[Found]) -> Label:
-    """The label as gold for its own makers: what is another tile's to decide is optional."""
-    return {
-        "boxes": [
-            {"class": each.class_id, "box": each.box, "optional": not each.owned}
-            for each in found
-            if each.kept or not each.owned
-        ]
-    }
+    return Outcome(label, confidence, confidence >= target_confidence)
 
 
 def to_image(label: Label, frame: TileFrame) -> list[ImageObject]:

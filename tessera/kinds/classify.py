@@ -70,12 +70,7 @@ def aggregate(
     ordered = each_once(opinions)
     classes, confidence = (_several if schema.multiple else _one)(ordered, schema)
     label: Answer = {"classes": classes, "confidence": round(confidence, 4)}
-    return Outcome(
-        label,
-        confidence,
-        {each.earner: score(each.answer, label) for each in ordered},
-        confidence >= target_confidence,
-    )
+    return Outcome(label, confidence, confidence >= target_confidence)
 
 
 def _one(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], float]:

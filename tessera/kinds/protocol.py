@@ -51,12 +51,6 @@ class TileFrame:
     """The part no other tile has: cores partition the image."""
     image: Size
 
-    @classmethod
-    def whole(cls, image: Size) -> "TileFrame":
-        """The frame of a task that asks about a whole image at once."""
-        all_of_it = Window(0, 0, *image)
-        return cls(all_of_it, all_of_it, image)
-
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -79,8 +73,6 @@ class Outcome:
     label: Answer
     confidence: float
     """Probability that the least certain decision in the label is right."""
-    agreement: dict[str, float]
-    """Per earner, how well their answer fits the label: its score against it."""
     decided: bool
     """Whether confidence reaches the target, so that nobody else need be asked."""
 

@@ -1,5 +1,6 @@
 """The label schema: which classes, with which attributes, an answer may use."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from tessera.kinds.errors import InvalidLabelSchema
 MOST_CLASSES = 1_000
 MOST_ATTRIBUTES = 50
 MOST_VALUES = 200
+MOST_CHARACTERS = 250_000
+"""Of all classes as JSON: a thousand of them take half of that, and every offer carries them."""
 MOST_CLASS_ID = 2**31 - 1
 """Dataset readers keep category ids in 32 bits."""
 
@@ -35,6 +38,16 @@ class LabelClass:
 
     def attribute(self, name: str) -> Attribute | None:
         return next((each for each in self.attributes if each.name == name), None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "colour": self.colour,
+            "attributes": [
+                {"name": asked.name, "values": list(asked.values)} for asked in self.attributes
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class LabelSchema:
         found = fields.record(
             data, "", InvalidLabelSchema, required={"classes"}, optional=frozenset({"multiple"})
         )
-        classes = tuple(_classes(found["classes"]))
+        classes = tuple(_within_measure(_classes(found["classes"])))
         if not classes:
             raise InvalidLabelSchema("classes", "must have at least one class")
         _distinct("classes", "id", [each.id for each in classes])
@@ -75,21 +88,7 @@ class LabelSchema:
 
     def as_json(self) -> dict[str, Any]:
         """Canonical JSON; `parse` of it is this schema."""
-        return {
-            "classes": [
-                {
-                    "id": each.id,
-                    "name": each.name,
-                    "colour": each.colour,
-                    "attributes": [
-                        {"name": asked.name, "values": list(asked.values)}
-                        for asked in each.attributes
-                    ],
-                }
-                for each in self.classes
-            ],
-            "multiple": self.multiple,
-        }
+        return {"classes": [each.as_json() for each in self.classes], "multiple": self.multiple}
 
 
 def _classes(value: object) -> Iterator[LabelClass]:
@@ -110,6 +109,18 @@ def _classes(value: object) -> Iterator[LabelClass]:
             _colour(found["colour"], f"{at}.colour"),
             tuple(_attributes(found.get("attributes", []), f"{at}.attributes")),
         )
+
+
+def _within_measure(classes: Iterator[LabelClass]) -> Iterator[LabelClass]:
+    """The classes one by one: what is too much is not even read to its end."""
+    characters = 0
+    for each in classes:
+        characters += len(json.dumps(each.as_json(), ensure_ascii=False))
+        if characters > MOST_CHARACTERS:
+            raise InvalidLabelSchema(
+                "classes", f"are more than {MOST_CHARACTERS:,} characters of JSON together"
+            )
+        yield each
 
 
 def _colour(value: object, at: str) -> str:

@@ -15,6 +15,12 @@ class UnknownImage(Invalid):
     code = "unknown-image"
 
 
+class TooMuchGold(Invalid):
+    """More than one import may hold."""
+
+    code = "too-much-gold"
+
+
 class NotSettled(Conflict):
     code = "not-settled"
 

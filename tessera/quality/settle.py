@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import queue
@@ -157,7 +157,7 @@ async def _settle(
 
 
 async def _accept(session: AsyncSession, bench: _Bench, task: Task) -> None:
-    """Accept what is pending on a settled task, and the same earners' gold from before it."""
+    """Accept what is pending on a settled task, and some of the same earners' gold."""
     pending = [each for each in bench.answers.get(task.id, []) if each.verdict is Verdict.PENDING]
     for each in pending:
         each.verdict = Verdict.ACCEPTED
@@ -178,23 +178,45 @@ async def _accept(session: AsyncSession, bench: _Bench, task: Task) -> None:
 async def _gold_answers(
     session: AsyncSession, project_id: UUID, earner_ids: Sequence[UUID]
 ) -> Sequence[UUID]:
-    """Pending answers of some earners to gold tasks, locked.
+    """Answers of some earners to gold tasks that are decided now, locked.
+
+    Each is decided together with one of its earner's ordinary answers, drawn at random: whose were
+    always the first to be decided would be known.
 
     They are not under the lock of the task that is being settled. SKIP LOCKED: whoever has one
     locked is accepting or scoring it, and waiting for them here could be a deadlock.
     """
-    pending = (
-        select(Answer.lease_id)
-        .join(Task, (Task.project_id == Answer.project_id) & (Task.id == Answer.task_id))
-        .where(
-            Answer.project_id == project_id,
-            Answer.earner_id.in_(earner_ids),
-            judge.IS_PENDING,
-            Task.is_gold,
-        )
-        .order_by(Answer.lease_id)
+    drawn = await session.scalars(
+        _DRAWN, {"project_id": project_id, "earner_ids": list(earner_ids)}
     )
-    return (await session.scalars(db.locking(pending, of=Answer, skip_locked=True))).all()
+    gold = select(Answer.lease_id).where(
+        Answer.project_id == project_id, Answer.lease_id.in_(drawn.all()), judge.IS_PENDING
+    )
+    gold = gold.order_by(Answer.lease_id)
+    return (await session.scalars(db.locking(gold, skip_locked=True))).all()
+
+
+# The answer that is being decided counts as one, besides those that wait; of very many that wait,
+# some are enough to go by. The dice are thrown below the WHERE, or one throw would do for all gold.
+_DRAWN = text(
+    """
+    SELECT lease_id FROM (
+      SELECT gold.lease_id, waiting.ordinary, random() AS dice
+      FROM unnest(CAST(:earner_ids AS uuid[])) AS earner (id), LATERAL (
+        SELECT count(*) FILTER (WHERE NOT is_gold) + 1 AS ordinary,
+               array_agg(lease_id) FILTER (WHERE is_gold) AS gold_ids
+        FROM (
+          SELECT answers.lease_id, tasks.is_gold FROM answers
+          JOIN tasks ON tasks.project_id = answers.project_id AND tasks.id = answers.task_id
+          WHERE answers.project_id = :project_id AND answers.earner_id = earner.id
+            AND answers.verdict = 'pending'
+          LIMIT 1000
+        ) AS seen
+      ) AS waiting, unnest(waiting.gold_ids) AS gold (lease_id)
+    ) AS thrown
+    WHERE dice * ordinary < 1
+    """
+)
 
 
 async def _reject_blocked(session: AsyncSession, bench: _Bench) -> None:

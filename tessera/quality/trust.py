@@ -5,10 +5,8 @@ A Beta posterior over the share of an earner's work that is right; pure. A gold 
 coins do.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
 
 from scipy.special import betainc
 
@@ -42,11 +40,6 @@ class Trust:
     """Gold answered."""
     missed: int = 0
     """Gold answered with a score below one half."""
-
-    @classmethod
-    def of(cls, scores: Iterable[float]) -> "Trust":
-        """From all gold scores, oldest first; also how everyone is re-scored."""
-        return reduce(cls.updated, scores, cls())
 
     @property
     def mean(self) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.world import BOX_SCHEMA, RIGHT, coco
+from tests.world import BOX_SCHEMA, PASSWORD, RIGHT, coco
 
 ID = re.compile(r"\{(\w+)\}")
 ANYBODY = frozenset({"anybody"})
@@ -29,6 +29,8 @@ OWNER = frozenset({"owner"})
 OPERATORS = frozenset({"owner", "manager", "reviewer", "finance", "platform"})
 EARNERS = frozenset({"earner"})
 PLATFORM = frozenset({"platform"})
+PEOPLE = OPERATORS | EARNERS
+"""Not their API keys."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ _SIGN_UP = {
     "kind": "earner",
 }
 _LOG_IN = {"email": "nobody@example.org", "password": "wrong"}
+_PASSWORD = {"current_password": PASSWORD, "new_password": "another long one"}
 _KEY = {"name": "program", "scopes": ["projects:read"]}
 _MEMBER = {"email": "{email}", "role": "manager"}
 _BANK = {"rail": "manual", "details": {"holder": "Ada", "iban": "DE89370400440532013000"}}
@@ -86,6 +89,7 @@ TABLE: Mapping[str, Row] = {
     "POST /v1/sessions": Row(ANYBODY, 401, _LOG_IN),
     "DELETE /v1/sessions/current": Row(EVERYBODY, 204),
     "GET /v1/me": Row(EVERYBODY, 200),
+    "PUT /v1/me/password": Row(PEOPLE, 204, _PASSWORD),
     "POST /v1/organisations": Row(OPERATORS, 201, {"name": "Another"}),
     "GET /v1/organisations": Row(EVERYBODY, 200),
     f"GET {_ORGANISATION}/members": Row(OWNER, 200),

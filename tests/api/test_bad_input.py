@@ -58,7 +58,7 @@ NO_PROJECTS: list[tuple[dict[str, Any], str]] = [
     ({"lease_seconds": "600"}, "invalid-request"),
     ({"name": " \t "}, "invalid-request"),
     ({"name": "n" * 201}, "invalid-request"),
-    ({"instructions": "i" * 50_001}, "invalid-request"),
+    ({"instructions": "i" * 10_001}, "invalid-request"),
 ]
 
 

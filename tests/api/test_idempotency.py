@@ -227,6 +227,7 @@ def test_the_routes_that_store_nothing_are_these(settings: Settings, store: Stor
     assert exempt == {
         "POST /v1/sign-up",
         "POST /v1/sessions",
+        "PUT /v1/me/password",
         "POST /v1/organisations/{organisation_id}/api-keys",
         "POST /v1/projects/{project_id}/images",
         "POST /v1/projects/{project_id}/imports",

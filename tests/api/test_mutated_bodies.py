@@ -128,6 +128,6 @@ async def test_the_bodies_above_are_good_ones(
         method,
         path.format_map(tenants.a),
         json=filled(body, tenants.a),
-        headers={"Authorization": f"Bearer {tenants.callers[who]}"},
+        headers={"Authorization": f"Bearer {tenants.callers[who]}", "Idempotency-Key": "once"},
     )
     assert got.is_success, got.text

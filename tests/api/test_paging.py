@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tessera.kernel import paging
 from tests.client import As
+from tests.quality.court import CAT, always, court
 from tests.world import World
 
 
@@ -76,3 +77,23 @@ async def test_images_oldest_first_come_with_those_that_were_added(world: World)
     assert len(ids) == 10
     assert set(ids) == set(added)
     assert ids[7:] == added[7:]
+
+
+async def test_answers_to_a_task_come_oldest_first_and_a_page_at_a_time(world: World) -> None:
+    here = await court(world, "a.jpg", quality={"min_overlap": 7, "max_overlap": 9})
+    await here.launch()
+    people = await here.earners(7)
+    for person in people:
+        await here.work(person, always(CAT))
+    gave = [(await person.get("/v1/me"))["person_id"] for person in people]
+    path = f"/v1/tasks/{(await here.tasks())['a.jpg']['id']}"
+    found, cursor, sizes = [], "", []
+    while True:
+        task = await here.operator.get(f"{path}?limit=3{cursor}")
+        found += [each["earner_id"] for each in task["answers"]]
+        sizes.append(len(task["answers"]))
+        if task["next"] is None:
+            break
+        cursor = f"&cursor={task['next']}"
+    assert (found, sizes) == (gave, [3, 3, 1])
+    assert len((await here.operator.get(path))["answers"]) == 7

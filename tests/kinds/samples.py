@@ -39,6 +39,12 @@ def opinions(*answers: dict[str, Any], trust: float = 0.9) -> list[Opinion]:
     return [Opinion(f"earner {i}", answer, trust) for i, answer in enumerate(answers)]
 
 
+def whole(image: Size) -> TileFrame:
+    """The frame of a task that asks about a whole image at once."""
+    all_of_it = Window(0, 0, *image)
+    return TileFrame(all_of_it, all_of_it, image)
+
+
 def tiles_of(image: Size, *, tile: int, margin: int) -> list[TileFrame]:
     """Cores of tile - 2 * margin, windows moved inward at the image's end."""
     core = tile - 2 * margin

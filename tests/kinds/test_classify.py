@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.kinds import InvalidAnswer, Opinion, Piece, Size, TileFrame, Window, classify
-from tests.kinds.samples import a_box, a_schema, opinions
+from tests.kinds.samples import a_box, a_schema, opinions, whole
 
 TILE = Size(100, 80)
-WHOLE = TileFrame.whole(TILE)
+WHOLE = whole(TILE)
 trusts = st.floats(0.34, 0.99)
 
 
@@ -103,7 +103,6 @@ def test_the_order_of_opinions_does_not_matter(
     )
     assert json.dumps(one.label) == json.dumps(other.label)
     assert one.confidence == other.confidence
-    assert one.agreement == other.agreement
 
 
 def test_one_more_agreeing_opinion_makes_a_label_more_certain() -> None:
@@ -122,12 +121,6 @@ def test_an_earner_worse_than_chance_is_not_believed_backwards() -> None:
     outcome = classify.aggregate(asked, a_schema(), WHOLE, target_confidence=0.5)
     assert outcome.label["classes"] == [1]
     assert outcome.confidence == pytest.approx(0.8)
-
-
-def test_agreement_says_who_was_with_the_label() -> None:
-    asked = opinions(said(1), said(1), said(2))
-    outcome = classify.aggregate(asked, a_schema(), WHOLE, target_confidence=0.5)
-    assert outcome.agreement == {"earner 0": 1.0, "earner 1": 1.0, "earner 2": 0.0}
 
 
 def test_no_opinions_or_two_by_one_earner_are_a_bug() -> None:

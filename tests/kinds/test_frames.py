@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.kinds import Size, TileFrame, Window, box
-from tests.kinds.samples import a_box, a_schema, boxes
+from tests.kinds.samples import a_box, a_schema, boxes, whole
 
 SCHEMA = a_schema()
 IMAGE = Size(1000, 800)
@@ -48,8 +48,7 @@ def test_an_object_says_which_window_edges_cut_it(edges: tuple[float, ...], cut:
 def test_where_the_image_ends_nothing_is_cut_off() -> None:
     corner = TileFrame(Window(0, 720, 100, 800), Window(0, 730, 90, 800), IMAGE)
     assert box.to_image(boxes(a_box(0, 0, 100, 80)), corner)[0]["cut"] == ["top", "right"]
-    whole = TileFrame.whole(IMAGE)
-    assert box.to_image(boxes(a_box(0, 0, 1000, 800)), whole)[0]["cut"] == []
+    assert box.to_image(boxes(a_box(0, 0, 1000, 800)), whole(IMAGE))[0]["cut"] == []
 
 
 def gold_of(*objects: dict[str, Any]) -> list[dict[str, Any]]:

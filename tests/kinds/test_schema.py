@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -76,6 +77,38 @@ def test_a_schema_that_makes_no_sense_is_refused_with_the_place(data: Any, at: s
     assert refusal.value.code == "invalid-label-schema"
     assert refusal.value.facts["at"] == at
     assert refusal.value.facts["why"]
+
+
+def test_a_thousand_classes_with_an_attribute_each_are_fine() -> None:
+    asked = [{"name": "occluded", "values": ["yes", "no", "in part"]}]
+    classes = [
+        {"id": i, "name": f"species number {i}", "colour": "#000000", "attributes": asked}
+        for i in range(1, 1_001)
+    ]
+    assert len(LabelSchema.parse({"classes": classes}).classes) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("classes", "attributes", "values", "length"),
+    [(30, 50, 200, 1), (1_000, 5, 4, 10), (3, 50, 200, 20), (10, 10, 100, 30)],
+)
+def test_a_schema_is_bounded_as_a_whole(
+    classes: int, attributes: int, values: int, length: int
+) -> None:
+    def name(number: int) -> str:
+        return chr(0x4E00 + number) * length
+
+    asked = [
+        {"name": name(i), "values": [name(j) for j in range(values)]} for i in range(attributes)
+    ]
+    data = [
+        {"id": i + 1, "name": name(i), "colour": "#000000", "attributes": asked}
+        for i in range(classes)
+    ]
+    assert len(json.dumps({"classes": data}, ensure_ascii=False)) < 8 * 2**20, "fits into a body"
+    with pytest.raises(InvalidLabelSchema) as refusal:
+        LabelSchema.parse({"classes": data})
+    assert refusal.value.facts["at"] == "classes"
 
 
 JSON = st.recursive(

@@ -1,18 +1,19 @@
 """Operators write instructions; they must do earners no harm."""
 
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.projects.instructions import to_html
+from tessera.projects.instructions import LONGEST, to_html
+from tests.api.refusing import refused
+from tests.world import World
 
 ALLOWED = {
     "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "hr", "li", "ol", "p", "pre",
-    "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "strong", "ul",
 }  # fmt: skip
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -107,21 +108,10 @@ def test_no_mixture_of_attacks_gets_through_either(parts: list[str]) -> None:
 def test_what_operators_need_stays() -> None:
     html = to_html(
         "# Coins\n\nDraw *every* **coin**, also `cut` ones.\n\n1. first\n2. second\n\n> note\n\n"
-        "| do | don't |\n|---|---|\n| tight | loose |\n\n[example](https://ok.example/a?b=1&c=2)"
+        "[example](https://ok.example/a?b=1&c=2)"
     )
     found = Reader(html)
-    assert {
-        "h1",
-        "em",
-        "strong",
-        "code",
-        "ol",
-        "li",
-        "blockquote",
-        "table",
-        "td",
-        "a",
-    } <= found.tags
+    assert {"h1", "em", "strong", "code", "ol", "li", "blockquote", "a"} <= found.tags
     assert found.targets == ["https://ok.example/a?b=1&c=2"]
     assert 'rel="noopener noreferrer nofollow"' in html
 
@@ -130,8 +120,44 @@ def test_html_is_shown_as_it_was_written() -> None:
     assert "".join(Reader(to_html("<b>5 < 7 & so</b>")).words).strip() == "<b>5 < 7 & so</b>"
 
 
-@pytest.mark.parametrize("piece", ["[", "![", "*", "*a ", "> ", "- ", "`", "[a](", "|a", "<"])
-def test_the_longest_instructions_are_read_in_a_moment(piece: str) -> None:
-    began = time.process_time()
-    to_html(piece * (50_000 // len(piece)))
-    assert time.process_time() - began < 5
+PIECES = [
+    "[", "![", "*", "*a ", "> ", "- ", "-\n", "1. ", "`", "[](", "[]()", "[a]", "|", "|a", "<", "&",
+    "a\n\n", "# a\n", "    ", "<aa:>", "[]: ", '"', "\N{GRINNING FACE}", "http://a", "\n", " ",
+    "|-", "|-|\n", "|a|b|\n|-|-|\n", "[a]: http://a.b\n\n", "x" * 100,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_what_is_repeated_makes_html_in_proportion(piece: str) -> None:
+    assert_in_proportion(piece * (LONGEST // len(piece)))
+
+
+@given(st.lists(st.tuples(st.sampled_from(PIECES), st.integers(1, 300)), max_size=8))
+def test_no_mixture_makes_much_html_of_little(runs: list[tuple[str, int]]) -> None:
+    assert_in_proportion("".join(piece * times for piece, times in runs)[:LONGEST])
+
+
+def assert_in_proportion(markdown: str) -> None:
+    # the dearest: a link to nowhere, of four characters, is an <a> of fifty
+    assert len(to_html(markdown)) <= 15 * len(markdown) + 100
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "|a" * 500 + "\n" + "|-" * 500 + "\n" + "|\n" * 500,
+        f"[a]: http://{'x' * 5_000}\n\n" + "[a]" * 1_500,
+        f"[a]: /\u00e9{'x' * 3_000} '{'y' * 2_000}'\n\n" + "![a]\n\n" * 500,
+    ],
+)
+def test_what_fills_itself_up_is_left_as_text(markdown: str) -> None:
+    assert len(markdown) < LONGEST
+    assert_in_proportion(markdown)
+
+
+async def test_instructions_are_as_long_as_is_cheap_to_show(world: World) -> None:
+    operator, organisation_id = await world.operator()
+    project = await world.project(operator, organisation_id, instructions="i" * LONGEST)
+    path = f"/v1/projects/{project['id']}"
+    got = await operator.call("PATCH", path, {"instructions": "i" * (LONGEST + 1)})
+    assert refused(got)

@@ -10,7 +10,7 @@ from tests.world import BOX_SCHEMA, World
 
 EDGES: list[dict[str, Any]] = [
     {"name": "n" * 200},
-    {"instructions": "i" * 50_000},
+    {"instructions": "i" * 10_000},
     {"price_micro": 1},
     {"price_micro": 10**15},
     {"lease_seconds": 30},

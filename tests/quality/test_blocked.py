@@ -1,5 +1,6 @@
 """What becomes of people whose answers to gold are wrong, and of what they did."""
 
+import re
 from typing import Any
 
 from sqlalchemy import text
@@ -10,7 +11,7 @@ from tests.quality.court import CAT, DOG, Court, always, court
 from tests.world import World
 
 GOLD = [f"gold {number}.jpg" for number in range(8)]
-COMMON = [f"common {number}.jpg" for number in range(12)]
+COMMON = [f"common {number}.jpg" for number in range(20)]
 
 
 async def mixed(world: World, **quality: Any) -> Court:
@@ -43,8 +44,11 @@ async def test_who_misses_the_gold_is_stopped_and_reads_why(world: World) -> Non
     seen, missed = trust[await id_of(bad)]
     assert seen == missed >= 4
     problem = await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
-    reason = f"You missed {missed} of {seen} check tasks; this project asks for 60 %."
-    assert (problem["code"], problem["detail"]) == ("below-minimum-trust", reason)
+    reason = problem["detail"]
+    assert problem["code"] == "below-minimum-trust"
+    told = re.fullmatch(r"You missed (\d) of \1 check tasks; this project asks for 60 %\.", reason)
+    assert told
+    assert 4 <= int(told[1]) <= seen, "when they were stopped; what was on its way counts too"
     offer = await bad.get(f"/v1/work/offers/{here.project['id']}")
     assert offer["blocked_reason"] == reason
     assert (await bad.post("/v1/work/leases", {}))["leases"] == []
@@ -112,15 +116,15 @@ async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_reject
     assert {each["state"] for each in await here.earnings(bad)} == {"rejected"}
 
 
-async def test_a_project_without_a_gold_share_judges_the_gold_it_has(world: World) -> None:
+async def test_a_project_without_a_gold_share_still_checks_now_and_then(world: World) -> None:
     here = await mixed(world, gold_share=0)
     (earner,) = await here.earners(1)
     await here.work(earner, always(CAT))
     await here.judge()
     assert (await trust_of(here))[await id_of(earner)][0] > 0
     async with db.reading(world.sessions) as reader:
-        chances = await reader.scalars(text("SELECT gold_chance FROM standings"))
-        assert list(chances) == [0]
+        (chance,) = await reader.scalars(text("SELECT gold_chance FROM standings"))
+        assert 0 < chance < 0.2
 
 
 async def test_gold_is_asked_less_of_who_is_right(world: World) -> None:

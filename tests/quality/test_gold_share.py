@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.quality.gold_share import gold_share
-from tessera.quality.trust import NEWCOMER, Trust
+from tessera.quality.trust import NEWCOMER
+from tests.quality.scored import trust_after
 
 bases = st.floats(0.01, 1)
 scores = st.lists(st.floats(0, 1), max_size=80)
@@ -12,7 +13,7 @@ scores = st.lists(st.floats(0, 1), max_size=80)
 def shares(given_scores: list[float], base: float = 0.1) -> list[float]:
     """After each gold."""
     return [
-        gold_share(Trust.of(given_scores[:seen]), base_share=base)
+        gold_share(trust_after(given_scores[:seen]), base_share=base)
         for seen in range(len(given_scores) + 1)
     ]
 
@@ -29,7 +30,7 @@ def test_for_good_earners_the_share_falls_with_every_gold_to_a_third_of_the_proj
 
 
 def test_who_may_be_below_the_minimum_keeps_the_projects_full_share() -> None:
-    assert gold_share(Trust.of([0.55] * 80), base_share=0.1) == pytest.approx(0.1, abs=0.005)
+    assert gold_share(trust_after([0.55] * 80), base_share=0.1) == pytest.approx(0.1, abs=0.005)
 
 
 def test_who_turns_bad_gets_more_gold_again() -> None:
@@ -40,7 +41,7 @@ def test_who_turns_bad_gets_more_gold_again() -> None:
 def test_the_share_is_never_zero_and_never_above_the_larger_of_one_half_and_the_projects(
     given_scores: list[float], base: float
 ) -> None:
-    share = gold_share(Trust.of(given_scores), base_share=base)
+    share = gold_share(trust_after(given_scores), base_share=base)
     assert base / 3 - 1e-12 <= share <= max(0.5, base) + 1e-12
 
 
@@ -48,7 +49,7 @@ def test_the_share_is_never_zero_and_never_above_the_larger_of_one_half_and_the_
 def test_a_project_that_asks_for_more_gold_or_more_trust_gets_no_less(
     given_scores: list[float], base: float, minimum: float
 ) -> None:
-    trust = Trust.of(given_scores)
+    trust = trust_after(given_scores)
     share = gold_share(trust, base_share=base, minimum_trust=minimum)
     assert gold_share(trust, base_share=min(1, base + 0.1), minimum_trust=minimum) >= share - 1e-12
     assert gold_share(trust, base_share=base, minimum_trust=minimum + 0.04) >= share - 1e-12

@@ -8,6 +8,7 @@ from scipy.integrate import quad
 
 from tessera.quality.judge import UNANSWERED
 from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Standing, Trust, explain, standing
+from tests.quality.scored import trust_after
 
 Scores = Callable[[np.random.Generator], float]
 
@@ -86,12 +87,12 @@ def test_who_does_not_look_is_blocked_within_six_gold(draw: Scores) -> None:
 
 
 def test_three_bad_tasks_block_nobody() -> None:
-    assert standing(Trust.of([0.0] * 3)) is Standing.OK
+    assert standing(trust_after([0.0] * 3)) is Standing.OK
     assert standing(NEWCOMER) is Standing.OK
 
 
 def test_trust_that_was_earned_long_ago_does_not_protect_for_ever() -> None:
-    trust = Trust.of([1.0] * 200)
+    trust = trust_after([1.0] * 200)
     for _ in range(25):
         trust = trust.updated(0.05)
     assert standing(trust) is Standing.BLOCKED
@@ -104,18 +105,20 @@ def test_a_newcomer_is_trusted_four_times_in_five() -> None:
 
 @given(scores)
 def test_trust_is_a_probability_that_is_never_certain(given_scores: list[float]) -> None:
-    trust = Trust.of(given_scores)
+    trust = trust_after(given_scores)
     assert 0 < trust.mean < 1
     assert trust.seen == len(given_scores)
     assert trust.missed == sum(score < 0.5 for score in given_scores)
-    assert Trust.of([*given_scores, 1.0]).mean > trust.mean > Trust.of([*given_scores, 0.0]).mean
+    assert (
+        trust_after([*given_scores, 1.0]).mean > trust.mean > trust_after([*given_scores, 0.0]).mean
+    )
 
 
 @given(scores, st.floats(0.05, 0.9))
 def test_a_stricter_project_never_lets_more_people_through(
     given_scores: list[float], minimum: float
 ) -> None:
-    trust = Trust.of(given_scores)
+    trust = trust_after(given_scores)
     assert trust.probability_below(minimum) <= trust.probability_below(minimum + 0.05)
     if standing(trust, minimum_trust=minimum) is Standing.BLOCKED:
         assert standing(trust, minimum_trust=minimum + 0.05) is Standing.BLOCKED
@@ -141,10 +144,10 @@ def test_a_score_outside_nought_and_one_is_a_bug(score: float) -> None:
 
 
 def test_a_blocked_earner_reads_why() -> None:
-    assert explain(Trust.of([0, 0, 1, 0, 0, 0])) == (
+    assert explain(trust_after([0, 0, 1, 0, 0, 0])) == (
         "You missed 5 of 6 check tasks; this project asks for 60 %."
     )
-    assert explain(Trust.of([0.5] * 40), minimum_trust=0.75) == (
+    assert explain(trust_after([0.5] * 40), minimum_trust=0.75) == (
         "Your last check tasks were about 53 % right; this project asks for 75 %."
     )
     assert pytest.approx(0.6) == MINIMUM_TRUST
