@@ -68,7 +68,7 @@ class Siege:
 
         Args:
             times: At most.
-            every: Seconds between two kills, at least and at most.
+            every: Seconds between two kills, at least and at most; half the least before the first.
 
         Raises:
             AssertionError: The block was over before anything was killed, and showed nothing.
@@ -76,8 +76,8 @@ class Siege:
         before = self.deaths
 
         async def kill() -> None:
-            for _ in range(times):
-                await asyncio.sleep(rng.uniform(*every))
+            for number in range(times):
+                await asyncio.sleep(rng.uniform(*every) if number else every[0] / 2)
                 await next(self.order).reborn(after=rng.uniform(0, 0.2))
                 await self.redis.flushall()
 
