@@ -90,6 +90,7 @@ async def canaries(world: World, file: Json) -> set[str]:
     return {*(each for each in written if len(each) > 5), *(str(each) for each in IDS)}
 
 
+@pytest.mark.long
 async def test_nothing_an_earner_reads_contains_a_known_answer(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ PRICE = 2_000_000
 async def test_photographs_go_in_and_a_paid_for_dataset_comes_out(world: World) -> None:
     operator, project = await world.launched(images=3, gold=2, price_micro=PRICE)
     earners = [await world.earner() for _ in range(3)]
-    for _ in range(4):
+    for _ in range(12):
         for earner in earners:
             handed = await earner.post("/v1/work/leases", {"project_id": project["id"]})
             if handed["leases"]:
