@@ -53,6 +53,8 @@ def create_app(settings: Settings, sessions: db.Sessions, store: Store) -> FastA
         version="1",
         description="Microtask crowdsourcing for image annotation.",
         lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.settings = settings

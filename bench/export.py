@@ -30,8 +30,10 @@ from tessera.datasets.jobs import build
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
 from tessera.kernel import db, jobs
 from tessera.projects.models import Project
+from tessera.storage.context import JobContext
 from tessera.storage.keys import DatasetFile, dataset
 from tessera.storage.s3 import Access, Store
+from workers.scratch import scratch
 
 SIZES = (100_000, 1_000_000)
 RESULTS = Path("var/bench/export.json")
@@ -174,32 +176,32 @@ def a_store(servers: Servers) -> TimedStore:
     )
 
 
-class Worker:
-    """What the job is given by its runner."""
-
-    def __init__(self, servers: Servers) -> None:
-        self.engine = db.create_engine(servers.database_url, application_name="bench", pool_size=2)
-        self.sessions = db.create_sessions(self.engine)
-        self.store = a_store(servers)
-
-
 async def build_and_measure(servers: Servers, run_id: UUID) -> dict[str, Any]:
-    worker = Worker(servers)
+    engine = db.create_engine(servers.database_url, application_name="bench", pool_size=2)
+    sessions, store = db.create_sessions(engine), a_store(servers)
     before = peak_mb()
     started, cpu = time.perf_counter(), time.process_time()
-    await build(worker, jobs.Run(1, "datasets.build", {"run_id": str(run_id)}, 1, None))
+    with scratch() as folder:
+        context = JobContext(
+            sessions=sessions,
+            store=store,
+            bucket=lambda _: store,
+            scratch=folder,
+            decisions_every=timedelta(),
+        )
+        await build(context, jobs.Run(1, "datasets.build", {"run_id": str(run_id)}, 1, None))
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    async with db.reading(worker.sessions) as reader:
+    async with db.reading(sessions) as reader:
         run = await reader.get_one(DatasetRun, run_id)
         version = await reader.get_one(Dataset, run.dataset_id)
-    await worker.engine.dispose()
-    worker.store.close()
+    await engine.dispose()
+    store.close()
     objects = version.manifest["counts"]["objects"]
     return {
         "annotations": objects,
         "images": version.manifest["counts"]["images"],
         "seconds": round(seconds, 2),
-        "upload_seconds": round(worker.store.seconds, 2),
+        "upload_seconds": round(store.seconds, 2),
         "cpu_seconds": round(cpu, 2),
         "annotations_per_second": round(objects / seconds),
         "imports_mb": before,

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 
 import asyncpg
@@ -25,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deploy.embedded.stack import Servers, running
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tessera.storage.connect import buckets_of
+from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Access, Store
 from tessera.tables import metadata
@@ -143,7 +144,7 @@ def context(settings: Settings, sessions: db.Sessions, store: Store, tmp_path: P
     return JobContext(
         sessions=sessions,
         store=store,
-        bucket=buckets_of(settings),
+        bucket=cache(partial(store_of, settings)),
         scratch=tmp_path,
         decisions_every=settings.decisions_every,
     )

@@ -1,10 +1,8 @@
 """`python -m workers`: run jobs and sweeps until told to stop."""
 
 import asyncio
-import tempfile
 from contextlib import ExitStack, closing
 from functools import cache
-from pathlib import Path
 
 from prometheus_client import start_http_server
 
@@ -17,6 +15,7 @@ from tessera.storage.s3 import Store
 from workers.registry import HANDLERS, LIMITS
 from workers.runner import Pace, run, stop_on_signals
 from workers.schedule import SWEEPS
+from workers.scratch import scratch
 
 PACE = Pace()
 
@@ -31,7 +30,6 @@ async def main() -> None:
         pool_size=PACE.concurrency + len(SWEEPS),
     )
     with ExitStack() as opened:
-        scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="tessera-worker-"))
 
         @cache
         def bucket(name: str) -> Store:
@@ -42,7 +40,7 @@ async def main() -> None:
             sessions=db.create_sessions(engine),
             store=store,
             bucket=bucket,
-            scratch=Path(scratch),
+            scratch=opened.enter_context(scratch()),
             decisions_every=settings.decisions_every,
         )
         try:

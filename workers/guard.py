@@ -26,8 +26,9 @@ class GuardedQueries(Queries):
     """What the queue loop asks of Postgres.
 
     Attributes:
-        crashes: A job that this many workers in a row have died of is held. PgQueuer itself
-            would hand it out for ever: a death does not raise `attempts`.
+        crashes: A job that this many workers in a row have died of is held; or one more, if a
+            death becomes plain only between our look and the dequeue. PgQueuer itself would
+            hand it out for ever: a death does not raise `attempts`.
     """
 
     crashes: int = 5

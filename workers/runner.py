@@ -21,7 +21,7 @@ from structlog.contextvars import bound_contextvars
 
 from tessera.kernel import db
 from tessera.kernel.errors import DomainError, Unavailable
-from tessera.kernel.jobs import AlreadyDone, Context, Handler, Run
+from tessera.kernel.jobs import Context, Handler, Run
 from tessera.kernel.logs import describe
 from workers import metrics
 from workers.grace import Grace, Stopped
@@ -153,8 +153,6 @@ class _Attempts(Generic[Context]):
             try:
                 async with self._grace.within():
                     await handler(self._context, run)
-            except AlreadyDone:
-                pass
             except Exception as error:  # noqa: BLE001 - whatever it is, it decides what follows
                 failure = error
                 outcome, ending = self._after(error, run)

@@ -6,13 +6,11 @@ there a row, without which nobody sees a version.
 """
 
 import asyncio
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -27,21 +25,16 @@ from tessera.datasets.manifest import File, canonical, files_of, manifest, manif
 from tessera.datasets.models import Dataset, DatasetRun, RunState
 from tessera.kernel import db, jobs
 from tessera.storage import keys
+from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 
 OUR_FAULT = "Something went wrong on our side, and we have been told. Please ask again later."
 
 
-class Context(Protocol):
-    @property
-    def sessions(self) -> db.Sessions: ...
-    @property
-    def store(self) -> Store: ...
-
-
-async def build(context: Context, run: jobs.Run) -> None:
+async def build(context: JobContext, run: jobs.Run) -> None:
     run_id = UUID(run.payload["run_id"])
-    with _scratch(run_id) as folder:
+    with tempfile.TemporaryDirectory(dir=context.scratch) as name:
+        folder = Path(name)
         try:
             version = await _write(context.sessions, run_id, folder)
         except NothingToBuild as error:
@@ -124,20 +117,20 @@ async def _publish(sessions: db.Sessions, run_id: UUID, version: Version) -> Non
         await _close(session, run_id, state=RunState.DONE, dataset_id=version.id)
 
 
-async def verify(context: Context, run: jobs.Run) -> None:
+async def verify(context: JobContext, run: jobs.Run) -> None:
     run_id = UUID(run.payload["run_id"])
     async with db.reading(context.sessions) as reader:
         asked = await reader.get_one(DatasetRun, run_id)
         dataset = await reader.get_one(Dataset, asked.dataset_id)
     if asked.state is RunState.DONE:
         return
-    with _scratch(run_id) as folder:
-        found = await findings(context.store, dataset, folder)
+    with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
+        found = await findings(context.store, dataset, Path(folder))
     async with db.transaction(context.sessions) as session:
         await _close(session, run_id, state=RunState.DONE, findings=found)
 
 
-async def fail_held(context: Context) -> None:
+async def fail_held(context: JobContext) -> None:
     """Close the runs whose job was given up on: nobody shall wait for them for ever.
 
     If the job is set going again and succeeds, so does the run.
@@ -158,13 +151,3 @@ async def _close(session: AsyncSession, run_id: UUID, *, state: RunState, **what
         .where(DatasetRun.id == run_id, DatasetRun.state != RunState.DONE)
         .values(state=state, finished_at=func.now(), **{"error": None, **what})
     )
-
-
-@contextmanager
-def _scratch(run_id: UUID) -> Iterator[Path]:
-    """A folder for one attempt; what a killed attempt at the same run left behind is removed."""
-    prefix = f"tessera-dataset-{run_id}-"
-    for left in Path(tempfile.gettempdir()).glob(prefix + "*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-        yield Path(folder)

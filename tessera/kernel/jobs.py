@@ -1,7 +1,7 @@
 """The port to the job engine, PgQueuer: a job is a row, written in the transaction that causes it.
 
 Jobs run at least once. A process may die after the work and before the note of it, so a handler
-is idempotent: it locks its row and looks at its state, or it calls `finish` with its effects.
+is idempotent: it locks its row and looks at its state.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,8 +15,6 @@ from pgqueuer.queries import Queries
 from pgqueuer.types import JobId
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import get_contextvars
-
-from tessera.kernel.errors import Conflict
 
 BATCH = 1_000
 
@@ -54,68 +52,38 @@ class Held:
     error: str
 
 
-class AlreadyDone(Conflict):
-    code = "job-already-done"
-
-
 async def enqueue(
     session: AsyncSession,
     name: str,
     *,
     payload: dict[str, Any],
     key: str | None = None,
-    delay: timedelta | None = None,
-    priority: int = 0,
 ) -> None:
     """Have `name` run after the session's transaction commits; if it does not, nothing happens.
 
     Args:
         payload: JSON: ids and facts that will not change.
         key: At least one run starts after this commit, and a run that already waits is enough:
-            nothing is added while the same name, key and payload waits untouched, due no later
-            and at no lower priority. It never counts a run that has started (its reads may be
-            older than our change), never blocks and never deadlocks; of two transactions that
-            race, both may add one.
-        delay: Not before this long after the start of the transaction.
-        priority: Higher goes first.
+            nothing is added while the same name, key and payload waits untouched and is due. It
+            never counts a run that has started (its reads may be older than our change), never
+            blocks and never deadlocks; of two transactions that race, both may add one.
     """
     body = _body(payload)
     engine = _engine(session)
-    wait = delay or timedelta()
-    if key is not None and await engine.driver.fetch(_JOIN, name, key, body, wait, priority):
+    if key is not None and await engine.driver.fetch(_JOIN, name, key, body):
         return
-    await engine.enqueue(name, body, priority, wait, headers=_headers(key))
+    await engine.enqueue(name, body, headers=_headers(key))
 
 
 async def enqueue_many(
-    session: AsyncSession,
-    name: str,
-    payloads: Sequence[dict[str, Any]],
-    *,
-    delay: timedelta | None = None,
-    priority: int = 0,
+    session: AsyncSession, name: str, payloads: Sequence[dict[str, Any]]
 ) -> None:
     """`enqueue` once for each payload, a thousand to a statement."""
     engine = _engine(session)
     for start in range(0, len(payloads), BATCH):
         bodies: list[bytes | None] = [_body(p) for p in payloads[start : start + BATCH]]
         n = len(bodies)
-        await engine.enqueue(
-            [name] * n, bodies, [priority] * n, [delay] * n, headers=[_headers(None)] * n
-        )
-
-
-async def finish(session: AsyncSession, run: Run) -> None:
-    """Mark the job done together with its effects, so that they happen exactly once.
-
-    When a worker was only slow and a second one has taken its job, both get here and one of
-    them is refused: the row can be deleted once.
-
-    Raises:
-        AlreadyDone: Another attempt has committed; keep nothing. The runner takes it as success.
-    """
-    if not await _engine(session).driver.fetch(_FINISH, run.id):
-        raise AlreadyDone("Another attempt at this job has finished.", job_id=run.id)
+        await engine.enqueue([name] * n, bodies, [0] * n, headers=[_headers(None)] * n)
 
 
 async def held(session: AsyncSession, *, limit: int = 100) -> list[Held]:
@@ -176,14 +144,8 @@ def _headers(key: str | None) -> dict[str, str]:
 _JOIN = """
 SELECT id FROM pgqueuer
 WHERE status = 'queued' AND entrypoint = $1 AND headers ->> 'key' = $2 AND payload = $3
-  AND execute_after <= clock_timestamp() + $4::interval AND priority >= $5 AND attempts = 0
+  AND execute_after <= clock_timestamp() AND attempts = 0
 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-"""
-
-_FINISH = """
-WITH done AS (DELETE FROM pgqueuer WHERE id = $1 RETURNING id, entrypoint, priority)
-INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority)
-SELECT id, 'successful', entrypoint, priority FROM done RETURNING job_id
 """
 
 _HELD = """

@@ -1,8 +1,5 @@
 """From settings to stores."""
 
-from collections.abc import Callable
-from functools import cache
-
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Access, Store
 
@@ -20,8 +17,3 @@ def store_of(settings: Settings, bucket: str | None = None) -> Store:
             public_endpoint=str(public) if public else None,
         )
     )
-
-
-def buckets_of(settings: Settings) -> Callable[[str], Store]:
-    """Other buckets by name, each connected to once."""
-    return cache(lambda bucket: store_of(settings, bucket))

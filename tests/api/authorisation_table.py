@@ -83,8 +83,6 @@ TABLE: Mapping[str, Row] = {
     "GET /metrics": Row(ANYBODY, 200),
     "GET /openapi.json": Row(ANYBODY, 200),
     "GET /docs": Row(ANYBODY, 200),
-    "GET /docs/oauth2-redirect": Row(ANYBODY, 200),
-    "GET /redoc": Row(ANYBODY, 200),
     "POST /v1/sign-up": Row(ANYBODY, 201, _SIGN_UP),
     "POST /v1/sessions": Row(ANYBODY, 401, _LOG_IN),
     "DELETE /v1/sessions/current": Row(EVERYBODY, 204),

@@ -1,6 +1,7 @@
 """What modules set up once: making two tenants takes longer than most tests that look at them."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache, partial
 from typing import cast
 
 import pytest
@@ -9,7 +10,7 @@ from httpx2 import AsyncClient
 from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tessera.storage.connect import buckets_of, store_of
+from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 from tests.api.serving import Served, serving
@@ -36,7 +37,7 @@ async def tenants(
     context = JobContext(
         sessions=kept_sessions,
         store=store,
-        bucket=buckets_of(settings),
+        bucket=cache(partial(store_of, settings)),
         scratch=tmp_path_factory.mktemp("scratch"),
         decisions_every=settings.decisions_every,
     )

@@ -5,13 +5,11 @@ from typing import Any
 
 from sqlalchemy import func, update
 
-from tessera.assignment.jobs import GRACE_SECONDS
 from tessera.assignment.models import Lease
 from tessera.kernel import db
 from tests.assignment.crowd import WRONG, Earner, a_project, audit, expire, number, settle_all
 from tests.assignment.door import answer, codes, given, lease, refused
 from tests.world import World
-from workers.schedule import SWEEPS
 
 
 async def test_a_late_answer_is_taken_and_paid_while_the_place_is_free(world: World) -> None:
@@ -73,11 +71,6 @@ async def test_a_bad_late_answer_does_not_take_the_place(world: World) -> None:
     await expire(world.sessions)
     assert (await refused(earner, given(one, {"classes": [3]})))["code"] == "invalid-answer"
     assert await number(world.sessions, "SELECT count(*) FROM queue_entries") == 1
-
-
-async def test_the_task_of_a_dead_client_is_free_five_seconds_after_its_lease() -> None:
-    sweep = next(each for each in SWEEPS if each.name == "expire-leases")
-    assert sweep.every + timedelta(seconds=GRACE_SECONDS) <= timedelta(seconds=5)
 
 
 async def test_the_sweep_leaves_leases_in_their_grace_alone(world: World) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,8 +17,10 @@ import orjson
 from deploy.embedded.stack import Servers
 from tessera.datasets.jobs import build
 from tessera.kernel import db, jobs
+from tessera.storage.context import JobContext
 from tessera.storage.s3 import Access, Store
-from tests.datasets.world import Context, World
+from tests.datasets.world import World
+from workers.scratch import scratch
 
 
 async def in_another_process(
@@ -58,8 +61,15 @@ async def main(run_id: str, uploads: int) -> None:
     )
     store.uploads_left = uploads
     engine = db.create_engine(servers.database_url, application_name="building", pool_size=1)
-    context = Context(db.create_sessions(engine), store)
-    await build(context, jobs.Run(1, "datasets.build", {"run_id": run_id}, 1, None))
+    with scratch() as folder:
+        context = JobContext(
+            sessions=db.create_sessions(engine),
+            store=store,
+            bucket=lambda _: store,
+            scratch=folder,
+            decisions_every=timedelta(),
+        )
+        await build(context, jobs.Run(1, "datasets.build", {"run_id": run_id}, 1, None))
     await engine.dispose()
     store.close()
 

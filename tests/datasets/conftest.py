@@ -2,13 +2,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tessera.kernel import db
-from tessera.storage.s3 import Store
-from tests.datasets.world import Context
+from tessera.storage.context import JobContext
 
 
 @pytest.fixture
-async def context(sessions: db.Sessions, store: Store) -> AsyncIterator[Context]:
+async def context(context: JobContext) -> AsyncIterator[JobContext]:
+    store = context.store
     await store.ensure_bucket()
-    yield Context(sessions, store)
+    yield context
     await store.delete_many([listed.key async for listed in store.list("datasets/")])

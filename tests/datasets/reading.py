@@ -13,10 +13,11 @@ from tessera.datasets.jobs import build
 from tessera.datasets.models import Dataset, DatasetRun
 from tessera.kernel import db
 from tessera.storage import keys
-from tests.datasets.world import Context, World
+from tessera.storage.context import JobContext
+from tests.datasets.world import World
 
 
-async def built(context: Context, world: World) -> Dataset:
+async def built(context: JobContext, world: World) -> Dataset:
     await build(context, world.job())
     run = await finished(context, world)
     assert run.dataset_id is not None, run.error
@@ -24,12 +25,12 @@ async def built(context: Context, world: World) -> Dataset:
         return await reader.get_one(Dataset, run.dataset_id)
 
 
-async def finished(context: Context, world: World) -> DatasetRun:
+async def finished(context: JobContext, world: World) -> DatasetRun:
     async with db.reading(context.sessions) as reader:
         return await reader.get_one(DatasetRun, world.run_id)
 
 
-async def fetch(context: Context, dataset: Dataset, name: str) -> bytes:
+async def fetch(context: JobContext, dataset: Dataset, name: str) -> bytes:
     (file,) = [each for each in dataset.manifest["files"] if each["path"] == name]
     key = keys.dataset(dataset.project_id, file["sha256"], name)
     return await context.store.get_bytes(key, file["bytes"])

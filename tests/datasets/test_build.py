@@ -12,6 +12,7 @@ from tessera.assignment.models import Task
 from tessera.datasets.jobs import build
 from tessera.datasets.models import Dataset, RunState
 from tessera.kernel import db
+from tessera.storage.context import JobContext
 from tests.datasets.reading import as_coco, as_lines, as_rows, built, fetch, finished
 from tests.datasets.world import (
     ACROSS,
@@ -20,7 +21,6 @@ from tests.datasets.world import (
     LONG_AFTER,
     MIXED,
     SCHEMA,
-    Context,
     Cut,
     Picture,
     a_world,
@@ -42,7 +42,7 @@ OBJECTS: list[tuple[str, int, list[float], dict[str, str], str, list[int]]] = [
 
 
 async def test_coco_s_own_reader_finds_every_settled_object_once(
-    context: Context, tmp_path: Path
+    context: JobContext, tmp_path: Path
 ) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     coco = as_coco(await fetch(context, dataset, "coco.json"), tmp_path)
@@ -71,7 +71,7 @@ async def test_coco_s_own_reader_finds_every_settled_object_once(
         assert annotation["source"] == source
 
 
-async def test_json_lines_and_parquet_say_the_same_as_coco(context: Context) -> None:
+async def test_json_lines_and_parquet_say_the_same_as_coco(context: JobContext) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     lines = as_lines(await fetch(context, dataset, "labels.jsonl"))
     assert [(line["id"], line["name"]) for line in lines] == list(enumerate(NAMES, start=1))
@@ -96,7 +96,9 @@ def _as_object(row: dict[str, Any]) -> Any:
     return (row["image_name"], row["class_id"], edges, attributes, row["source"], row["tiles"])
 
 
-async def test_parquet_knows_all_classes_also_the_unused(context: Context, tmp_path: Path) -> None:
+async def test_parquet_knows_all_classes_also_the_unused(
+    context: JobContext, tmp_path: Path
+) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     path = tmp_path / "labels.parquet"
     path.write_bytes(await fetch(context, dataset, "labels.parquet"))
@@ -104,7 +106,7 @@ async def test_parquet_knows_all_classes_also_the_unused(context: Context, tmp_p
     assert schema == SCHEMA
 
 
-async def test_the_manifest_says_what_is_in_and_what_was_left_out(context: Context) -> None:
+async def test_the_manifest_says_what_is_in_and_what_was_left_out(context: JobContext) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     counts = dataset.manifest["counts"]
     assert counts["images"] == 4
@@ -125,7 +127,7 @@ async def test_the_manifest_says_what_is_in_and_what_was_left_out(context: Conte
     ]
 
 
-async def test_tiles_say_who_settled_them_and_what_they_show(context: Context) -> None:
+async def test_tiles_say_who_settled_them_and_what_they_show(context: JobContext) -> None:
     dataset = await built(context, await a_world(context.sessions, [ACROSS]))
     (line,) = as_lines(await fetch(context, dataset, "labels.jsonl"))
     assert line["tiles"] == [
@@ -149,7 +151,7 @@ async def test_tiles_say_who_settled_them_and_what_they_show(context: Context) -
 
 
 async def test_what_is_settled_after_the_build_was_asked_for_waits_for_the_next(
-    context: Context,
+    context: JobContext,
 ) -> None:
     late = whole("late.jpg", boxes(), settled_at=LONG_AFTER + timedelta(seconds=1))
     early = whole("early.jpg", boxes(), settled_at=LONG_AFTER)
@@ -160,7 +162,7 @@ async def test_what_is_settled_after_the_build_was_asked_for_waits_for_the_next(
 
 
 async def test_an_image_half_of_which_is_settled_is_left_out_whatever_the_order(
-    context: Context,
+    context: JobContext,
 ) -> None:
     one, two = ACROSS.tiles
     pictures = [
@@ -175,7 +177,7 @@ async def test_an_image_half_of_which_is_settled_is_left_out_whatever_the_order(
 
 
 async def test_an_image_with_a_tile_that_cannot_be_labelled_stays_out_for_good(
-    context: Context,
+    context: JobContext,
 ) -> None:
     world = await a_world(context.sessions, [ACROSS, HALF, EMPTY])
     async with db.transaction(context.sessions) as session:
@@ -188,7 +190,7 @@ async def test_an_image_with_a_tile_that_cannot_be_labelled_stays_out_for_good(
 
 
 async def test_with_no_finished_image_the_build_says_so_and_makes_no_version(
-    context: Context,
+    context: JobContext,
 ) -> None:
     world = await a_world(context.sessions, [whole("open.jpg", None)])
     await build(context, world.job())
@@ -200,7 +202,7 @@ async def test_with_no_finished_image_the_build_says_so_and_makes_no_version(
         assert (await reader.scalars(select(Dataset))).all() == []
 
 
-async def test_an_image_of_more_tiles_than_one_fetch_is_one_image(context: Context) -> None:
+async def test_an_image_of_more_tiles_than_one_fetch_is_one_image(context: JobContext) -> None:
     many = Picture(
         "many.png",
         60_000,
@@ -224,7 +226,7 @@ CHOICE = {"classes": SCHEMA["classes"], "multiple": True}
 
 
 async def test_classes_of_whole_images_stand_in_image_labels(
-    context: Context, tmp_path: Path
+    context: JobContext, tmp_path: Path
 ) -> None:
     pictures = [
         whole("both.png", {"classes": [2, 7], "confidence": 0.75}, confidence=0.75),

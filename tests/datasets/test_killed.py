@@ -1,5 +1,4 @@
 import signal
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,23 +8,20 @@ from deploy.embedded.stack import Servers
 from tessera.datasets.check import findings
 from tessera.datasets.models import Dataset, RunState
 from tessera.kernel import db
+from tessera.storage.context import JobContext
 from tests.datasets.building import in_another_process
 from tests.datasets.reading import built, finished
-from tests.datasets.world import MIXED, Context, World, a_world
+from tests.datasets.world import MIXED, a_world
 
 LONG = pytest.mark.long
 PARTS = ("coco.json", "labels.jsonl", "labels.parquet", "manifest.json")
-
-
-def left_behind(world: World) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"tessera-dataset-{world.run_id}-*"))
 
 
 @pytest.mark.parametrize(
     "uploads", [pytest.param(0, marks=LONG), 1, pytest.param(2, marks=LONG), 3]
 )
 async def test_a_build_killed_at_any_part_shows_nothing_and_is_resumed_to_the_same_version(
-    context: Context, servers: Servers, tmp_path: Path, uploads: int
+    context: JobContext, servers: Servers, tmp_path: Path, uploads: int
 ) -> None:
     world = await a_world(context.sessions, MIXED)
     assert await in_another_process(servers, world, uploads=uploads) == -signal.SIGKILL
@@ -37,7 +33,7 @@ async def test_a_build_killed_at_any_part_shows_nothing_and_is_resumed_to_the_sa
     assert (await finished(context, world)).state is RunState.RUNNING
 
     dataset = await built(context, world)
+    assert not list(context.scratch.iterdir())
     assert await findings(context.store, dataset, tmp_path) == []
     there = [listed.key async for listed in context.store.list("datasets/")]
     assert len(there) == len(PARTS)
-    assert not left_behind(world)

@@ -14,8 +14,9 @@ from tessera.datasets.records import LabelledImage, LabelledTile
 from tessera.datasets.tally import Tally
 from tessera.earnings.models import Earning, EarningState
 from tessera.kernel import db
+from tessera.storage.context import JobContext
 from tests.datasets.reading import built
-from tests.datasets.world import LONG_AFTER, MIXED, THEN, Context, World, a_world
+from tests.datasets.world import LONG_AFTER, MIXED, THEN, World, a_world
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
@@ -93,7 +94,7 @@ async def an_answer(
     session.add(Earning(**given, lease_id=lease_id, **money, **earning))
 
 
-async def test_the_manifest_says_what_was_paid_for_and_how_good_it_was(context: Context) -> None:
+async def test_the_manifest_says_what_was_paid_for_and_how_good_it_was(context: JobContext) -> None:
     world = await a_world(context.sessions, MIXED)
     async with db.transaction(context.sessions) as session:
         await an_answer(session, world, 1, earning=PAID, score=0.75, agreement=1.0)

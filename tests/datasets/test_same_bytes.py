@@ -11,9 +11,10 @@ from tessera.datasets.models import Dataset, DatasetRun
 from tessera.images.models import Image, Tile
 from tessera.kernel import db
 from tessera.projects.models import Project
+from tessera.storage.context import JobContext
 from tests.datasets.building import in_another_process
 from tests.datasets.reading import built, finished
-from tests.datasets.world import MIXED, Context, a_world, asked_again
+from tests.datasets.world import MIXED, a_world, asked_again
 
 ELSEWHERE = {
     "PYTHONHASHSEED": "4711",
@@ -28,7 +29,7 @@ async def forget(sessions: db.Sessions) -> None:
             await session.execute(delete(model))
 
 
-async def test_the_order_in_which_rows_came_does_not_matter(context: Context) -> None:
+async def test_the_order_in_which_rows_came_does_not_matter(context: JobContext) -> None:
     ids = set()
     for seed in range(3):
         world = await a_world(context.sessions, MIXED, seed=seed)
@@ -39,7 +40,7 @@ async def test_the_order_in_which_rows_came_does_not_matter(context: Context) ->
 
 
 async def test_another_process_hash_seed_time_zone_and_locale_do_not_matter(
-    context: Context, servers: Servers
+    context: JobContext, servers: Servers
 ) -> None:
     world = await a_world(context.sessions, MIXED)
     here = await built(context, world)
@@ -49,7 +50,7 @@ async def test_another_process_hash_seed_time_zone_and_locale_do_not_matter(
 
 
 async def test_building_again_from_the_same_answers_gives_the_same_version(
-    context: Context,
+    context: JobContext,
 ) -> None:
     world = await a_world(context.sessions, MIXED)
     first = await built(context, world)
@@ -59,14 +60,14 @@ async def test_building_again_from_the_same_answers_gives_the_same_version(
         assert await reader.scalar(select(func.count()).select_from(Dataset)) == 1
 
 
-async def test_two_builds_at_once_give_one_version(context: Context) -> None:
+async def test_two_builds_at_once_give_one_version(context: JobContext) -> None:
     world = await a_world(context.sessions, MIXED)
     again = await asked_again(context.sessions, world)
     first, second = await asyncio.gather(built(context, world), built(context, again))
     assert first.id == second.id
 
 
-async def test_a_repeated_job_changes_nothing(context: Context) -> None:
+async def test_a_repeated_job_changes_nothing(context: JobContext) -> None:
     world = await a_world(context.sessions, MIXED)
     await built(context, world)
     before = await finished(context, world)
@@ -75,7 +76,7 @@ async def test_a_repeated_job_changes_nothing(context: Context) -> None:
 
 
 async def test_the_id_is_the_hash_of_the_manifest_also_as_the_database_keeps_it(
-    context: Context,
+    context: JobContext,
 ) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     file = manifest_file(dataset.manifest)

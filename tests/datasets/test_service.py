@@ -16,8 +16,9 @@ from tessera.datasets.manifest import canonical
 from tessera.datasets.models import RunState
 from tessera.kernel import db, jobs
 from tessera.kernel.errors import Forbidden, NotFound
+from tessera.storage.context import JobContext
 from tests.datasets.reading import built, finished
-from tests.datasets.world import EMPTY, MIXED, Context, World, a_world
+from tests.datasets.world import EMPTY, MIXED, World, a_world
 
 STRANGER = Caller(uuid4(), PersonKind.OPERATOR, {uuid4(): RIGHTS[Role.OWNER]})
 
@@ -28,7 +29,7 @@ async def queued(sessions: db.Sessions) -> list[tuple[str, bytes]]:
         return [(row.entrypoint, row.payload) for row in rows]
 
 
-async def test_a_build_that_is_asked_for_is_a_run_and_a_job(context: Context) -> None:
+async def test_a_build_that_is_asked_for_is_a_run_and_a_job(context: JobContext) -> None:
     world = await a_world(context.sessions, [EMPTY])
     async with db.transaction(context.sessions) as session:
         run = await service.request_build(session, project_id=world.project_id, caller=world.caller)
@@ -38,7 +39,7 @@ async def test_a_build_that_is_asked_for_is_a_run_and_a_job(context: Context) ->
     ]
 
 
-async def test_a_verification_is_a_run_of_its_dataset_and_a_job(context: Context) -> None:
+async def test_a_verification_is_a_run_of_its_dataset_and_a_job(context: JobContext) -> None:
     world = await a_world(context.sessions, [EMPTY])
     dataset = await built(context, world)
     async with db.transaction(context.sessions) as session:
@@ -47,7 +48,9 @@ async def test_a_verification_is_a_run_of_its_dataset_and_a_job(context: Context
     assert [name for name, _ in await queued(context.sessions)] == ["datasets.verify"]
 
 
-async def test_a_dataset_exists_for_its_organisation_and_for_nobody_else(context: Context) -> None:
+async def test_a_dataset_exists_for_its_organisation_and_for_nobody_else(
+    context: JobContext,
+) -> None:
     world = await a_world(context.sessions, [EMPTY])
     dataset = await built(context, world)
     reviewer = Caller(uuid4(), PersonKind.OPERATOR, {world.organisation_id: RIGHTS[Role.REVIEWER]})
@@ -70,7 +73,7 @@ async def test_a_dataset_exists_for_its_organisation_and_for_nobody_else(context
             await service.get_run(session, uuid4(), caller=world.caller)
 
 
-async def test_versions_are_listed_newest_first_a_page_at_a_time(context: Context) -> None:
+async def test_versions_are_listed_newest_first_a_page_at_a_time(context: JobContext) -> None:
     worlds = await a_world(context.sessions, MIXED)
     first = await built(context, worlds)
     async with db.transaction(context.sessions) as session:
@@ -100,7 +103,7 @@ def downloaded(url: str) -> tuple[bytes, Message]:
 
 
 async def test_the_links_give_the_files_of_the_manifest_under_readable_names(
-    context: Context,
+    context: JobContext,
 ) -> None:
     dataset = await built(context, await a_world(context.sessions, MIXED))
     links = service.links(dataset, context.store, lifetime=timedelta(minutes=1))
@@ -119,7 +122,7 @@ async def test_the_links_give_the_files_of_the_manifest_under_readable_names(
     assert manifest == canonical(dataset.manifest)
 
 
-async def test_a_link_ends_with_its_lifetime(context: Context) -> None:
+async def test_a_link_ends_with_its_lifetime(context: JobContext) -> None:
     dataset = await built(context, await a_world(context.sessions, [EMPTY]))
     link = service.links(dataset, context.store, lifetime=timedelta(seconds=-1))[0]
     with pytest.raises(HTTPError):
@@ -133,7 +136,7 @@ async def held_job(sessions: db.Sessions, world: World) -> None:
 
 
 async def test_a_run_whose_job_was_given_up_on_does_not_stay_running_for_ever(
-    context: Context,
+    context: JobContext,
 ) -> None:
     world = await a_world(context.sessions, [EMPTY])
     await fail_held(context)

@@ -7,13 +7,14 @@ import pytest
 from tessera.datasets.jobs import verify
 from tessera.datasets.models import Dataset, RunKind, RunState
 from tessera.storage import keys
+from tessera.storage.context import JobContext
 from tests.datasets.reading import built, finished
-from tests.datasets.world import MIXED, Context, World, a_world, asked_again
+from tests.datasets.world import MIXED, World, a_world, asked_again
 
 
 @dataclass(frozen=True)
 class Version:
-    context: Context
+    context: JobContext
     world: World
     dataset: Dataset
 
@@ -38,7 +39,7 @@ class Version:
 
 
 @pytest.fixture
-async def version(context: Context) -> Version:
+async def version(context: JobContext) -> Version:
     world = await a_world(context.sessions, MIXED)
     return Version(context, world, await built(context, world))
 

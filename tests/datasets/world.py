@@ -17,7 +17,6 @@ from tessera.datasets.models import DatasetRun, RunKind
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel import db, jobs
 from tessera.projects.models import Project
-from tessera.storage.s3 import Store
 
 SPACE = UUID("5a11ad00-0000-4000-8000-000000000000")
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,12 +102,6 @@ HALF = Picture("c half.jpg", 200, 100, [ACROSS.tiles[0], Cut((60, 0, 200, 100))]
 REFUSED = Picture("e refused.jpg", 100, 80, [], {"state": ImageState.REFUSED, "ready_at": None})
 MIXED = (ACROSS, EMPTY, KNOWN, REVIEWED, HALF, REFUSED)
 """By bytes of the name: Z reviewed, a empty, b seam, Ω gold; the others have no place."""
-
-
-@dataclass(frozen=True)
-class Context:
-    sessions: db.Sessions
-    store: Store
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 APP is the code of an app that is run instead of the API's stand-in.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # though the tests themselves may run under nohup
     try:
         up(plan(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else API), say=say)
     except KeyboardInterrupt:

@@ -62,10 +62,9 @@ async def test_one_waiting_run_is_enough_for_a_key(sessions: db.Sessions) -> Non
     [
         {"n": 2, "key": "k"},
         {"key": "another"},
-        {"key": "k", "priority": 1},
         {"n": 1},
     ],
-    ids=["another payload", "another key", "more urgent", "no key"],
+    ids=["another payload", "another key", "no key"],
 )
 async def test_what_is_not_the_same_waits_beside_it(
     sessions: db.Sessions, other: dict[str, Any]
@@ -76,9 +75,9 @@ async def test_what_is_not_the_same_waits_beside_it(
 
 
 async def test_a_run_that_is_due_later_is_not_enough(sessions: db.Sessions) -> None:
-    await add(sessions, key="k", delay=HOUR)
-    await add(sessions, key="k", delay=2 * HOUR)
-    assert await waiting(sessions) == 1
+    await add(sessions, key="k")
+    async with db.transaction(sessions) as session:
+        await session.execute(text("UPDATE pgqueuer SET execute_after = now() + interval '1 hour'"))
     await add(sessions, key="k")
     assert await waiting(sessions) == 2
 
@@ -126,22 +125,6 @@ async def test_steady_traffic_on_one_key_leaves_no_more_runs_than_there_are_writ
 
     await asyncio.gather(*[write() for _ in range(8)])
     assert 1 <= await waiting(sessions) <= 8
-
-
-async def test_only_one_of_two_attempts_keeps_its_effects(sessions: db.Sessions) -> None:
-    await add(sessions)
-    async with db.reading(sessions) as reader:
-        id_ = (await reader.scalars(text("SELECT id FROM pgqueuer"))).one()
-
-    async def attempt(number: int) -> None:
-        async with db.transaction(sessions) as session:
-            await jobs.enqueue(session, "effect", payload={})
-            await asyncio.sleep(0.05)
-            await jobs.finish(session, jobs.Run(id_, "count", {}, number, None))
-
-    endings = await asyncio.gather(attempt(1), attempt(1), attempt(2), return_exceptions=True)
-    assert sorted(map(type, endings), key=str) == [type(None), jobs.AlreadyDone, jobs.AlreadyDone]
-    assert await waiting(sessions) == 1
 
 
 async def test_history_is_forgotten_but_not_that_of_a_job_that_still_stands(

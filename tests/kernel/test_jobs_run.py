@@ -1,6 +1,5 @@
 import asyncio
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -174,9 +173,10 @@ async def test_the_queue_can_be_watched(sessions: db.Sessions, database_url: str
     async def refuse(_context: None, _run: jobs.Run) -> None:
         raise Invalid("never")
 
-    await enqueue(sessions, "watched")
     async with db.transaction(sessions) as session:
-        await jobs.enqueue(session, "later", payload={}, delay=timedelta(hours=1))
+        await jobs.enqueue(session, "later", payload={})
+        await session.execute(text("UPDATE pgqueuer SET execute_after = now() + interval '1 hour'"))
+        await jobs.enqueue(session, "watched", payload={})
         await jobs.enqueue(session, "nobodys", payload={})
     async with working(database_url, {"watched": refuse}):
         await until_held(sessions)

@@ -3,12 +3,13 @@
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 
 from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tessera.storage.connect import buckets_of, store_of
+from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
 from tests.client import Work, api
 from tests.conftest import empty
@@ -22,7 +23,11 @@ async def world_of_its_own(settings: Settings, servers: Servers) -> AsyncIterato
     sessions, store = db.create_sessions(engine), store_of(settings)
     with tempfile.TemporaryDirectory() as folder:
         context = JobContext(
-            sessions, store, buckets_of(settings), Path(folder), settings.decisions_every
+            sessions,
+            store,
+            cache(partial(store_of, settings)),
+            Path(folder),
+            settings.decisions_every,
         )
         async with api(settings, sessions, store) as http:
             yield World(http, sessions, store, Work(settings, context))

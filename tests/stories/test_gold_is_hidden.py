@@ -26,6 +26,11 @@ from tests.world import World, answers, photograph
 
 Json = dict[str, Any]
 SIDE, TILE = 256, 128
+INSTRUMENTS = (
+    *("harpsichord", "oboe", "clarinet", "contrabassoon", "glockenspiel", "xylophone"),
+    *("bandoneon", "hurdy-gurdy", "theremin", "vibraphone"),
+)
+"""Of two of them the answers are known; the others are work enough that everybody meets those."""
 IDS = (718_281_828, 314_159_265, 271_828_182, 141_421_356)
 """Of images, annotations and the category in the file of known answers: nobody guesses these."""
 ANYWHERE = {"boxes": [{"class": 1, "box": [5, 5, 35, 35], "attributes": {}}]}
@@ -90,7 +95,6 @@ async def canaries(world: World, file: Json) -> set[str]:
     return {*(each for each in written if len(each) > 5), *(str(each) for each in IDS)}
 
 
-@pytest.mark.long
 async def test_nothing_an_earner_reads_contains_a_known_answer(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,10 +103,9 @@ async def test_nothing_an_earner_reads_contains_a_known_answer(
     slicing = {"tile": TILE, "margin": 0}
     quality = {"min_overlap": 1, "max_overlap": 2}
     project = await world.project(operator, organisation_id, slicing=slicing, quality=quality)
-    names = ["harpsichord.jpg", "oboe.jpg", "clarinet.jpg", "contrabassoon.jpg"]
+    names = [f"{each}.jpg" for each in INSTRUMENTS]
     await world.images(operator, project["id"], [(each, photograph(SIDE, SIDE)) for each in names])
-    gold = [names[0], names[3]]
-    file = known_answers(gold)
+    file = known_answers([names[0], names[3]])
     await operator.post(f"/v1/projects/{project['id']}/gold", {"coco": file})
     await operator.post(f"/v1/projects/{project['id']}/launch")
     await world.work.jobs()
