@@ -1,0 +1,77 @@
+"""What a project costs that is newer than Postgres' statistics, in pages touched.
+
+Of a project that they do not know they would say that it has one row in every table, and the
+planner would compare all rows with each other. Autovacuum takes its time to find a new project.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.datasets import queries as datasets
+from tessera.kernel import db
+from tests.assignment.crowd import RIGHT, Earner, a_project, settle_all
+
+TASKS = 2_000
+AT_EACH = 200
+"""Pages, for each answer that is judged; a look at all tasks is some thousand."""
+
+
+@pytest.fixture
+async def alone(database_url: str, sessions: db.Sessions) -> AsyncIterator[db.Sessions]:
+    """One connection, to a database whose statistics know another project."""
+    project_id = await a_project(sessions, tasks=TASKS, gold=5)
+    await answer_some(Earner(sessions), project_id)
+    await settle_all(sessions, project_id)
+    async with db.transaction(sessions) as session:
+        await session.execute(text("ANALYZE"))
+    engine = db.create_engine(database_url, application_name="tests", pool_size=1)
+    yield db.create_sessions(engine)
+    await engine.dispose()
+
+
+async def answer_some(earner: Earner, project_id: UUID, times: int = 1) -> None:
+    for _ in range(times):
+        await earner.answer(await earner.lease(project_id, 50), RIGHT)
+
+
+async def pages(alone: db.Sessions) -> int:
+    """That our connection has touched so far, in memory or not."""
+    async with db.transaction(alone) as session:
+        await session.execute(text("SELECT pg_stat_force_next_flush()"))
+    async with db.transaction(alone) as session:
+        return int((await session.execute(_PAGES)).scalar_one())
+
+
+_PAGES = text(
+    """
+    SELECT sum(hits + reads) FROM pg_stat_get_backend_io(pg_backend_pid())
+    WHERE object = 'relation'
+    """
+)
+_TOLD_APART = text(
+    """
+    SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE attname = 'project_id' AND relkind IN ('r', 'p') AND attstattarget IS DISTINCT FROM 0
+    """
+)
+
+
+async def test_no_statistics_tell_projects_apart(session: AsyncSession) -> None:
+    assert (await session.scalars(_TOLD_APART)).all() == []
+
+
+async def test_judging_in_a_new_project_does_not_look_at_all_its_tasks(alone: db.Sessions) -> None:
+    new = await a_project(alone, tasks=TASKS, gold=50, min_overlap=2)
+    busy, other = Earner(alone), Earner(alone)
+    await answer_some(busy, new, times=20)  # whose other answers are looked at with each
+    await answer_some(other, new)
+    before = await pages(alone)
+    await settle_all(alone, new)
+    async with db.reading(alone) as reader:
+        await datasets.spent(reader, new, as_of=datetime.max.replace(tzinfo=UTC))
+    assert await pages(alone) - before < AT_EACH * 1_000
