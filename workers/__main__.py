@@ -7,7 +7,7 @@ from functools import cache
 from prometheus_client import start_http_server
 
 from tessera.kernel import db
-from tessera.kernel.logs import configure_logging
+from tessera.kernel.logs import configure_logging, log
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
@@ -23,7 +23,8 @@ PACE = Pace()
 async def main() -> None:
     settings = Settings()
     configure_logging()
-    start_http_server(settings.metrics_port, settings.api_host)
+    server, _ = start_http_server(settings.metrics_port, settings.api_host)
+    log.info("metrics served", port=server.server_port)
     engine = db.create_engine(
         str(settings.database_url),
         application_name="worker",

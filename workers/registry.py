@@ -20,6 +20,7 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
         "datasets.verify": datasets.verify,
         "images.import": run_import,
         "images.ingest": ingest,
+        "quality.rate_again": quality.rate_again,
         "quality.reject_blocked": quality.reject_blocked,
         "quality.settle": quality.settle,
     }

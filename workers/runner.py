@@ -38,7 +38,7 @@ class Pace:
 
     Attributes:
         concurrency: Most jobs in hand at once, in this process.
-        poll: How long a job may wait for an idle worker; the cost is four small reads per poll.
+        poll: How long a job may wait for an idle worker; the cost is five small reads per poll.
         heartbeat: A job not heard of for this long is taken from its worker. A handler must not
             block the event loop for half of it.
         grace: How long jobs in hand may go on after `stop`; then they are given back.

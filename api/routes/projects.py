@@ -26,6 +26,7 @@ from tessera.projects.instructions import LONGEST
 from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality, QualityFields, Slicing, SlicingFields
 from tessera.projects.service import Draft
+from tessera.quality.judge import RATED_BY
 
 router = APIRouter(tags=["projects"], route_class=Route)
 
@@ -154,6 +155,9 @@ async def edit(
     project = await service.edit(session, project_id, changes=changes, caller=caller)
     if "slicing" in changes:
         await images.refuse_another_cut(session, project_id)
+    if changes.get("quality", {}).keys() & RATED_BY:
+        payload = {"project_id": str(project_id)}
+        await jobs.enqueue(session, "quality.rate_again", payload=payload)
     return project
 
 

@@ -147,7 +147,7 @@ class ResultsOut(Out):
 async def list_offers(
     session: Read, earner_id: EarnerId, after: After, limit: Limit = 50
 ) -> PageOut[OfferOut]:
-    """Projects with work, newest first."""
+    """Open projects, newest first, whether or not there is work at the moment."""
     found = await offers.offers(session, earner_id=earner_id, after=after, limit=limit)
     return PageOut(
         items=[_offer(each) for each in found],

@@ -2,7 +2,7 @@
 
 Every table here leads with `project_id`, so that it can be partitioned by project. Capacity is a
 thing, not a count: a task has numbered *places*, and each place is at any time either one queue
-entry, or one live lease, or neither; two partial unique indexes see to it.
+entry, or one live lease, or neither; `assignment.queue` says what sees to it.
 """
 
 from datetime import datetime

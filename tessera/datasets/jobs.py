@@ -29,6 +29,8 @@ from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 
 OUR_FAULT = "Something went wrong on our side, and we have been told. Please ask again later."
+MOST_HELD = 10_000
+"""Given up on since the last sweep, at most: people ask for them one by one."""
 
 
 async def build(context: JobContext, run: jobs.Run) -> None:
@@ -136,8 +138,8 @@ async def fail_held(context: JobContext) -> None:
     If the job is set going again and succeeds, so does the run.
     """
     async with db.transaction(context.sessions) as session:
-        held = await jobs.held(session)
-        ours = [job.payload["run_id"] for job in held if job.name.startswith("datasets.")]
+        held = await jobs.held(session, limit=MOST_HELD, prefix="datasets.")
+        ours = [job.payload["run_id"] for job in held]
         await session.execute(
             update(DatasetRun)
             .where(DatasetRun.id.in_(ours), DatasetRun.state == RunState.RUNNING)

@@ -86,9 +86,9 @@ async def enqueue_many(
         await engine.enqueue([name] * n, bodies, [0] * n, headers=[_headers(None)] * n)
 
 
-async def held(session: AsyncSession, *, limit: int = 100) -> list[Held]:
-    """Jobs that were given up on, the latest first."""
-    rows = await _engine(session).driver.fetch(_HELD, limit)
+async def held(session: AsyncSession, *, limit: int = 100, prefix: str = "") -> list[Held]:
+    """Jobs that were given up on and whose name begins so, the latest first."""
+    rows = await _engine(session).driver.fetch(_HELD, limit, prefix)
     return [Held(**{**row, "payload": orjson.loads(row["payload"])}) for row in rows]  # type: ignore[arg-type]
 
 
@@ -156,7 +156,8 @@ LEFT JOIN LATERAL (
     SELECT traceback FROM pgqueuer_log
     WHERE job_id = job.id AND status = 'failed' ORDER BY id DESC LIMIT 1
 ) AS last ON true
-WHERE job.status = 'failed' ORDER BY job.updated DESC, job.id DESC LIMIT $1
+WHERE job.status = 'failed' AND starts_with(job.entrypoint, $2)
+ORDER BY job.updated DESC, job.id DESC LIMIT $1
 """
 
 # What still stands in the queue keeps its history: it holds the error, and counts the crashes.

@@ -6,9 +6,10 @@ The hash of the items ties what was looked at to what is approved, and that to w
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tessera.accounts.models import Person
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
@@ -21,7 +22,7 @@ from tessera.payouts.moves import expect_move, locked_batch, move_batch, move_pa
 async def create(
     session: AsyncSession, *, currency: str, creator_id: UUID, limit: int = 500
 ) -> PayoutBatch:
-    """Gather what waits in a currency, oldest first.
+    """Gather what waits in a currency, oldest first; not of people who were shut out.
 
     Raises:
         NothingToPay: Nothing waits, or somebody else is gathering it right now.
@@ -32,6 +33,7 @@ async def create(
             Payout.currency == currency,
             Payout.rail == Rail.MANUAL,
             Payout.state == PayoutState.REQUESTED,
+            ~exists().where(Person.id == Payout.earner_id, Person.disabled_at.is_not(None)),
         )
         .order_by(Payout.created_at, Payout.id)
         .limit(limit)

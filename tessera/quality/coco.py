@@ -11,7 +11,6 @@ from typing import Any
 from tessera.kinds import LabelSchema, Size
 from tessera.quality.errors import BadCoco, UnknownClass
 
-MOST_ANNOTATIONS = 1_000_000
 SLACK = 1.0
 """Pixels that a box may reach beyond its image, by rounding; it is clipped."""
 MOST = 2**53
@@ -49,8 +48,6 @@ def read(coco: object, schema: LabelSchema, *, boxes: bool) -> dict[str, Known]:
     images = _images(_list(root, "images"))
     classes = _classes(_list(root, "categories"), schema)
     annotations = _list(root, "annotations")
-    if len(annotations) > MOST_ANNOTATIONS:
-        raise BadCoco(f"More than {MOST_ANNOTATIONS:,} annotations.", at="annotations")
     for number, entry in enumerate(annotations):
         at = f"annotations[{number}]"
         annotation = _dict(entry, at)

@@ -8,6 +8,9 @@ from tessera.quality import judge
 from tessera.quality import settle as settling
 from tessera.storage.context import JobContext
 
+CHUNK = 200
+"""Earners rated in one transaction."""
+
 
 async def settle(context: JobContext, run: Run) -> None:
     async with db.transaction(context.sessions) as session:
@@ -25,3 +28,12 @@ async def reject_blocked(context: JobContext, run: Run) -> None:
             project_id=UUID(run.payload["project_id"]),
             earner_id=UUID(run.payload["earner_id"]),
         )
+
+
+async def rate_again(context: JobContext, run: Run) -> None:
+    """After a policy was edited; if killed, the next run begins anew and changes nothing twice."""
+    project_id, after, more = UUID(run.payload["project_id"]), None, True
+    while more:
+        async with db.transaction(context.sessions) as session:
+            after = await judge.rate_again(session, project_id=project_id, after=after, limit=CHUNK)
+        more = after is not None

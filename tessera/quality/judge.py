@@ -18,6 +18,8 @@ from tessera.quality.trust import NEWCOMER, Trust, explain, standing
 from tessera.quality.trust import Standing as Rating
 
 CHUNK = 50
+RATED_BY = frozenset({"gold_share", "minimum_trust"})
+"""Fields of the quality policy that decide who may go on, and how often they meet gold."""
 LEAST_GOLD = 0.01
 UNANSWERED = 0.25
 """Score of *not sure*, or of a report, on a task whose answer is known. Honest doubt now and then
@@ -47,35 +49,63 @@ async def score_gold(
 async def _learn(
     session: AsyncSession, project: Project, record: TrustRecord, scores: Sequence[float]
 ) -> None:
-    trust = Trust(record.alpha, record.beta, record.seen, record.missed)
+    trust = _trust(record)
     for score in scores:
         trust = trust.updated(score)
     record.alpha, record.beta = trust.alpha, trust.beta
     record.seen, record.missed = trust.seen, trust.missed
     await session.flush()
-    policy = Quality(**project.quality)
+    # who was blocked stays blocked, whatever was on its way then
+    await _rate(session, project, record, Standing.blocked_at.is_(None))
+
+
+async def rate_again(
+    session: AsyncSession, *, project_id: UUID, after: UUID | None, limit: int
+) -> UUID | None:
+    """Block, let back in, and show gold to earners as an edited policy says, some at a time.
+
+    Returns:
+        The last of them, after whom to go on; none if there are no more.
+    """
+    project = await session.get_one(Project, project_id)
+    some = select(TrustRecord).where(TrustRecord.project_id == project_id)
+    if after is not None:
+        some = some.where(TrustRecord.earner_id > after)
+    records = (
+        await session.scalars(db.locking(some.order_by(TrustRecord.earner_id).limit(limit)))
+    ).all()
+    for record in records:
+        await _rate(session, project, record)
+    return records[-1].earner_id if len(records) == limit else None
+
+
+async def _rate(
+    session: AsyncSession, project: Project, record: TrustRecord, *which: ColumnElement[bool]
+) -> None:
+    """Have the standing of an earner follow from their trust, under the record's lock."""
+    trust, policy = _trust(record), Quality(**project.quality)
     blocked = standing(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
-    newly_blocked = await session.scalar(
+    blocked_at = await session.scalar(
         update(Standing)
-        .where(
-            Standing.project_id == project.id,
-            Standing.earner_id == record.earner_id,
-            Standing.blocked_at.is_(None),
-        )
+        .where(Standing.project_id == project.id, Standing.earner_id == record.earner_id, *which)
         .values(
             gold_chance=_gold_chance(trust, policy),
-            blocked_at=func.now() if blocked else None,
+            blocked_at=func.coalesce(Standing.blocked_at, func.now()) if blocked else None,
             reason=explain(trust, minimum_trust=policy.minimum_trust) if blocked else None,
         )
         .returning(Standing.blocked_at)
         .execution_options(synchronize_session=False)
     )
-    if newly_blocked is not None:
+    if blocked_at is not None:
         await jobs.enqueue(
             session,
             "quality.reject_blocked",
             payload={"project_id": str(project.id), "earner_id": str(record.earner_id)},
         )
+
+
+def _trust(record: TrustRecord) -> Trust:
+    return Trust(record.alpha, record.beta, record.seen, record.missed)
 
 
 def _gold_chance(trust: Trust, policy: Quality) -> float:

@@ -132,6 +132,7 @@ async def test_a_link_ends_with_its_lifetime(context: JobContext) -> None:
 async def held_job(sessions: db.Sessions, world: World) -> None:
     async with db.transaction(sessions) as session:
         await jobs.enqueue(session, "datasets.build", payload={"run_id": str(world.run_id)})
+        await jobs.enqueue_many(session, "quality.settle", [{"n": n} for n in range(200)])
         await session.execute(text("UPDATE pgqueuer SET status = 'failed'"))
 
 

@@ -30,6 +30,26 @@ async def test_a_batch_takes_what_waits_in_its_currency_oldest_first(
         await finance.make()
 
 
+async def test_who_was_shut_out_is_not_paid_until_they_are_let_in_again(
+    sessions: db.Sessions, finance: Finance
+) -> None:
+    payout = await a_request(sessions, await an_earner(sessions))
+    batch = await finance.make()
+    await shut_out(sessions, "now()")
+    await finance.remove(batch, payout.id)
+    with pytest.raises(NothingToPay):
+        await finance.make()
+    await shut_out(sessions, "NULL")
+    assert await finance.items(await finance.make()) == {payout.id: PayoutState.BATCHED}
+
+
+async def shut_out(sessions: db.Sessions, since: str) -> None:
+    async with db.transaction(sessions) as session:
+        await session.execute(
+            text(f"UPDATE people SET disabled_at = {since} WHERE kind = 'earner'")
+        )
+
+
 async def test_what_is_in_a_batch_is_no_longer_the_earners_to_cancel(
     sessions: db.Sessions, finance: Finance
 ) -> None:

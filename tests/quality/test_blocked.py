@@ -80,6 +80,30 @@ async def test_what_a_blocked_earner_has_pending_is_rejected_with_the_reason_and
         assert sum(each["verdict"] == "accepted" for each in task["answers"]) == 2
 
 
+async def test_a_higher_minimum_stops_who_is_below_it_and_a_lower_one_lets_them_back(
+    world: World,
+) -> None:
+    here = await mixed(world, minimum_trust=0.5)
+    (average,) = await here.earners(1)
+    gold, earner_id = iter([CAT, DOG] * len(GOLD)), await id_of(average)
+    while (await trust_of(here)).get(earner_id, (0, 0)) < (4, 2):
+        for lease in await here.lease(average, 5):
+            is_gold = here.seen(lease) in GOLD
+            await here.answer(average, [lease], always(next(gold) if is_gold else CAT))
+        await here.judge()
+    await here.lease(average, 1)
+    for minimum, status in ((0.99, 403), (0.5, 200), (0.98, 403), (0.6, 200)):
+        await here.operator.patch(here.path, {"quality": {"minimum_trust": minimum}})
+        await here.judge()
+        asked = {"project_id": here.project["id"], "count": 1}
+        got = await average.post("/v1/work/leases", asked, status=status)
+        if status == 403:
+            assert f"this project asks for {minimum:.0%}".replace("%", " %") in got["detail"]
+    assert {each["reason_code"] for each in await here.earnings(average)} >= {
+        "below-minimum-trust"
+    }, "what was pending then stays rejected"
+
+
 async def test_what_was_paid_before_stays_paid(world: World) -> None:
     here = await mixed(world, min_overlap=1, target_confidence=0.5)
     (bad,) = await here.earners(1)
