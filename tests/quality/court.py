@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -178,6 +179,7 @@ def _image(project_id: UUID, image_id: UUID, name: str, key: str) -> dict[str, A
         "width": SIDE,
         "height": SIDE,
         "orientation": 1,
+        "ready_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
 
 

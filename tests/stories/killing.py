@@ -40,9 +40,10 @@ class Siege:
     sessions: db.Sessions
     store: Store
     redis: Redis
-    programs: list[Mortal]
+    api: Mortal
+    workers: list[Mortal]
     order: Iterator[Mortal]
-    """Of dying: each in its turn, over all acts."""
+    """In which workers die, over all acts."""
 
     async def person(self, kind: PersonKind) -> Patient:
         email = f"{uuid4()}@example.org"
@@ -57,28 +58,30 @@ class Siege:
         return Patient(self.http, token)
 
     @property
-    def deaths(self) -> int:
-        return sum(program.deaths for program in self.programs)
+    def deaths(self) -> tuple[int, int]:
+        """Of the API, and of workers."""
+        return self.api.deaths, sum(worker.deaths for worker in self.workers)
 
     @asynccontextmanager
     async def killing(
         self, rng: random.Random, *, times: int, every: tuple[float, float]
     ) -> AsyncIterator[None]:
-        """While the block lasts, kill one program after the other, and empty Redis each time.
+        """While the block lasts, kill the API and workers in turn, and empty Redis each time.
 
         Args:
             times: At most.
             every: Seconds between two kills, at least and at most; half the least before the first.
 
         Raises:
-            AssertionError: The block was over before anything was killed, and showed nothing.
+            AssertionError: The block was over before both had been killed, and showed little.
         """
         before = self.deaths
 
         async def kill() -> None:
             for number in range(times):
                 await asyncio.sleep(rng.uniform(*every) if number else every[0] / 2)
-                await next(self.order).reborn(after=rng.uniform(0, 0.2))
+                victim = next(self.order) if number % 2 else self.api
+                await victim.reborn(after=rng.uniform(0, 0.2))
                 await self.redis.flushall()
 
         killer = asyncio.create_task(kill())
@@ -87,7 +90,7 @@ class Siege:
         finally:
             killer.cancel()
             await asyncio.wait([killer])
-        assert self.deaths > before
+        assert all(now > then for now, then in zip(self.deaths, before, strict=True))
 
 
 @asynccontextmanager
@@ -110,11 +113,12 @@ async def besieged(
         store = after.enter_context(closing(store_of(own)))
         await store.ensure_bucket()
         api, address = serving(own, folder)
-        programs = [api, *(worker(own, folder, pace=pace) for _ in range(workers))]
-        after.enter_context(running(*programs))
+        others = [worker(own, folder, pace=pace) for _ in range(workers)]
+        after.enter_context(running(api, *others))
         await ready(address)
         http = await after.enter_async_context(AsyncClient(base_url=address, timeout=20))
-        yield Siege(http, db.create_sessions(engine), store, redis, programs, cycle(programs))
+        sessions = db.create_sessions(engine)
+        yield Siege(http, sessions, store, redis, api, others, cycle(others))
 
 
 @asynccontextmanager

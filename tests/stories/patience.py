@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,8 @@ from tests.client import As
 from tests.quality.court import given
 
 TRIES = 600
+SELDOM = 0.05
+NOT_SURE = {"outcome": "not_sure"}
 
 
 class Patient(As):
@@ -42,7 +44,7 @@ class Patient(As):
 
 @dataclass
 class Crowd:
-    """Earners who answer whatever they get, and remember what was acknowledged."""
+    """Earners who answer what they get, or give it back, and remember what was acknowledged."""
 
     project_id: str
     acknowledged: dict[str, Any] = field(default_factory=dict)
@@ -63,22 +65,30 @@ class Crowd:
             if not leases:
                 # leases whose handing out was lost on the way are still ours
                 leases = (await earner.get("/v1/work/leases"))["leases"]
-            await self.send(earner, leases, answer)
+            unwanted = [each["lease_id"] for each in leases if rng.random() < SELDOM]
+            if unwanted:
+                body = {"lease_ids": unwanted, "reason": "skip"}
+                await earner.post("/v1/work/leases/return", body)
+            said = {
+                each["lease_id"]: given(each, NOT_SURE if rng.random() < SELDOM else answer)
+                for each in leases
+                if each["lease_id"] not in unwanted
+            }
+            await self.send(earner, said)
             await asyncio.sleep(rng.uniform(0.02, 0.2))
 
-    async def send(
-        self, earner: Patient, leases: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]
-    ) -> None:
-        if not leases:
+    async def send(self, earner: Patient, said: Mapping[str, Mapping[str, Any]]) -> None:
+        """Answers by lease."""
+        if not said:
             return
-        body = {"answers": [given(lease, answer) for lease in leases]}
-        response = await earner.call("POST", "/v1/work/answers", body)
+        response = await earner.call("POST", "/v1/work/answers", {"answers": [*said.values()]})
         if not response.is_success:
             self.refused.append(response.json())
             return
         for result in response.json()["results"]:
             if result["accepted"]:
-                self.acknowledged[result["lease_id"]] = answer
+                lease_id = result["lease_id"]
+                self.acknowledged[lease_id] = said[lease_id].get("answer")
             else:
                 self.refused.append(result)
 

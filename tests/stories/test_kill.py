@@ -15,9 +15,10 @@ from sqlalchemy import text
 
 from api import admin
 from deploy.embedded.stack import Servers
-from tessera.accounts.models import PersonKind, Role
+from tessera.accounts.models import PersonKind
 from tessera.kernel import db, jobs
 from tessera.kernel.settings import Settings
+from tessera.storage import keys
 from tests.quality.court import ANIMALS, CAT, DOG
 from tests.quality.facts import broken
 from tests.stories.killing import Siege, besieged
@@ -47,7 +48,7 @@ async def test_nothing_is_lost_or_doubled_when_programs_are_killed(
     size = Size(images=3, side=300, kills=5, every=(0.2, 0.8))
     async with besieged(servers, settings, tmp_path, pace=QUICK, workers=2) as siege:
         await whole_way(siege, random.Random(1), size)
-        assert all(program.deaths >= 2 for program in siege.programs)
+        assert all(worker.deaths >= 2 for worker in siege.workers)
 
 
 @pytest.mark.long
@@ -57,7 +58,7 @@ async def test_nor_in_a_long_siege_of_the_programs_as_they_are(
     size = Size(images=8, side=900, kills=10, every=(1, 6))
     async with besieged(servers, settings, tmp_path, pace=Pace(), workers=2) as siege:
         await whole_way(siege, random.Random(2), size)
-        assert all(program.deaths >= 3 for program in siege.programs)
+        assert all(worker.deaths >= 3 for worker in siege.workers)
 
 
 async def whole_way(siege: Siege, rng: random.Random, size: Size) -> None:
@@ -99,7 +100,7 @@ async def funded(siege: Siege) -> tuple[Patient, tuple[Patient, Patient], dict[s
             email = await session.scalar(
                 text("SELECT email FROM people WHERE id = :id"), {"id": person_id}
             )
-            await admin.add_to_platform(session, email=email, role=Role.FINANCE)
+            await admin.add_to_platform(session, email=email)
     organisation = await operator.post("/v1/organisations", {"name": "Besieged Ltd"})
     deposit = {
         "organisation_id": organisation["id"],
@@ -234,5 +235,12 @@ async def is_whole(siege: Siege, crowd: Crowd) -> None:
         )
         assert waiting.scalar_one() == 0
         tiles = set(await reader.scalars(text("SELECT key FROM tiles")))
+        images = (
+            await reader.execute(text("SELECT project_id, id, sha256, thumbnail_key FROM images"))
+        ).all()
     assert {each.key async for each in siege.store.list("tiles/")} == tiles
     assert {each.key async for each in siege.store.list("uploads/")} == set()
+    originals = {keys.original(project_id, id_, sha256) for project_id, id_, sha256, _ in images}
+    assert {each.key async for each in siege.store.list("originals/")} == originals
+    thumbnails = {each.thumbnail_key for each in images}
+    assert {each.key async for each in siege.store.list("thumbnails/")} == thumbnails

@@ -10,8 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from api.app import create_app
+from api.deps import Read
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.kernel.settings import Settings
@@ -20,6 +24,7 @@ from tests.images.ingesting import JPEG, Desk, desk, fates
 from tests.images.test_import import import_zip, zipped
 from tests.kernel.working import until_held, working
 from tests.world import World, answers, coco, photograph
+from workers.schedule import SWEEPS
 
 SOURCES = sorted(path for top in ("tessera", "api", "workers") for path in Path(top).rglob("*.py"))
 NETWORK = {
@@ -132,6 +137,24 @@ async def test_a_job_that_calls_inside_a_transaction_is_told_by_name(
     assert held.error == "NetworkCallInTransaction"
 
 
+async def test_a_route_that_calls_inside_a_transaction_answers_500(
+    settings: Settings, sessions: db.Sessions, store: Store
+) -> None:
+    """So each test that asks a route for what it is there for would tell."""
+    app = create_app(settings, sessions, store)
+
+    @app.get("/call")
+    async def call_inside(_session: Read) -> None:
+        await store.get_bytes("a", 1)
+
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://test") as http:
+        with capture_logs() as lines:
+            assert (await http.get("/call")).status_code == 500
+    told = [line["error"] for line in lines if line["event"] == "unexpected error"]
+    assert told == ["NetworkCallInTransaction"]
+
+
 async def test_links_are_signed_without_the_network(sessions: db.Sessions, store: Store) -> None:
     async with db.transaction(sessions):
         hour = timedelta(hours=1)
@@ -139,7 +162,9 @@ async def test_links_are_signed_without_the_network(sessions: db.Sessions, store
         assert store.presign_put("a", content_type="image/png", expires=hour)
 
 
-async def test_no_job_of_the_whole_way_calls_the_store_inside_a_transaction(world: World) -> None:
+async def test_neither_a_job_nor_a_sweep_of_the_whole_way_calls_the_store_inside_a_transaction(
+    world: World,
+) -> None:
     here = await desk(world, kind="box")
     await world.deposit((await project(here))["organisation_id"], 10**9)
     await here.bring({"a.jpg": JPEG, "again.jpg": JPEG, "empty.jpg": b"", "never sent.jpg": None})
@@ -154,7 +179,8 @@ async def test_no_job_of_the_whole_way_calls_the_store_inside_a_transaction(worl
         if handed["leases"]:
             await earner.post("/v1/work/answers", answers(handed["leases"], {"boxes": []}))
         await world.work.jobs()
-    await world.work.sweep("post-earnings")
+    for sweep in SWEEPS:
+        await world.work.sweep(sweep.name)
     built = await run(here, f"/v1/projects/{here.project_id}/datasets")
     checked = await run(here, f"/v1/datasets/{built['dataset_id']}/verify")
     assert (built["state"], checked["state"], checked["findings"]) == ("done", "done", [])
