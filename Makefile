@@ -59,8 +59,8 @@ bench: bench-lease bench-slice bench-export ## All benchmarks; results in var/be
 bench-lease: install ## Leases and answers over HTTP beside the same statements sent to Postgres
 	@$(RUN) bench.lease_answer
 
-bench-slice: install ## Slicing beside libvips' own dzsave
-	@$(RUN) bench.slicing
+bench-slice: install ## Slicing beside libvips' own dzsave, on SIDE x SIDE pixels (10000)
+	@$(RUN) bench.slicing --side $(or $(SIDE),10000)
 
 bench-export: install ## Dataset export at 100 k and 1 M annotations
 	@$(RUN) bench.export

@@ -1,6 +1,6 @@
 """Leases and answers: tasks per second, latencies and CPU, at several project sizes.
 
-    python -m bench.lease_answer [--sizes 10k,100k,1m] [--seconds 12]
+    python -m bench.lease_answer [--sizes 10k,100k,1m] [--seconds 12] [--rounds 4]
 
 For each size a database of its own (durable, as in production) with one project; four earners have
 answered half of it each. They and twelve newcomers lease and answer over HTTP as fast as they
@@ -12,7 +12,6 @@ The sizes take turns, a few seconds each, so that a machine that is slower for a
 
 import argparse
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -33,17 +32,20 @@ from httpx2 import AsyncClient, TransportError
 
 from bench import ceiling
 from bench.crowded import Crowded, fill, with_tokens
+from bench.database import database
+from bench.results import Aim, conclude, sizes_of
 from bench.tally import Tally
 from bench.wire import Wire
 from deploy.embedded.stack import Servers, running
 
-RESULTS = Path("var/bench/lease_answer.json")
+OUT = Path("var/bench/lease_answer.json")
+MOST_GROWTH = 1.3
+"""Of the lease's p95, from the smallest size to the largest."""
 BATCHES = (1, 10)
 VETERANS, NEWCOMERS = 4, 12
 CONNECTIONS = 10
 """To Postgres, of the API's pool and of the ceiling's."""
 WARM_UP = 0.7
-ROUNDS = 4
 ANSWER = {"boxes": [{"class": 1, "box": [10, 10, 60, 60]}]}
 FAULTS = {
     "duplicates": """
@@ -167,7 +169,6 @@ class Size:
                 seconds,
                 api=self.api_pid,
                 postgres=self.postmaster,
-                client=os.getpid(),
             )
 
     async def _straight(self, tally: Tally, batch: int, seconds: float) -> None:
@@ -185,7 +186,6 @@ class Size:
                 ],
                 seconds,
                 postgres=self.postmaster,
-                client=os.getpid(),
             )
 
     async def summary(self) -> dict[str, Any]:
@@ -218,46 +218,44 @@ async def _measured(
 @asynccontextmanager
 async def prepared(servers: Servers, tasks: int) -> AsyncIterator[Size]:
     """A database that is made for one size, and dropped afterwards."""
-    name = f"bench_{tasks}"
+    async with database(servers, f"bench_{tasks}") as url:
+        connection = await asyncpg.connect(url)
+        began = time.perf_counter()
+        project = await fill(connection, tasks=tasks, veterans=[uuid4() for _ in range(VETERANS)])
+        await _checkpoint(servers)
+        print(f"· {tasks:,} tasks made in {time.perf_counter() - began:.0f} s")
+        postmaster = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()")).ppid()
+        with api(servers, url) as (port, pid):
+            await ready(port)
+            yield Size(tasks, url, project, connection, postmaster, port, pid)
+        await connection.close()
+
+
+async def _checkpoint(servers: Servers) -> None:
+    """What was filled is on disk before anything is measured."""
     admin = await asyncpg.connect(servers.admin_database_url)
-    await admin.execute(f"CREATE DATABASE {name} OWNER tessera")
-    url = f"{servers.database_url.rsplit('/', 1)[0]}/{name}"
-    await asyncio.to_thread(_migrate, url)
-    connection = await asyncpg.connect(url)
-    began = time.perf_counter()
-    project = await fill(connection, tasks=tasks, veterans=[uuid4() for _ in range(VETERANS)])
     await admin.execute("CHECKPOINT")
-    print(f"· {tasks:,} tasks made in {time.perf_counter() - began:.0f} s")
-    postmaster = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()")).ppid()
-    with api(servers, url) as (port, pid):
-        await ready(port)
-        yield Size(tasks, url, project, connection, postmaster, port, pid)
-    await connection.close()
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 
 
-async def measure(servers: Servers, sizes: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+async def measure(
+    servers: Servers, sizes: Sequence[int], *, seconds: float, rounds: int
+) -> list[dict[str, Any]]:
     async with AsyncExitStack() as made:
         all_sizes = [await made.enter_async_context(prepared(servers, each)) for each in sizes]
-        for number in range(ROUNDS):
-            print(f"· round {number + 1} of {ROUNDS}")
+        for number in range(rounds):
+            print(f"· round {number + 1} of {rounds}")
             for batch in BATCHES:
                 # there and back: nobody is always the first
                 for size in all_sizes[:: 1 if number % 2 else -1]:
-                    await size.round(batch, seconds / ROUNDS)
+                    await size.round(batch, seconds / rounds)
         return [await size.summary() for size in all_sizes]
 
 
-def _migrate(url: str) -> None:
-    upgrade = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    subprocess.run(upgrade, check=True, env={**os.environ, "TESSERA_DATABASE_URL": url})
-
-
-def table(results: dict[str, Any]) -> None:
+def table(sizes: list[dict[str, Any]]) -> None:
     head = ("tasks/s", "lease p50", "p95", "p99", "answer p50", "p95", "p99", "API ms", "PG ms")
     print(f"\n{'tasks':>9} {'batch':>5} {'by':9}" + "".join(f"{word:>11}" for word in head))
-    for size in results["sizes"]:
+    for size in sizes:
         for by in ("http", "postgres"):
             for row in size[by]:
                 cpu = row["cpu_ms_per_task"]
@@ -272,50 +270,45 @@ def table(results: dict[str, Any]) -> None:
                     f"{size['tasks']:>9,} {row['batch']:>5} {by:9}"
                     + "".join(f"{figure:>11}" for figure in figures)
                 )
-    faults = {name: sum(size[name] for size in results["sizes"]) for name in FAULTS}
+    faults = {name: sum(size[name] for size in sizes) for name in FAULTS}
     print("\n" + ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in faults.items()))
-    for growth in results["lease_p95_growth"]:
-        print(
-            f"lease p95 over HTTP, batch {growth['batch']}: at {growth['to']:,} tasks "
-            f"{growth['ratio']} x that at {growth['from']:,} (aim: 1.3 at most)"
-        )
 
 
-def growth(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def aims(sizes: list[dict[str, Any]]) -> list[Aim]:
     """How the largest size compares with the smallest."""
     small, large = sizes[0], sizes[-1]
-    pairs = zip(small["http"], large["http"], strict=True)
+    ratios = {
+        a["batch"]: round(b["lease_ms"]["p95"] / a["lease_ms"]["p95"], 2)
+        for a, b in zip(small["http"], large["http"], strict=True)
+    }
     return [
-        {
-            "batch": a["batch"],
-            "from": small["tasks"],
-            "to": large["tasks"],
-            "ratio": round(b["lease_ms"]["p95"] / a["lease_ms"]["p95"], 2),
-        }
-        for a, b in pairs
+        Aim(
+            f"lease p95 over HTTP, batches of {batch}, at {large['tasks']:,} tasks "
+            f"as a multiple of that at {small['tasks']:,}",
+            ratio,
+            f"{MOST_GROWTH} at most",
+            ratio <= MOST_GROWTH,
+        )
+        for batch, ratio in ratios.items()
     ]
-
-
-def tasks_of(word: str) -> int:
-    """`10k` is 10,000 and `1m` is 1,000,000."""
-    units = {"k": 1_000, "m": 1_000_000}
-    return int(float(word[:-1]) * units[word[-1]]) if word[-1] in units else int(word)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.lease_answer")
     parser.add_argument("--sizes", default="10k,100k,1m")
     parser.add_argument("--seconds", type=float, default=12, help="per size and batch")
+    parser.add_argument("--rounds", type=int, default=4, help="that the seconds are spread over")
+    parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args(arguments)
-    sizes = sorted(tasks_of(word) for word in asked.sizes.lower().split(","))
+    sizes = sizes_of(asked.sizes)
     with tempfile.TemporaryDirectory(prefix="tessera-bench-", ignore_cleanup_errors=True) as root:
         Path(root).chmod(0o755)  # PostgreSQL runs as `nobody` when we are root
         with running(Path(root), durable=True) as servers:
-            measured = asyncio.run(measure(servers, sizes, asked.seconds))
-    results = {"sizes": measured, "lease_p95_growth": growth(measured)}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    table(results)
+            measured = asyncio.run(
+                measure(servers, sizes, seconds=asked.seconds, rounds=asked.rounds)
+            )
+    table(measured)
+    conclude({"sizes": measured}, aims(measured), asked.out)
     return int(any(size[name] for size in measured for name in FAULTS))
 
 

@@ -38,15 +38,20 @@ class Tally:
 
     @contextmanager
     def measuring(self, **roots: int) -> Iterator[None]:
-        """Args: process ids by name, whose CPU time and that of their children is counted."""
+        """Count the CPU time of processes and of their children, and ours alone as the client's.
+
+        Args:
+            roots: Process ids by name. Often they are children of ours.
+        """
         processes = {name: psutil.Process(pid) for name, pid in roots.items()}
         before = {name: _seconds(root) for name, root in processes.items()}
-        started, self._counts = time.perf_counter(), True
+        started, ours, self._counts = time.perf_counter(), time.process_time(), True
         try:
             yield
         finally:
             self._counts = False
             self.seconds += time.perf_counter() - started
+            self.cpu["client"] += time.process_time() - ours
             for name, root in processes.items():
                 self.cpu[name] += _seconds(root) - before[name]
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,9 @@ CROWD = {
 }
 SPAMMERS = ("random_clicker", "box_everything")
 GOOD = ("careful", "average")
+FASTER = 40
+"""Than life. At the same pace for all, the hasty would do less than they do in life, and the work
+would run out before they have met enough gold to be stopped."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,15 @@ class Labeller:
     person: Person
     model: str
     rng: random.Random
-    answers: int = 0
-    blocked: bool = False
+    answers: Counter[str] = field(default_factory=Counter)
+    """Those taken, by project id."""
+    stopped: set[str] = field(default_factory=set)
+    """Ids of the projects that give them no more."""
+
+    @property
+    def stopped_everywhere(self) -> bool:
+        worked_in = {id_ for id_, count in self.answers.items() if count}
+        return bool(worked_in) and self.stopped >= worked_in
 
 
 async def gather(http: AsyncClient, *, seed: int) -> list[Labeller]:
@@ -86,7 +97,6 @@ async def _work(
         except Refusal as refusal:
             if refusal.code != "below-minimum-trust":
                 raise
-            labeller.blocked = True
             return
         if not handed["leases"]:
             await _either(done, seconds=1.0)
@@ -94,8 +104,45 @@ async def _work(
         body = [_answer(labeller, lease, project["kind"], scenes, class_ids)
                 for lease in handed["leases"]]  # fmt: skip
         results = await labeller.person.post("/v1/work/answers", {"answers": body})
-        labeller.answers += sum(result["accepted"] for result in results["results"])
-        await asyncio.sleep(labeller.rng.uniform(0, 0.05))
+        labeller.answers[project["id"]] += sum(each["accepted"] for each in results["results"])
+        await asyncio.sleep(sum(each["seconds"] for each in body) / FASTER)
+
+
+async def note_stopped(crowd: Sequence[Labeller], project_id: str) -> None:
+    """Ask once all is judged: gold may tell on somebody after their last lease."""
+    for each in crowd:
+        if each.answers[project_id]:
+            offer = await each.person.get(f"/v1/work/offers/{project_id}")
+            if offer["blocked_reason"] is not None:
+                each.stopped.add(project_id)
+
+
+def counted(crowd: Sequence[Labeller], projects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Who was stopped: a spammer if in each project they worked in, somebody good if in any.
+
+    Trust is of one project: to be stopped in one leaves a spammer free in the others.
+    """
+    return {
+        "answers": sum(each.answers.total() for each in crowd),
+        "spammers": sum(each.model in SPAMMERS for each in crowd),
+        "spammers_blocked": sum(
+            each.model in SPAMMERS and each.stopped_everywhere for each in crowd
+        ),
+        "honest_blocked": sum(each.model in GOOD and bool(each.stopped) for each in crowd),
+        "stopped": {project["name"]: _stopped_of(crowd, project["id"]) for project in projects},
+    }
+
+
+def _stopped_of(crowd: Sequence[Labeller], project_id: str) -> dict[str, dict[str, int]]:
+    """By model: how many were stopped in a project, of how many who worked in it."""
+    there = [each for each in crowd if each.answers[project_id]]
+    return {
+        model: {
+            "stopped": sum(each.model == model and project_id in each.stopped for each in there),
+            "worked": sum(each.model == model for each in there),
+        }
+        for model in CROWD
+    }
 
 
 def _answer(

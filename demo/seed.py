@@ -63,7 +63,7 @@ async def _bring_in(operator: Person, project_id: str) -> None:
     tiles = 0
     for image in await images_done(operator, project_id):
         if image["state"] == "refused":
-            say(f"! {image['name']}: {image['reason']}")
+            say(f"! {image['name']}: {image['problem']['detail']}")
         tiles += len(await all_items(operator, f"/v1/images/{image['id']}/tiles"))
     while sum((await _tasks(operator, project_id)).values()) < tiles:
         await asyncio.sleep(0.2)

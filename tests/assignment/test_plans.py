@@ -3,10 +3,6 @@
 Pages, not time: they are the same on every machine.
 """
 
-import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +14,7 @@ import pytest
 from sqlalchemy import event, text
 
 from bench.crowded import Crowded, fill
+from bench.database import database
 from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tests.assignment.crowd import Earner, a_project
@@ -71,26 +68,15 @@ _PAGES = text(
 
 @asynccontextmanager
 async def site(servers: Servers, tasks: int) -> AsyncIterator[Site]:
-    name = f"crowded_{tasks}"
-    admin = await asyncpg.connect(servers.admin_database_url)
-    await admin.execute(f"CREATE DATABASE {name} OWNER tessera")
-    url = f"{servers.database_url.rsplit('/', 1)[0]}/{name}"
-    await asyncio.to_thread(migrate, url)
-    connection = await asyncpg.connect(url)
-    project = await fill(connection, tasks=tasks, veterans=[uuid4(), uuid4()])
-    await connection.close()
-    engine = db.create_engine(url, application_name="tests", pool_size=1)
-    try:
-        yield Site(url, db.create_sessions(engine), project)
-    finally:
-        await engine.dispose()
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
-
-
-def migrate(url: str) -> None:
-    upgrade = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    subprocess.run(upgrade, check=True, env={**os.environ, "TESSERA_DATABASE_URL": url})
+    async with database(servers, f"crowded_{tasks}") as url:
+        connection = await asyncpg.connect(url)
+        project = await fill(connection, tasks=tasks, veterans=[uuid4(), uuid4()])
+        await connection.close()
+        engine = db.create_engine(url, application_name="tests", pool_size=1)
+        try:
+            yield Site(url, db.create_sessions(engine), project)
+        finally:
+            await engine.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+"""Each bench runs, at the smallest size that makes sense, and says what it promises to say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+FAULTS = ("duplicates", "over_assigned", "places_lost_or_doubled")
+AIM = {"what", "measured", "wanted", "met"}
+
+pytestmark = pytest.mark.long
+
+
+def results_of(bench: str, *sizes: str, out: Path) -> dict[str, Any]:
+    """What it writes; on the screen it says last whether each aim was met, and where that is."""
+    command = [sys.executable, "-m", f"bench.{bench}", *sizes, "--out", str(out)]
+    done = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(out.read_text())
+    assert found["aims"]
+    assert all(aim.keys() == AIM for aim in found["aims"])
+    *verdicts, last = done.stdout.splitlines()[-len(found["aims"]) - 1 :]
+    assert all("; aim: " in line and line.endswith("met") for line in verdicts)
+    assert last == f"→ {out}"
+    return found
+
+
+def test_leases_and_answers_are_measured_beside_the_ceiling(tmp_path: Path) -> None:
+    options = ("--sizes", "2k,4k", "--seconds", "1", "--rounds", "1")
+    found = results_of("lease_answer", *options, out=tmp_path / "a.json")
+    assert [size["tasks"] for size in found["sizes"]] == [2_000, 4_000]
+    for size in found["sizes"]:
+        assert all(size[fault] == 0 for fault in FAULTS)
+        for by, processes in (("http", {"api", "postgres"}), ("postgres", {"postgres"})):
+            assert [row["batch"] for row in size[by]] == [1, 10]
+            for row in size[by]:
+                assert row["tasks_per_second"] > 0
+                for call in ("lease_ms", "answer_ms"):
+                    assert 0 < row[call]["p50"] <= row[call]["p95"] <= row[call]["p99"]
+                spent = row["cpu_ms_per_task"]
+                assert spent.keys() == processes | {"client"}
+                assert min(spent[name] for name in processes) > 0
+    assert len(found["aims"]) == 2  # for batches of 1 and of 10
+
+
+def test_slicing_is_measured_beside_dzsave_on_the_same_file(tmp_path: Path) -> None:
+    found = results_of("slicing", "--side", "1500", "--runs", "1", out=tmp_path / "a.json")
+    assert [row["input"] for row in found["rows"]] == ["1500.jpg", "1500_tiled.tif"]
+    for row in found["rows"]:
+        assert row["megapixels"] == 2.25
+        for method in ("ours", "dzsave"):
+            assert row[method]["mpix_per_s"] > 0
+            assert row[method]["peak_mb"] > 0
+        assert row["ratio"] > 0
+
+
+def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
+    found = results_of("export", "--sizes", "2k,4k", out=tmp_path / "a.json")
+    assert [build["annotations"] for build in found["builds"]] == [2_000, 4_000]
+    for each in [*found["builds"], found["json_dumps_of_one_dict"]]:
+        assert each["annotations_per_second"] > 0
+        assert each["peak_mb"] > 0
