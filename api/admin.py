@@ -1,40 +1,53 @@
 """`python -m api.admin`: what only whoever runs the servers may do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import closing
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import credentials, service
-from tessera.accounts.models import Membership, Organisation, Person, PersonKind, Role
+from tessera.accounts import credentials, members, service
+from tessera.accounts.errors import LastOwner
+from tessera.accounts.models import Membership, Organisation, Role
 from tessera.kernel import db, jobs
 from tessera.kernel.errors import DomainError, NotFound
 from tessera.kernel.settings import Settings
+from tessera.storage.connect import store_of
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
-async def add_to_platform(session: AsyncSession, *, email: str, role: Role) -> None:
-    """Make somebody a member of the organisation that runs this Tessera; again changes nothing.
+async def add_to_platform(session: AsyncSession, *, email: str, role: Role | None = None) -> Role:
+    """Make somebody a member of the organisation that runs this Tessera, or change their role.
+
+    Args:
+        role: If it is not said, the first member is owner, others are finance, and who is a
+            member keeps their role.
+
+    Returns:
+        Their role now.
 
     Raises:
-        NotFound: Nobody signed up as an operator with this address.
+        NotAnOperator: Nobody signed up as an operator with this address.
+        LastOwner: The platform would have no owner.
     """
-    person = await session.scalar(
-        select(Person).where(Person.email == email.lower(), Person.kind == PersonKind.OPERATOR)
-    )
-    if person is None:
-        raise NotFound(f"Nobody has signed up as an operator with {email}.")
+    person = await members.operator(session, email)
     platform = await session.scalar(select(Organisation).where(Organisation.is_platform))
     if platform is None:
-        platform = await service.found_organisation(
+        if role not in {None, Role.OWNER}:
+            raise LastOwner("The platform's first member is its owner: leave --role out.")
+        await service.found_organisation(
             session, name="Platform", owner_id=person.id, is_platform=True
         )
-    if await session.get(Membership, (platform.id, person.id)) is None:
-        session.add(Membership(organisation_id=platform.id, person_id=person.id, role=role))
+        return Role.OWNER
+    member = await session.get(Membership, (platform.id, person.id))
+    role = role or (member.role if member else Role.FINANCE)
+    await members.set_role(session, platform.id, person_id=person.id, role=role)
+    return role
 
 
 async def set_bucket(session: AsyncSession, *, organisation_id: str, bucket: str) -> None:
@@ -54,15 +67,38 @@ async def set_bucket(session: AsyncSession, *, organisation_id: str, bucket: str
 
 
 @app.command()
-def platform_member(email: str, role: Annotated[Role, typer.Option()] = Role.FINANCE) -> None:
-    """Let an operator act for the platform: record deposits, pay out."""
-    _run(lambda session: add_to_platform(session, email=email, role=role))
+def platform_member(email: str, role: Annotated[Role | None, typer.Option()] = None) -> None:
+    """Let an operator act for the platform: record deposits, pay out.
+
+    The first one is its owner; others are finance, unless you say another role. Said of a member,
+    it changes their role.
+    """
+
+    async def add(session: AsyncSession) -> None:
+        typer.echo(f"{email}: {await add_to_platform(session, email=email, role=role)}")
+
+    _run(add)
 
 
 @app.command()
 def import_bucket(organisation_id: str, bucket: str) -> None:
     """Name the bucket that an organisation may import images from."""
     _run(lambda session: set_bucket(session, organisation_id=organisation_id, bucket=bucket))
+
+
+@app.command()
+def allow_origin(origin: str) -> None:
+    """Let pages of one origin (https://app.example) reach the store by links, and of no other."""
+    if not re.fullmatch(r"https?://[^/]+", origin):
+        raise typer.BadParameter("An origin is a scheme and a host, and ends there.")
+
+    async def allow() -> None:
+        with closing(store_of(Settings())) as store:
+            await store.ensure_bucket()
+            if not await store.allow_origin(origin):
+                typer.echo("! This store keeps no such rule for a bucket: set its own.", err=True)
+
+    _report(allow())
 
 
 @app.command()
@@ -97,8 +133,12 @@ def _run(change: Callable[[AsyncSession], Awaitable[None]]) -> None:
         finally:
             await engine.dispose()
 
+    _report(run())
+
+
+def _report(work: Coroutine[Any, Any, None]) -> None:
     try:
-        asyncio.run(run())
+        asyncio.run(work)
     except DomainError as error:
         typer.echo(f"! {error.detail}", err=True)
         raise typer.Exit(1) from error

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, computed_field
 
 from api import problems
 from api.deps import After, Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import NEVER_STORED, Route
 from api.schemas import In, Out, PageOut
 from tessera.images import service
-from tessera.images.errors import NoImportBucket, ProjectCompleted
+from tessera.images.errors import FilesRefused, NoImportBucket, ProjectCompleted
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
 from tessera.images.service import File
 from tessera.kernel import paging
@@ -55,14 +55,25 @@ class Uploaded(In):
     image_ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
 
 
-class ImageOut(Out):
+class Refusable(Out):
+    """A file that is looked at after the call that brought it: its refusal cannot be an answer."""
+
+    reason_code: Annotated[str | None, Field(exclude=True)]
+    reason: Annotated[str | None, Field(exclude=True)]
+
+    @computed_field
+    def problem(self) -> dict[str, Any] | None:
+        """Why it was refused."""
+        if self.reason_code is None or self.reason is None:
+            return None
+        return problems.body(HTTPStatus.UNPROCESSABLE_ENTITY, self.reason_code, self.reason)
+
+
+class ImageOut(Refusable):
     id: UUID
     import_id: UUID | None
     name: str
     state: ImageState
-    reason_code: str | None
-    reason: str | None
-    """Why it was refused, for you to read."""
     content_type: str | None
     bytes: int | None
     sha256: str | None
@@ -95,7 +106,7 @@ class NewImport(In):
     """Of the keys in your organisation's import bucket; ignored for a zip."""
 
 
-class ImportOut(Out):
+class ImportOut(Refusable):
     id: UUID
     project_id: UUID
     source: ImportSource
@@ -103,8 +114,6 @@ class ImportOut(Out):
     state: ImportState
     found: int
     skipped: int
-    reason_code: str | None
-    reason: str | None
     created_at: datetime
 
 
@@ -115,7 +124,7 @@ class NewImportOut(ImportOut):
 
 @router.post(
     "/projects/{project_id}/images",
-    responses=problems.documented(NotFound, Forbidden, ProjectCompleted),
+    responses=problems.documented(NotFound, Forbidden, ProjectCompleted, FilesRefused),
     openapi_extra={NEVER_STORED: True},
 )
 async def register(
@@ -126,7 +135,11 @@ async def register(
     settings: Settings,
     store: Store,
 ) -> UploadsOut:
-    """Announce files and get a link to PUT each to. Asking again gives the same images."""
+    """Announce files and get a link to PUT each to. Asking again gives the same images.
+
+    One that is refused leaves the others alone; if all are, the answer is a problem, whose
+    `uploads` say why.
+    """
     files = [File(file.name, file.content_type, file.bytes) for file in body.files]
     lifetime = settings.upload_link_lifetime
 
@@ -143,10 +156,13 @@ async def register(
         return UploadOut(name=one.file.name, image_id=one.image.id, put_url=url, problem=None)
 
     registered = await service.register(session, project_id, files=files, caller=caller)
-    return UploadsOut(
-        uploads=[upload(one) for one in registered],
-        expires_in_seconds=int(lifetime.total_seconds()),
-    )
+    uploads = [upload(one) for one in registered]
+    if all(one.problem for one in uploads):
+        raise FilesRefused(
+            "None of these files could be taken.",
+            uploads=[one.model_dump(mode="json") for one in uploads],
+        )
+    return UploadsOut(uploads=uploads, expires_in_seconds=int(lifetime.total_seconds()))
 
 
 @router.post(
@@ -247,7 +263,7 @@ async def create_import(
             content_type=ZIP,
             expires=settings.upload_link_lifetime,
         )
-    return NewImportOut(**ImportOut.model_validate(made).model_dump(), put_url=put_url)
+    return NewImportOut(**dict(ImportOut.model_validate(made)), put_url=put_url)
 
 
 @router.post(

@@ -43,21 +43,42 @@ async def set_member(
         LastOwner: The organisation would have no owner.
     """
     caller.may(organisation_id, Right.MEMBERS)
-    person = await session.scalar(
+    person = await operator(session, email)
+    await set_role(session, organisation_id, person_id=person.id, role=role)
+    return person, role
+
+
+async def operator(session: AsyncSession, email: str) -> Person:
+    """Whom an organisation can take in.
+
+    Raises:
+        NotAnOperator: Nobody signed up as an operator with this address.
+    """
+    person: Person | None = await session.scalar(
         select(Person).where(Person.email == email.lower(), Person.kind == PersonKind.OPERATOR)
     )
     if person is None:
         raise NotAnOperator("Nobody has signed up as an operator with this address.")
+    return person
+
+
+async def set_role(
+    session: AsyncSession, organisation_id: UUID, *, person_id: UUID, role: Role
+) -> None:
+    """Add a member, or change their role, without asking who wants it.
+
+    Raises:
+        LastOwner: The organisation would have no owner.
+    """
     await session.execute(
         insert(Membership)
-        .values(organisation_id=organisation_id, person_id=person.id, role=role)
+        .values(organisation_id=organisation_id, person_id=person_id, role=role)
         .on_conflict_do_update(
             index_elements=[Membership.organisation_id, Membership.person_id],
             set_={"role": role},
         )
     )
     await _require_owner(session, organisation_id)
-    return person, role
 
 
 async def remove_member(

@@ -22,6 +22,8 @@ ROWS_AS_OBJECTS = 1_024
 ROWS_IN_GROUP = 8 * ROWS_AS_OBJECTS
 """Memory grows with it, by 25 MB if eight times as many; the file hardly shrinks."""
 
+pa.set_memory_pool(pa.system_memory_pool())  # the usual one keeps 10 MB more for itself
+
 _COLUMNS = pa.schema(
     [
         pa.field("image_id", pa.int64(), nullable=False),

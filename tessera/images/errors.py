@@ -9,6 +9,12 @@ class UnsupportedContentType(Invalid):
     code = "unsupported-content-type"
 
 
+class FilesRefused(Invalid):
+    """None of the announced files could be taken; each says why."""
+
+    code = "files-refused"
+
+
 class NoImportBucket(Conflict):
     code = "no-import-bucket"
 

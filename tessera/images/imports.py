@@ -43,17 +43,24 @@ async def run_import(context: JobContext, run: Run) -> None:
                 select(Import, Organisation.import_bucket)
                 .join(Project, Project.id == Import.project_id)
                 .join(Organisation, Organisation.id == Project.organisation_id)
-                .where(Import.id == import_id, Import.state == ImportState.RUNNING)
+                .where(Import.id == import_id)
             )
-        ).one_or_none()
-    if row is None:
-        return
+        ).one()
     made, bucket = row
+    if made.state is ImportState.RUNNING:
+        await _bring_in(context, made, bucket, may_fail=run.attempt < LAST_ATTEMPT)
+    if made.source is ImportSource.ZIP:  # also what an attempt that was killed here has left
+        await context.store.delete_many([keys.import_file(made.project_id, made.id)])
+
+
+async def _bring_in(
+    context: JobContext, made: Import, bucket: str | None, *, may_fail: bool
+) -> None:
     try:
         if made.source is ImportSource.ZIP:
             seen = await _from_zip(context, made)
         else:
-            seen = await _from_bucket(context, made, bucket, may_fail=run.attempt < LAST_ATTEMPT)
+            seen = await _from_bucket(context, made, bucket, may_fail=may_fail)
     except BadArchive as unusable:
         await _end(
             context,
@@ -64,8 +71,6 @@ async def run_import(context: JobContext, run: Run) -> None:
         )
     else:
         await _done(context, made, seen)
-    if made.source is ImportSource.ZIP:
-        await context.store.delete_many([keys.import_file(made.project_id, made.id)])
 
 
 async def _from_bucket(

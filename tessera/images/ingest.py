@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.models import Organisation
@@ -124,6 +125,20 @@ async def _accept(context: JobContext, job: _Job, path: Path, sha256: str, facts
         return True
     key = keys.original(job.project_id, job.image_id, sha256)
     await context.store.put_file(key, path, content_type=facts.format.content_type)
+    try:
+        twin = await _note_facts(context, job, sha256, facts)
+    except IntegrityError:  # a twin was noted at the same moment, and can be seen by now
+        twin = await _note_facts(context, job, sha256, facts)
+    if twin is None:
+        return True
+    await _refuse(
+        context, job, Reason.DUPLICATE, f"It has the same bytes as “{twin.name}”.", twin.id
+    )
+    return False
+
+
+async def _note_facts(context: JobContext, job: _Job, sha256: str, facts: Facts) -> Image | None:
+    """Unless another image of the project has the same bytes; returns that one."""
     async with db.transaction(context.sessions) as session:
         twin = await _twin(session, job, sha256)
         if twin is None:
@@ -140,17 +155,10 @@ async def _accept(context: JobContext, job: _Job, path: Path, sha256: str, facts
                     orientation=facts.orientation,
                 )
             )
-    if twin is None:
-        return True
-    await _refuse(
-        context, job, Reason.DUPLICATE, f"It has the same bytes as “{twin.name}”.", twin.id
-    )
-    return False
+        return twin
 
 
 async def _twin(session: AsyncSession, job: _Job, sha256: str) -> Image | None:
-    # two twins checked at the same moment: the unique index fails one job, whose next attempt
-    # finds the other one here
     found: Image | None = await session.scalar(
         select(Image).where(
             Image.project_id == job.project_id,

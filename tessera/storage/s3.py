@@ -89,22 +89,17 @@ class Store:
     async def ensure_bucket(self) -> None:
         await self._call("ensure bucket", self._ensure_bucket)
 
-    async def allow_origin(self, origin: str) -> None:
-        """Let pages of one origin (`https://host`) use presigned URLs.
+    async def allow_origin(self, origin: str) -> bool:
+        """Let pages of one origin (`https://host`) use presigned URLs, and of no other.
 
-        A store that keeps no such rule per bucket is left as it is: it has its own option.
+        Returns:
+            Whether the store keeps such a rule per bucket; one that does not has its own option.
         """
-        await self._call("allow origin", self._allow_origin, origin)
+        return await self._call("allow origin", self._allow_origin, origin)
 
     async def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """Store a file: a large one in parts, one part in memory at a time."""
         await self._call("put", self._put_file, key, path, content_type)
-
-    async def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
-        put = self._client.put_object
-        await self._call(
-            "put", put, Bucket=self._bucket, Key=key, Body=data, ContentType=content_type
-        )
 
     async def get_to_file(self, key: str, path: Path, *, max_bytes: int) -> Fetched:
         """Stream an object into a file; if that fails, no file is left.
@@ -114,10 +109,6 @@ class Store:
             ObjectTooLarge: It is longer than `max_bytes`, and was not read.
         """
         return await self._call("get", self._get_to_file, key, path, max_bytes)
-
-    async def get_bytes(self, key: str, max_bytes: int) -> bytes:
-        """A small object. Raises as `get_to_file` does."""
-        return await self._call("get", self._get_bytes, key, max_bytes)
 
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """Objects in the order of their keys; one page of 1,000 in memory at a time."""
@@ -194,7 +185,7 @@ class Store:
             if error_code(error) not in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}:
                 raise
 
-    def _allow_origin(self, origin: str) -> None:
+    def _allow_origin(self, origin: str) -> bool:
         try:
             self._client.put_bucket_cors(
                 Bucket=self._bucket,
@@ -212,6 +203,8 @@ class Store:
         except ClientError as error:  # rclone takes it for the creation of a bucket
             if error_code(error) not in {"NotImplemented", "BucketAlreadyExists"}:
                 raise
+            return False
+        return True
 
     def _put_file(self, key: str, path: Path, content_type: str) -> None:
         with path.open("rb") as file:
@@ -230,9 +223,6 @@ class Store:
             path.unlink(missing_ok=True)
             raise
         return Fetched(digest.hexdigest(), size)
-
-    def _get_bytes(self, key: str, max_bytes: int) -> bytes:
-        return b"".join(self._chunks(key, max_bytes))
 
     def _chunks(self, key: str, max_bytes: int) -> Iterator[bytes]:
         answer = self._client.get_object(Bucket=self._bucket, Key=key)

@@ -31,14 +31,12 @@ THINGS: Mapping[str, str] = {
         "uploads[].name uploads[].image_id uploads[].put_url uploads[].problem{} expires_in_seconds"
     ),
     "image": (
-        "id import_id name state reason_code reason content_type bytes sha256 width height "
-        "orientation duplicate_of created_at"
+        "id import_id name state problem{} content_type bytes sha256 width height orientation "
+        "duplicate_of created_at"
     ),
     "tile": "number core[] window[] url content_type",
-    "import": "id project_id source prefix state found skipped reason_code reason created_at",
-    "new import": (
-        "id project_id source prefix state found skipped reason_code reason created_at put_url"
-    ),
+    "import": "id project_id source prefix state found skipped problem{} created_at",
+    "new import": "id project_id source prefix state found skipped problem{} created_at put_url",
     "known image": "file_name gold_tasks launched_tasks",
     "gold": "task_id expected{} source created_at",
     "task": (
@@ -181,8 +179,8 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 
 _FACTS = (
     "allowed amount_micro at classes count currency evidence field fields images items_sha256 "
-    "job_id known max_bytes max_micro minimum_micro most_objects most_tiles needs payout_id "
-    "reference retry_after_seconds size state step_micro"
+    "known max_bytes max_micro minimum_micro most_objects most_tiles needs payout_id "
+    "reference retry_after_seconds size state step_micro uploads"
 )
 FACTS = frozenset(_FACTS.split())
 """What refusals say beside their sentence."""

@@ -12,7 +12,8 @@ from tests.stories.processes import environment
 from tests.world import World
 
 
-async def admin(settings: Settings, *words: str) -> str:
+async def admin(settings: Settings, *words: str, status: int = 0) -> str:
+    """What it says; if it is to fail, why."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -20,10 +21,65 @@ async def admin(settings: Settings, *words: str) -> str:
         *words,
         env={**os.environ, **environment(settings)},
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
+    out, errors = await process.communicate()
+    assert process.returncode == status, errors.decode()
+    return (errors if status else out).decode()
+
+
+async def roles(world: World) -> dict[str, str]:
+    """Of the platform's members, by address."""
+    async with db.reading(world.sessions) as reader:
+        rows = await reader.execute(
+            text(
+                "SELECT email, role FROM memberships JOIN people ON people.id = person_id"
+                " JOIN organisations ON organisations.id = organisation_id WHERE is_platform"
+            )
+        )
+        return dict(rows.all())
+
+
+async def test_the_platforms_first_member_is_its_owner_and_others_get_the_role_that_is_said(
+    world: World, settings: Settings
+) -> None:
+    first, second, third = [(await world.person("operator")).email for _ in range(3)]
+    said = await admin(settings, "platform-member", first, "--role", "finance", status=1)
+    assert "first member is its owner" in said
+    assert await roles(world) == {}
+    assert await admin(settings, "platform-member", first) == f"{first}: owner\n"
+    assert await admin(settings, "platform-member", second) == f"{second}: finance\n"
+    await admin(settings, "platform-member", third, "--role", "reviewer")
+    assert await roles(world) == {first: "owner", second: "finance", third: "reviewer"}
+
+
+async def test_a_platform_member_keeps_their_role_until_another_is_said(
+    world: World, settings: Settings
+) -> None:
+    first, second = [(await world.person("operator")).email for _ in range(2)]
+    await admin(settings, "platform-member", first, "--role", "owner")
+    await admin(settings, "platform-member", second)
+    await admin(settings, "platform-member", second, "--role", "owner")
+    assert await admin(settings, "platform-member", second) == f"{second}: owner\n"
+    await admin(settings, "platform-member", first, "--role", "finance")
+    assert await roles(world) == {first: "finance", second: "owner"}
+    said = await admin(settings, "platform-member", second, "--role", "finance", status=1)
+    assert "needs an owner" in said
+    assert await roles(world) == {first: "finance", second: "owner"}
+
+
+async def test_nobody_but_an_operator_becomes_a_platform_member(
+    world: World, settings: Settings
+) -> None:
+    for email in ((await world.earner()).email, "nobody@example.org"):
+        said = await admin(settings, "platform-member", email, status=1)
+        assert "Nobody has signed up as an operator" in said
+    assert await roles(world) == {}
+
+
+async def test_what_is_no_origin_is_said_to_be_none(settings: Settings) -> None:
+    for word in ("app.example", "https://app.example/", "https://app.example/page", "*"):
+        assert "An origin is" in await admin(settings, "allow-origin", word, status=2)
 
 
 async def test_a_job_that_was_given_up_on_is_listed_and_can_run_again(

@@ -15,6 +15,7 @@ from tessera.kernel import db
 from tessera.storage import keys
 from tessera.storage.context import JobContext
 from tests.datasets.world import World
+from tests.objects import get_bytes
 
 
 async def built(context: JobContext, world: World) -> Dataset:
@@ -33,7 +34,7 @@ async def finished(context: JobContext, world: World) -> DatasetRun:
 async def fetch(context: JobContext, dataset: Dataset, name: str) -> bytes:
     (file,) = [each for each in dataset.manifest["files"] if each["path"] == name]
     key = keys.dataset(dataset.project_id, file["sha256"], name)
-    return await context.store.get_bytes(key, file["bytes"])
+    return await get_bytes(context.store, key, file["bytes"])
 
 
 def as_coco(data: bytes, folder: Path) -> COCO:

@@ -1,6 +1,6 @@
 import asyncio
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from deploy.embedded.stack import Servers
 from tessera.accounts.models import Organisation
@@ -15,6 +15,7 @@ from tessera.storage.context import JobContext
 from tests.datasets.building import in_another_process
 from tests.datasets.reading import built, finished
 from tests.datasets.world import MIXED, a_world, asked_again
+from tests.objects import get_bytes
 
 ELSEWHERE = {
     "PYTHONHASHSEED": "4711",
@@ -60,6 +61,19 @@ async def test_building_again_from_the_same_answers_gives_the_same_version(
         assert await reader.scalar(select(func.count()).select_from(Dataset)) == 1
 
 
+async def test_an_edited_policy_is_another_version_of_the_same_files(
+    context: JobContext,
+) -> None:
+    world = await a_world(context.sessions, MIXED)
+    first = await built(context, world)
+    async with db.transaction(context.sessions) as session:
+        await session.execute(update(Project).values(quality={"gold_share": 0.25}))
+    second = await built(context, await asked_again(context.sessions, world))
+    assert second.id != first.id
+    assert second.manifest["policy"]["quality"] == {"gold_share": 0.25}
+    assert second.manifest["files"] == first.manifest["files"]
+
+
 async def test_two_builds_at_once_give_one_version(context: JobContext) -> None:
     world = await a_world(context.sessions, MIXED)
     again = await asked_again(context.sessions, world)
@@ -81,5 +95,5 @@ async def test_the_id_is_the_hash_of_the_manifest_also_as_the_database_keeps_it(
     dataset = await built(context, await a_world(context.sessions, MIXED))
     file = manifest_file(dataset.manifest)
     assert file.sha256 == dataset.id
-    stored = await context.store.get_bytes(dataset.manifest_key, file.bytes)
+    stored = await get_bytes(context.store, dataset.manifest_key, file.bytes)
     assert stored == canonical(dataset.manifest)

@@ -10,6 +10,7 @@ from tessera.storage import keys
 from tessera.storage.context import JobContext
 from tests.datasets.reading import built, finished
 from tests.datasets.world import MIXED, World, a_world, asked_again
+from tests.objects import get_bytes, put_bytes
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Version:
 
     async def replaced(self, path: str, change: Callable[[bytes], bytes]) -> None:
         store, key = self.context.store, self.key(path)
-        data = await store.get_bytes(key, 1_000_000)
-        await store.put_bytes(key, change(data), content_type="application/octet-stream")
+        data = await get_bytes(store, key, 1_000_000)
+        await put_bytes(store, key, change(data), content_type="application/octet-stream")
 
     async def verified(self) -> list[Any] | None:
         run = await asked_again(
@@ -70,7 +71,7 @@ async def test_a_truncated_and_a_longer_file_are_found(version: Version) -> None
 async def test_a_missing_and_an_extra_file_are_found(version: Version) -> None:
     await version.context.store.delete_many([version.key("labels.parquet")])
     folder = version.key("manifest.json").rsplit("/", 1)[0]
-    await version.context.store.put_bytes(f"{folder}/more.txt", b"?", content_type="text/plain")
+    await put_bytes(version.context.store, f"{folder}/more.txt", b"?", content_type="text/plain")
     assert await version.verified() == [
         {"path": "more.txt", "wrong": "extra"},
         {"path": "labels.parquet", "wrong": "missing"},

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from httpx2 import AsyncClient
 from PIL import Image
+from sqlalchemy import text
 
+from tessera.kernel import db
 from tests.client import As
 from tests.images.pictures import Pixels
 from tests.world import World, photograph
@@ -97,4 +99,34 @@ async def put(url: str, data: bytes, content_type: str = "image/jpeg") -> None:
 
 def fates(images: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """By name, the reason why an image was refused, or its state."""
-    return {name: image["reason_code"] or image["state"] for name, image in images.items()}
+    return {
+        name: image["problem"]["code"] if image["problem"] else image["state"]
+        for name, image in images.items()
+    }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a project's images, in the database and in the store."""
+
+    numbers: list[int]
+    tile_keys: set[str]
+    objects: dict[str, set[str]]
+
+
+FOLDERS = ("uploads", "originals", "tiles", "thumbnails")
+NOTHING = Kept([], set(), {folder: set() for folder in FOLDERS})
+
+
+async def kept(world: World, here: Desk) -> Kept:
+    async with db.reading(world.sessions) as reader:
+        rows = (await reader.execute(text("SELECT number, key FROM tiles ORDER BY number"))).all()
+    return Kept(
+        [number for number, _ in rows],
+        {key for _, key in rows},
+        {folder: await _below(world, f"{folder}/{here.project_id}/") for folder in FOLDERS},
+    )
+
+
+async def _below(world: World, prefix: str) -> set[str]:
+    return {each.key async for each in world.store.list(prefix)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.unchanged import nothing_changes
 from tests.client import As
 from tests.images.ingesting import JPEG, Desk, desk, fates, put
 from tests.world import World, photograph
@@ -58,11 +59,30 @@ async def test_each_file_is_taken_or_refused_by_itself(world: World) -> None:
     assert sorted(await here.images()) == ["a.jpg", "d.tif"]
 
 
+async def test_if_no_file_of_several_can_be_taken_that_is_a_problem_and_nothing_happens(
+    world: World,
+) -> None:
+    here = await desk(world)
+    await here.bring({"a.jpg": JPEG})
+    files = (("a.jpg", "image/jpeg"), ("b.gif", "image/gif"), ("c.jpg", "text/html"))
+    async with nothing_changes(world.sessions):
+        problem = await register(here.operator, here.project_id, *files, status=422)
+    assert problem["code"] == "files-refused"
+    assert [upload["name"] for upload in problem["uploads"]] == [name for name, _ in files]
+    assert [upload["problem"]["code"] for upload in problem["uploads"]] == [
+        "image-name-taken",
+        "unsupported-content-type",
+        "unsupported-content-type",
+    ]
+    assert {upload["put_url"] for upload in problem["uploads"]} == {None}
+
+
 async def test_the_name_of_an_image_that_is_underway_or_ready_is_taken(world: World) -> None:
     here = await desk(world)
     await here.bring({"a.jpg": JPEG})
-    (upload,) = await here.announce("a.jpg")
-    assert upload["problem"]["code"] == "image-name-taken"
+    problem = await register(here.operator, here.project_id, ("a.jpg", "image/jpeg"), status=422)
+    (upload,) = problem["uploads"]
+    assert (upload["problem"]["status"], upload["problem"]["code"]) == (409, "image-name-taken")
     assert fates(await here.images()) == {"a.jpg": "ready"}
 
 
@@ -78,7 +98,7 @@ async def test_a_refused_file_can_be_uploaded_again_under_its_name(world: World)
     images = await here.bring({"b.jpg": photograph(), "c.jpg": photograph()})
     assert fates(images) == {"b.jpg": "ready", "c.jpg": "ready"}
     assert images["b.jpg"]["id"] == cut_off["id"]
-    assert images["b.jpg"]["reason"] is images["c.jpg"]["duplicate_of"] is None
+    assert images["b.jpg"]["problem"] is images["c.jpg"]["duplicate_of"] is None
 
 
 async def test_a_link_takes_the_announced_type_only(world: World) -> None:

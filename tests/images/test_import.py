@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -13,11 +14,13 @@ from sqlalchemy import text
 from api import admin
 from deploy.embedded.stack import Servers
 from tessera.images import archive
+from tessera.images.imports import CHUNK
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Access, Store
 from tests.images.ingesting import JPEG, Desk, desk, fates, put
 from tests.images.pictures import png
+from tests.objects import put_bytes
 from tests.stories.processes import eventually, running, worker
 from tests.world import World, photograph
 
@@ -39,14 +42,20 @@ def zipped(files: Mapping[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes
 
 async def import_zip(here: Desk, data: bytes | None) -> dict[str, Any]:
     """Send a zip and wait until it is dealt with; None: promise one and send nothing."""
+    made = await begun(here, data)
+    await here.world.work.jobs()
+    done: dict[str, Any] = await here.operator.get(f"/v1/imports/{made}")
+    return done
+
+
+async def begun(here: Desk, data: bytes | None) -> str:
+    """A zip that was sent and waits; the id of its import."""
     path = f"/v1/projects/{here.project_id}/imports"
     made = await here.operator.post(path, {"source": "zip"}, status=201)
     if data is not None:
         await put(made["put_url"], data, "application/zip")
     await here.operator.post(f"/v1/imports/{made['id']}/uploaded", status=202)
-    await here.world.work.jobs()
-    done: dict[str, Any] = await here.operator.get(f"/v1/imports/{made['id']}")
-    return done
+    return str(made["id"])
 
 
 async def test_a_zip_declared_done_by_many_at_once_is_unpacked_by_one_job(world: World) -> None:
@@ -79,8 +88,7 @@ async def test_the_files_of_a_zip_become_images_wherever_in_it_they_lie(world: W
     assert {image["import_id"] for image in images.values()} == {done["id"]}
     of_import = await here.pages("images", import_id=done["id"])
     assert {image["name"] for image in of_import} == set(images)
-    left = [each.key async for each in world.store.list(f"imports/{here.project_id}/")]
-    assert left == [], "the zip itself is not kept"
+    assert await is_without_zips(world, here), "the zip itself is not kept"
 
 
 async def test_what_is_odd_in_a_zip_is_skipped_or_refused_and_stops_nothing(world: World) -> None:
@@ -115,7 +123,8 @@ async def test_what_is_odd_in_a_zip_is_skipped_or_refused_and_stops_nothing(worl
         "last.jpg": "ready",
     }
     assert images["twice.jpg"]["bytes"] == len(JPEG), "of two of one name, the first"
-    assert all(image["reason"] for image in images.values() if image["state"] == "refused")
+    for image in images.values():
+        assert (image["problem"] is None) == (image["state"] == "ready")
 
 
 @pytest.mark.parametrize(
@@ -133,8 +142,8 @@ async def test_what_is_no_zip_is_refused_as_a_whole(
 ) -> None:
     here = await desk(world)
     done = await import_zip(here, data)
-    assert (done["state"], done["reason_code"]) == ("refused", code)
-    assert done["reason"]
+    assert (done["state"], done["problem"]["code"]) == ("refused", code)
+    assert (done["problem"]["status"], bool(done["problem"]["detail"])) == (422, True)
     assert await here.images() == {}
 
 
@@ -144,11 +153,11 @@ async def test_a_zip_that_claims_too_much_is_not_unpacked(
     here = await desk(world)
     bomb = zipped({f"{number}.jpg": b"\0" * 10**6 for number in range(3)})
     monkeypatch.setattr(archive, "MOST_BYTES", 2 * 10**6)
-    assert (await import_zip(here, bomb))["reason_code"] == "too-many-bytes"
+    assert (await import_zip(here, bomb))["problem"]["code"] == "too-many-bytes"
     monkeypatch.setattr(archive, "MOST_ENTRIES", 2)
-    assert (await import_zip(here, bomb))["reason_code"] == "too-many-entries"
+    assert (await import_zip(here, bomb))["problem"]["code"] == "too-many-entries"
     monkeypatch.setattr(archive, "MOST_DIRECTORY_BYTES", 100)
-    assert (await import_zip(here, bomb))["reason_code"] == "not-a-zip"
+    assert (await import_zip(here, bomb))["problem"]["code"] == "not-a-zip"
     assert await here.images() == {}
 
 
@@ -166,15 +175,51 @@ async def test_a_zip_of_more_files_than_a_chunk_comes_in_whole(
     world: World, settings: Settings, tmp_path: Path
 ) -> None:
     here = await desk(world)
-    data = zipped({f"{number:03}.png": tiny(number) for number in range(230)})
-    path = f"/v1/projects/{here.project_id}/imports"
-    made = await here.operator.post(path, {"source": "zip"})
-    await put(made["put_url"], data, "application/zip")
-    await here.operator.post(f"/v1/imports/{made['id']}/uploaded")
+    made = await begun(here, zipped({f"{number:03}.png": tiny(number) for number in range(230)}))
     with running(worker(settings, tmp_path, names=["images.import"])):
-        assert (await ended(here, made["id"]))["found"] == 230
+        assert (await ended(here, made))["found"] == 230
     uploads = [each.key async for each in world.store.list(f"uploads/{here.project_id}/")]
     assert len(uploads) == len(await here.pages("images", state="checking")) == 230
+
+
+async def test_a_zip_comes_in_once_though_the_worker_is_killed_and_is_not_kept(
+    world: World, settings: Settings, tmp_path: Path
+) -> None:
+    here = await desk(world)
+    names = [f"{number:03}.png" for number in range(430)]
+    data = zipped({name: tiny(number) for number, name in enumerate(names)})
+    made = await begun(here, data)
+    importer = worker(settings, tmp_path, names=["images.import"])
+    with running(importer):
+        await eventually(lambda: is_past_a_chunk(world))
+        importer.kill()
+        assert (await here.operator.get(f"/v1/imports/{made}"))["state"] == "running"
+        assert len(await checks(world)) < len(names), "killed in the middle"
+        importer.start()
+        done = await ended(here, made)
+        await eventually(lambda: is_without_zips(world, here))
+    assert (done["state"], done["found"], done["skipped"]) == ("done", len(names), 0)
+    images = await here.pages("images", state="checking")
+    assert sorted(image["name"] for image in images) == names
+    ids = sorted(image["id"] for image in images)
+    assert sorted(await checks(world)) == ids, "each is checked, and once"
+    uploads = world.store.list(f"uploads/{here.project_id}/")
+    assert sorted([each.key.rsplit("/", 1)[1] async for each in uploads]) == ids
+
+
+@pytest.mark.parametrize("state", ["done", "refused"])
+async def test_a_zip_whose_worker_died_before_it_removed_it_is_removed_by_the_next(
+    state: str, world: World
+) -> None:
+    here = await desk(world)
+    made = await begun(here, zipped({"a.jpg": JPEG}))
+    async with db.transaction(world.sessions) as session:
+        await session.execute(text("UPDATE imports SET state = :state"), {"state": state})
+    assert not await is_without_zips(world, here)
+    await world.work.jobs()
+    assert await is_without_zips(world, here)
+    assert (await here.operator.get(f"/v1/imports/{made}"))["state"] == state
+    assert await here.images() == {}, "what has ended is not begun again"
 
 
 @pytest.fixture
@@ -214,7 +259,7 @@ async def test_a_prefix_of_a_bucket_comes_in_and_the_bucket_is_left_as_it_is(
     files = {"coins/a.jpg": JPEG, "coins/deep/b.jpg": photograph(), "cups/c.jpg": photograph()}
     files["coins/read me.txt"] = b"some words"
     for key, data in files.items():
-        await bucket.put_bytes(key, data, content_type="image/jpeg")
+        await put_bytes(bucket, key, data, content_type="image/jpeg")
     await may_import(world, here)
     made = await import_prefix(here, "coins/")
     await world.work.jobs()
@@ -234,7 +279,7 @@ async def test_more_than_a_thousand_keys_come_in_once_each_though_the_worker_is_
     here = await desk(world)
     many = {f"many/{number:04}.png": tiny(number) for number in range(1_003)}
     await asyncio.gather(
-        *(bucket.put_bytes(*one, content_type="image/png") for one in many.items())
+        *(put_bytes(bucket, *one, content_type="image/png") for one in many.items())
     )
     await may_import(world, here)
     made = await import_prefix(here, "many/")
@@ -248,12 +293,24 @@ async def test_more_than_a_thousand_keys_come_in_once_each_though_the_worker_is_
     assert (done["state"], done["found"], done["skipped"]) == ("done", 1_003, 0)
     images = await here.pages("images", state="checking")
     assert sorted(f"many/{image['name']}" for image in images) == sorted(many)
+    assert sorted(await checks(world)) == sorted(image["id"] for image in images), "each, and once"
+
+
+async def checks(world: World) -> list[str]:
+    """Ids of the images that wait to be checked, once for each time they do."""
     async with db.reading(world.sessions) as reader:
         jobs = await reader.scalars(
             text("SELECT payload FROM pgqueuer WHERE entrypoint = 'images.ingest'")
         )
-        checks = list(jobs)
-    assert len(checks) == len(set(checks)) == 1_003, "each is checked, and once"
+        return [json.loads(payload)["image_id"] for payload in jobs]
+
+
+async def is_past_a_chunk(world: World) -> bool:
+    return len(await checks(world)) >= CHUNK
+
+
+async def is_without_zips(world: World, here: Desk) -> bool:
+    return not [each async for each in world.store.list(f"imports/{here.project_id}/")]
 
 
 async def has_images(world: World, least: int) -> bool:
@@ -287,7 +344,7 @@ async def test_a_bucket_that_is_not_there_refuses_the_import_with_a_reason(world
     made = await import_prefix(here, "")
     await world.work.jobs()
     done = await here.operator.get(f"/v1/imports/{made}")
-    assert (done["state"], done["reason_code"]) == ("refused", "bucket-unreachable")
+    assert (done["state"], done["problem"]["code"]) == ("refused", "bucket-unreachable")
 
 
 async def test_strangers_neither_see_nor_start_imports(world: World) -> None:

@@ -1,5 +1,6 @@
 """What becomes of the files that operators upload."""
 
+import asyncio
 import hashlib
 import io
 import struct
@@ -10,10 +11,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 from PIL import Image
+from prometheus_client import REGISTRY
+from sqlalchemy import text
 
+from tessera.kernel import db
 from tessera.storage import keys
-from tests.images.ingesting import JPEG, desk, fates, put
+from tests.images.ingesting import JPEG, Desk, desk, fates, kept, put
 from tests.images.pictures import TO_STORED, chunk, held, png, scene
+from tests.objects import get_bytes
+from tests.stories.processes import eventually
 from tests.world import World, photograph
 
 EXACT = {"whole": True, "format": "png"}
@@ -67,8 +73,7 @@ async def test_every_bad_file_is_refused_with_its_reason_and_none_stops_the_othe
             "last.jpg": photograph(),
         }
     )
-    assert fates(images) == {
-        "first.jpg": "ready",
+    refused = {
         "never uploaded.jpg": "missing",
         "empty.jpg": "empty-file",
         "text.jpg": "not-an-image",
@@ -78,15 +83,29 @@ async def test_every_bad_file_is_refused_with_its_reason_and_none_stops_the_othe
         "moving.gif": "unsupported-format",
         "noise.jpg": "not-an-image",
         "flat.png": "corrupt",
-        "last.jpg": "ready",
     }
-    for image in images.values():
-        assert (image["reason"] is None) == (image["state"] == "ready")
-        assert image["state"] in {"ready", "refused"}
+    whole = {name: images[name] for name in ("first.jpg", "last.jpg")}
+    assert fates(images) == {**refused, **dict.fromkeys(whole, "ready")}
+    for name, code in refused.items():
+        problem = images[name]["problem"]
+        assert (images[name]["state"], problem["status"]) == ("refused", 422)
+        assert problem["type"].endswith(f"/{code}")
+        assert problem["detail"]
     tasks = await here.pages("tasks")
     assert len(tasks) == 2, "one for each image that is whole, and none for the others"
-    left = [each.key async for each in world.store.list(f"uploads/{here.project_id}/")]
-    assert left == [], "what was dealt with is kept as an original or not at all"
+    await is_all_that_is_kept(world, here, {image["id"] for image in whole.values()})
+
+
+async def is_all_that_is_kept(world: World, here: Desk, image_ids: set[str]) -> None:
+    """Of each of these images one original, one thumbnail and one tile; of others nothing."""
+    left = await kept(world, here)
+    assert left.objects["uploads"] == set()
+    for folder in ("originals", "thumbnails"):
+        assert sorted(key.split("/")[2] for key in left.objects[folder]) == sorted(image_ids)
+    assert left.objects["tiles"] == left.tile_keys
+    async with db.reading(world.sessions) as reader:
+        of_tiles = await reader.scalars(text("SELECT image_id::text FROM tiles"))
+        assert sorted(of_tiles) == sorted(image_ids)
 
 
 async def test_what_counts_are_the_bytes_and_not_the_declared_type(world: World) -> None:
@@ -108,18 +127,40 @@ async def test_the_same_bytes_again_are_noticed_and_say_which_image_has_them(
     images = await here.bring({"b.jpg": JPEG, "c.jpg": photograph()})
     assert fates(images) == {"b.jpg": "duplicate", "c.jpg": "ready"}
     assert images["b.jpg"]["duplicate_of"] == first["id"]
-    assert "a.jpg" in images["b.jpg"]["reason"]
+    assert "a.jpg" in images["b.jpg"]["problem"]["detail"]
     there = await desk(world)
     assert fates(await there.bring({"a.jpg": JPEG})) == {"a.jpg": "ready"}, "another project"
 
 
 async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(world: World) -> None:
     here = await desk(world)
-    images = await here.bring({f"{number}.jpg": JPEG for number in range(4)})
+    links = await here.announce(*(f"{number}.jpg" for number in range(4)))
+    await asyncio.gather(*(put(link["put_url"], JPEG) for link in links))
+    await here.declare(*(link["image_id"] for link in links))
+    retried = tried_again()
+    async with world.sessions.begin() as session:  # all wait here, and none has seen another
+        await session.execute(text("SELECT FROM images FOR UPDATE"))
+        jobs = asyncio.create_task(world.work.jobs())
+        await eventually(lambda: some_wait(world, 2))
+    await jobs
+    assert tried_again() == retried, "nobody's attempt failed"
+    images = await here.images()
     by_fate = {fate: name for name, fate in fates(images).items()}
     assert sorted(fates(images).values()) == ["duplicate"] * 3 + ["ready"]
     original = images[by_fate["ready"]]["id"]
     assert {image["duplicate_of"] for image in images.values()} == {None, original}
+
+
+def tried_again() -> float:
+    ending = {"name": "images.ingest", "outcome": "retried"}
+    return REGISTRY.get_sample_value("tessera_job_seconds_count", ending) or 0.0
+
+
+async def some_wait(world: World, least: int) -> bool:
+    """For locks, in the database."""
+    async with db.reading(world.sessions) as reader:
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool((await reader.execute(waiting)).scalar_one() >= least)
 
 
 async def test_pictures_are_upright_however_the_camera_was_held(
@@ -165,7 +206,7 @@ async def test_earners_see_no_metadata(world: World) -> None:
     await here.bring({"a.jpg": out.getvalue()})
     tiles = [each.key async for each in world.store.list(f"tiles/{here.project_id}/")]
     (tile,) = tiles
-    assert b"secret place" not in await world.store.get_bytes(tile, 10**6)
+    assert b"secret place" not in await get_bytes(world.store, tile, 10**6)
 
 
 async def test_who_overwrites_an_upload_after_the_check_changes_nothing(world: World) -> None:
@@ -180,7 +221,7 @@ async def test_who_overwrites_an_upload_after_the_check_changes_nothing(world: W
     await world.work.jobs()
     assert await here.images() == before
     key = keys.original(UUID(here.project_id), UUID(link["image_id"]), before["a.jpg"]["sha256"])
-    assert await world.store.get_bytes(key, 10**7) == JPEG
+    assert await get_bytes(world.store, key, 10**7) == JPEG
 
 
 async def test_a_whole_image_that_is_too_large_for_one_tile_is_refused(world: World) -> None:

@@ -10,6 +10,7 @@ from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tests.images.ingesting import Desk, desk, fates, put
 from tests.images.pictures import jpeg_bytes, scene
+from tests.objects import get_bytes
 from tests.stories.processes import eventually, idle, running, worker
 from tests.world import World, photograph
 
@@ -39,7 +40,7 @@ async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orph
     assert fates(await here.images()) == {"a.jpg": "ready"}
     await is_complete(world, here)
     (original,) = await keys(world, here, "originals")
-    assert await world.store.get_bytes(original, 10**8) == picture
+    assert await get_bytes(world.store, original, 10**8) == picture
 
 
 async def is_complete(world: World, here: Desk) -> None:

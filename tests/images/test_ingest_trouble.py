@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -18,7 +18,7 @@ from tessera.kernel.settings import Settings
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Access, Store
 from tests.client import Work
-from tests.images.ingesting import Desk, desk, fates, put
+from tests.images.ingesting import NOTHING, Desk, desk, fates, kept, put
 from tests.images.pictures import jpeg_bytes, scene
 from tests.storage.stumbling import Door, stumbling
 from tests.world import World
@@ -48,30 +48,6 @@ def on_the_way(settings: Settings, servers: Servers, context: JobContext) -> OnT
             store.close()
 
     return way
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is left of a project's images, in the database and in the store."""
-
-    numbers: list[int]
-    tile_keys: set[str]
-    objects: dict[str, set[str]]
-
-
-async def kept(world: World, here: Desk) -> Kept:
-    async with db.reading(world.sessions) as reader:
-        rows = (await reader.execute(text("SELECT number, key FROM tiles ORDER BY number"))).all()
-    folders = ("uploads", "originals", "tiles", "thumbnails")
-    return Kept(
-        [number for number, _ in rows],
-        {key for _, key in rows},
-        {folder: await below(world, f"{folder}/{here.project_id}/") for folder in folders},
-    )
-
-
-async def below(world: World, prefix: str) -> set[str]:
-    return {each.key async for each in world.store.list(prefix)}
 
 
 async def sent(here: Desk, picture: bytes) -> str:
@@ -163,7 +139,7 @@ async def test_of_an_image_refused_while_it_was_sliced_nothing_is_left_and_its_n
         await dying(door, work)
     assert sum(key.startswith("tiles/") for key in door.puts) > 50, "it was in the middle"
     assert fates(await here.images()) == {"a.jpg": "decoder-crashed"}
-    assert await kept(world, here) == nothing()
+    assert await kept(world, here) == NOTHING
     other = 255 - scene(*SMALL)
     assert await sent(here, jpeg_bytes(other)) == first
     await world.work.jobs()
@@ -199,14 +175,7 @@ async def test_a_refusal_that_is_cut_short_is_finished_by_the_next_attempt(world
     await world.store.delete_many([f"uploads/{here.project_id}/{image_id}"])
     await world.work.jobs()
     assert fates(await here.images()) == {"a.jpg": "corrupt"}
-    assert await kept(world, here) == nothing()
-
-
-def nothing() -> Kept:
-    empty: dict[str, set[str]] = {
-        folder: set() for folder in ("uploads", "originals", "tiles", "thumbnails")
-    }
-    return Kept([], set(), empty)
+    assert await kept(world, here) == NOTHING
 
 
 async def dying(door: Door, work: Work) -> None:

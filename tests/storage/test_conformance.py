@@ -10,11 +10,15 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from pydantic import TypeAdapter
 
+from tessera.kernel.settings import Settings
 from tessera.storage import keys
 from tessera.storage.errors import ObjectNotFound, ObjectTooLarge, StorageUnavailable
 from tessera.storage.s3 import Access, Listed, Store
+from tests.api.test_admin import admin
 from tests.conftest import ORIGIN
+from tests.objects import get_bytes, put_bytes
 
 MEBIBYTE = 1024 * 1024
 MINUTE = timedelta(minutes=1)
@@ -32,7 +36,7 @@ def sha256_of(path: Path) -> str:
 
 async def an_object(store: Store, data: bytes = b"tessera") -> str:
     key = a_key()
-    await store.put_bytes(key, data, content_type="application/octet-stream")
+    await put_bytes(store, key, data, content_type="application/octet-stream")
     return key
 
 
@@ -41,7 +45,7 @@ async def test_what_was_put_is_what_comes_back(store: Store, tmp_path: Path, dat
     key = await an_object(store, data)
     fetched = await store.get_to_file(key, tmp_path / "copy", max_bytes=len(data))
     assert fetched == (hashlib.sha256(data).hexdigest(), len(data))
-    assert (tmp_path / "copy").read_bytes() == await store.get_bytes(key, len(data)) == data
+    assert (tmp_path / "copy").read_bytes() == await get_bytes(store, key, len(data)) == data
 
 
 async def test_a_large_file_goes_up_and_comes_back_in_flat_memory(
@@ -67,13 +71,13 @@ async def test_an_object_longer_than_allowed_is_refused_and_leaves_no_file(
     assert refusal.value.facts == {"size": 101, "max_bytes": 100}
     assert not (tmp_path / "copy").exists()
     with pytest.raises(ObjectTooLarge):
-        await store.get_bytes(key, 100)
+        await get_bytes(store, key, 100)
 
 
 async def test_what_is_not_there_is_not_found(store: Store, tmp_path: Path) -> None:
     key = a_key()
     with pytest.raises(ObjectNotFound):
-        await store.get_bytes(key, 1)
+        await get_bytes(store, key, 1)
     with pytest.raises(ObjectNotFound):
         await store.get_to_file(key, tmp_path / "copy", max_bytes=1)
     assert not (tmp_path / "copy").exists()
@@ -82,16 +86,16 @@ async def test_what_is_not_there_is_not_found(store: Store, tmp_path: Path) -> N
 async def test_many_puts_at_once_all_arrive(store: Store) -> None:
     contents = [f"tile {number}".encode() for number in range(100)]
     written = await asyncio.gather(*(an_object(store, data) for data in contents))
-    read = await asyncio.gather(*(store.get_bytes(key, 100) for key in written))
+    read = await asyncio.gather(*(get_bytes(store, key, 100) for key in written))
     assert read == contents
 
 
 async def test_the_same_bytes_put_again_under_their_hash_change_nothing(store: Store) -> None:
     data = b"the same tile, cut again after a crash" * 1000
     key = keys.tile(uuid4(), hashlib.sha256(data).hexdigest(), "webp")
-    put = (store.put_bytes(key, data, content_type="image/webp") for _ in range(8))
+    put = (put_bytes(store, key, data, content_type="image/webp") for _ in range(8))
     await asyncio.gather(*put)
-    assert await store.get_bytes(key, len(data)) == data
+    assert await get_bytes(store, key, len(data)) == data
     assert [found async for found in store.list(key)] == [Listed(key, len(data))]
 
 
@@ -99,13 +103,13 @@ async def test_more_objects_than_a_page_holds_are_listed_and_deleted(store: Stor
     project = uuid4()
     below = [keys.upload(project, uuid4()) for _ in range(MANY)]
     beside = await an_object(store)
-    put = (store.put_bytes(key, b"x" * 7, content_type="image/jpeg") for key in below)
+    put = (put_bytes(store, key, b"x" * 7, content_type="image/jpeg") for key in below)
     await asyncio.gather(*put)
     listed = [found async for found in store.list(f"uploads/{project}/")]
     assert listed == [Listed(key, 7) for key in sorted(below)]
     await store.delete_many([*below, a_key()])
     assert [found async for found in store.list(f"uploads/{project}/")] == []
-    assert await store.get_bytes(beside, 100) == b"tessera"
+    assert await get_bytes(store, beside, 100) == b"tessera"
 
 
 async def test_a_browser_puts_what_was_agreed_and_nothing_else(
@@ -120,7 +124,7 @@ async def test_a_browser_puts_what_was_agreed_and_nothing_else(
     assert [found async for found in store.list(key)] == []
     agreed = await browser.put(url, content=b"12345", headers={"content-type": "image/png"})
     assert agreed.status_code == 200
-    assert await store.get_bytes(key, 5) == b"12345"
+    assert await get_bytes(store, key, 5) == b"12345"
 
 
 async def test_the_size_of_a_put_without_agreed_size_shows_afterwards(
@@ -194,11 +198,29 @@ async def test_pages_of_the_app_may_use_presigned_urls_and_others_may_not(
     assert strange.headers.get("access-control-allow-origin") not in {"*", "http://evil.test"}
 
 
+async def test_whoever_runs_the_servers_can_allow_an_origin_before_anything_else_runs(
+    access: Access, settings: Settings, browser: httpx2.AsyncClient
+) -> None:
+    mine = replace(access, bucket=f"made-{uuid4()}")
+    of_store = {
+        f"s3_{name}": getattr(mine, name)
+        for name in ("endpoint", "access_key", "secret_key", "bucket")
+    }
+    there = TypeAdapter(Settings).validate_python({**settings.model_dump(), **of_store})
+    await admin(there, "allow-origin", ORIGIN)
+    store = Store(mine)
+    url = store.presign_put(a_key(), content_type="image/png", expires=MINUTE)
+    store.close()
+    ask = {"access-control-request-method": "PUT", "access-control-request-headers": "content-type"}
+    ours = await browser.options(url, headers={"origin": ORIGIN, **ask})
+    assert ours.headers["access-control-allow-origin"] == ORIGIN
+
+
 async def test_the_bucket_is_made_once_however_many_ask(access: Access) -> None:
     store = Store(replace(access, bucket=f"made-{uuid4()}"))
     await asyncio.gather(*(store.ensure_bucket() for _ in range(4)))
     await store.ensure_bucket()
-    assert await store.get_bytes(await an_object(store), 100) == b"tessera"
+    assert await get_bytes(store, await an_object(store), 100) == b"tessera"
     store.close()
 
 
@@ -211,7 +233,7 @@ async def test_a_store_that_refuses_us_is_unavailable(
     access: Access, wrong: dict[str, str]
 ) -> None:
     store = Store(replace(access, **wrong))
-    for call in (store.get_bytes(a_key(), 1), an_object(store), store.delete_many([a_key()])):
+    for call in (get_bytes(store, a_key(), 1), an_object(store), store.delete_many([a_key()])):
         with pytest.raises(StorageUnavailable) as failure:
             await call
         assert access.secret_key not in str(failure.value)

@@ -18,6 +18,7 @@ from tessera.kernel import db
 from tessera.storage import keys
 from tessera.storage.errors import StorageUnavailable
 from tessera.storage.s3 import Access, Store
+from tests.objects import get_bytes, put_bytes
 
 KEY = keys.upload(uuid4(), uuid4())
 SECRET = "a-secret-key-nobody-may-see"
@@ -58,9 +59,7 @@ def every_call(store: Store, tmp_path: Path) -> dict[str, Callable[[], Coroutine
         "ensure_bucket": store.ensure_bucket,
         "allow_origin": lambda: store.allow_origin("http://app.test"),
         "put_file": lambda: store.put_file(KEY, FILE, content_type="text/plain"),
-        "put_bytes": lambda: store.put_bytes(KEY, b"x", content_type="text/plain"),
         "get_to_file": lambda: store.get_to_file(KEY, tmp_path / "copy", max_bytes=9),
-        "get_bytes": lambda: store.get_bytes(KEY, 9),
         "list": lambda: drain(store.list("uploads/")),
         "delete_many": lambda: store.delete_many([KEY]),
     }
@@ -95,7 +94,7 @@ async def test_a_store_that_never_answers_is_given_up_and_takes_only_its_own_thr
 
     async with a_server(hang) as port:
         store = a_store(port, threads=2)
-        calls = [store.get_bytes(KEY, 9) for _ in range(4)]
+        calls = [get_bytes(store, KEY, 9) for _ in range(4)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         store.close()
     assert [type(r) for r in results] == [StorageUnavailable] * 4
@@ -138,7 +137,7 @@ async def test_an_upload_that_fails_is_tried_again_with_all_its_bytes(
         await store.put_file(KEY, FILE, content_type="text/plain")
         assert bodies == [FILE_BYTES] * (times + 1)
         bodies.clear()
-        await store.put_bytes(KEY, b"tessera", content_type="text/plain")
+        await put_bytes(store, KEY, b"tessera", content_type="text/plain")
         assert bodies == [b"tessera"] * (times + 1)
         store.close()
 
@@ -187,7 +186,7 @@ async def test_the_store_is_reached_directly_whatever_proxy_the_environment_name
 
     async with a_server(take) as port:
         store = a_store(port)
-        await store.put_bytes(KEY, b"x", content_type="text/plain")
+        await put_bytes(store, KEY, b"x", content_type="text/plain")
         store.close()
 
 

@@ -70,7 +70,8 @@ class Siege:
 
         Args:
             times: At most.
-            every: Seconds between two kills, at least and at most; half the least before the first.
+            every: Seconds between two kills, at least and at most; half the least before one
+                of each.
 
         Raises:
             AssertionError: The block was over before both had been killed, and showed little.
@@ -79,7 +80,7 @@ class Siege:
 
         async def kill() -> None:
             for number in range(times):
-                await asyncio.sleep(rng.uniform(*every) if number else every[0] / 2)
+                await asyncio.sleep(rng.uniform(*every) if number > 1 else every[0] / 2)
                 victim = next(self.order) if number % 2 else self.api
                 await victim.reborn(after=rng.uniform(0, 0.2))
                 await self.redis.flushall()

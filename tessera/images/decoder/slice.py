@@ -25,7 +25,8 @@ from tessera.images.decoder.encode import WEBP_SIDE, encode
 from tessera.images.decoder.parent import Parent, serve
 from tessera.images.decoder.strips import Strip, strips
 from tessera.images.decoder.thumbnail import Shrinker
-from tessera.images.decoder.turning import stored_rect, turned
+from tessera.images.decoder.turning import turned
+from tessera.images.frames import window_in_file
 from tessera.images.policy import THUMBNAIL_NAME, SlicePolicy, TileFormat
 from tessera.images.refusals import Limits, Reason, Refused
 from tessera.images.tiling import Rect
@@ -66,7 +67,7 @@ class Slicer:
         upright = self._opened.upright
         boxes = self._policy.boxes(*upright.size)
         cuts = [
-            Cut(box.index, stored_rect(box.window, upright))
+            Cut(box.index, window_in_file(box.window, upright))
             for box in boxes
             if box.index not in done
         ]

@@ -1,14 +1,7 @@
-"""Stored pixels to upright ones, and windows of the upright image to windows of the stored one."""
+"""Stored pixels to upright ones."""
 
 from tessera.images.decoder.encode import Pixels
-from tessera.images.frames import TURNS, Box, BoxInImage, Upright, image_box_to_original
-from tessera.images.tiling import Rect
-
-
-def stored_rect(rect: Rect, upright: Upright) -> Rect:
-    """Where in the file a window of the upright image lies."""
-    box = image_box_to_original(BoxInImage(Box(*rect)), upright)
-    return Rect(int(box.left), int(box.top), int(box.right), int(box.bottom))
+from tessera.images.frames import TURNS
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:
