@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tessera.accounts.roles import Right
 from tests.world import BOX_SCHEMA, PASSWORD, RIGHT, coco
 
 ID = re.compile(r"\{(\w+)\}")
@@ -21,10 +22,19 @@ ANYBODY = frozenset({"anybody"})
 """Without a token, too."""
 EVERYBODY = frozenset({"everybody"})
 """With any good token."""
-READ = frozenset({"owner", "manager", "reviewer", "full key", "read key"})
-WORK = frozenset({"owner", "manager", "full key"})
-REVIEW = frozenset({"owner", "manager", "reviewer", "full key"})
-MONEY = frozenset({"owner", "manager", "finance", "full key"})
+
+
+def _with(right: Right, *roles: str) -> frozenset[str]:
+    """Members in these roles, and keys made for all scopes or for this one alone."""
+    return frozenset({*roles, "full key", f"{right} key"})
+
+
+READ = _with(Right.PROJECTS_READ, "owner", "manager", "reviewer")
+WRITE = _with(Right.PROJECTS_WRITE, "owner", "manager")
+SPEND = _with(Right.SPEND, "owner", "manager")
+DATASETS = _with(Right.DATASETS, "owner", "manager")
+REVIEW = _with(Right.REVIEW, "owner", "manager", "reviewer")
+MONEY = _with(Right.MONEY_READ, "owner", "manager", "finance")
 OWNER = frozenset({"owner"})
 OPERATORS = frozenset({"owner", "manager", "reviewer", "finance", "platform"})
 EARNERS = frozenset({"earner"})
@@ -98,36 +108,36 @@ TABLE: Mapping[str, Row] = {
     f"DELETE {_ORGANISATION}/api-keys/{{key_id}}": Row(OWNER, 204),
     f"GET {_ORGANISATION}/balance": Row(MONEY, 200),
     f"GET {_ORGANISATION}/statement": Row(MONEY, 200),
-    f"POST {_ORGANISATION}/projects": Row(WORK, 201, _PROJECT),
+    f"POST {_ORGANISATION}/projects": Row(WRITE, 201, _PROJECT),
     f"GET {_ORGANISATION}/projects": Row(READ, 200),
     f"GET {_OF_PROJECT}": Row(READ, 200),
-    f"PATCH {_OF_PROJECT}": Row(WORK, 200, {"name": "Renamed"}),
+    f"PATCH {_OF_PROJECT}": Row(WRITE, 200, {"name": "Renamed"}),
     f"GET {_OF_PROJECT}/estimate": Row(READ, 200),
-    f"POST {_OF_PROJECT}/launch": Row(WORK, 409),
-    f"POST {_OF_PROJECT}/pause": Row(WORK, 200),
-    f"POST {_OF_PROJECT}/resume": Row(WORK, 409),
-    f"POST {_OF_PROJECT}/complete": Row(WORK, 200),
+    f"POST {_OF_PROJECT}/launch": Row(SPEND, 409),
+    f"POST {_OF_PROJECT}/pause": Row(WRITE, 200),
+    f"POST {_OF_PROJECT}/resume": Row(WRITE, 409),
+    f"POST {_OF_PROJECT}/complete": Row(WRITE, 200),
     f"GET {_OF_PROJECT}/progress": Row(READ, 200),
-    f"POST {_OF_PROJECT}/images": Row(WORK, 200, _FILES),
-    f"POST {_OF_PROJECT}/images/uploaded": Row(WORK, 202, {"image_ids": ["{image_id}"]}),
+    f"POST {_OF_PROJECT}/images": Row(WRITE, 200, _FILES),
+    f"POST {_OF_PROJECT}/images/uploaded": Row(WRITE, 202, {"image_ids": ["{image_id}"]}),
     f"GET {_OF_PROJECT}/images": Row(READ, 200),
     "GET /v1/images/{image_id}": Row(READ, 200),
     "GET /v1/images/{image_id}/tiles": Row(READ, 200),
-    f"POST {_OF_PROJECT}/imports": Row(WORK, 201, {"source": "zip"}),
-    "POST /v1/imports/{import_id}/uploaded": Row(WORK, 202),
+    f"POST {_OF_PROJECT}/imports": Row(WRITE, 201, {"source": "zip"}),
+    "POST /v1/imports/{import_id}/uploaded": Row(WRITE, 202),
     "GET /v1/imports/{import_id}": Row(READ, 200),
-    f"POST {_OF_PROJECT}/gold": Row(WORK, 201, {"coco": coco(["000.jpg"])}),
-    "POST /v1/tasks/{task_id}/gold": Row(WORK, 409),
+    f"POST {_OF_PROJECT}/gold": Row(WRITE, 201, {"coco": coco(["000.jpg"])}),
+    "POST /v1/tasks/{task_id}/gold": Row(WRITE, 409),
     f"GET {_OF_PROJECT}/tasks": Row(READ, 200),
     "GET /v1/tasks/{task_id}": Row(READ, 200),
     f"GET {_OF_PROJECT}/review": Row(REVIEW, 200),
     "POST /v1/tasks/{task_id}/review": Row(REVIEW, 409, {"unusable": True}),
-    f"POST {_OF_PROJECT}/datasets": Row(WORK, 202),
-    "GET /v1/dataset-runs/{run_id}": Row(WORK, 200),
-    f"GET {_OF_PROJECT}/datasets": Row(WORK, 200),
-    "GET /v1/datasets/{dataset_id}": Row(WORK, 200),
-    "GET /v1/datasets/{dataset_id}/files": Row(WORK, 200),
-    "POST /v1/datasets/{dataset_id}/verify": Row(WORK, 202),
+    f"POST {_OF_PROJECT}/datasets": Row(DATASETS, 202),
+    "GET /v1/dataset-runs/{run_id}": Row(DATASETS, 200),
+    f"GET {_OF_PROJECT}/datasets": Row(DATASETS, 200),
+    "GET /v1/datasets/{dataset_id}": Row(DATASETS, 200),
+    "GET /v1/datasets/{dataset_id}/files": Row(DATASETS, 200),
+    "POST /v1/datasets/{dataset_id}/verify": Row(DATASETS, 202),
     "GET /v1/work/offers": Row(EARNERS, 200),
     "GET /v1/work/offers/{project_id}": Row(EARNERS, 200, shared=True),
     "POST /v1/work/leases": Row(EARNERS, 200, {"project_id": "{project_id}"}, shared=True),

@@ -12,7 +12,6 @@ from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
-from tessera.storage.s3 import Store
 from tests.api.serving import Served, serving
 from tests.api.tenants import Tenants, Undone, two_tenants
 from tests.client import Work, api
@@ -46,13 +45,13 @@ async def tenants(
     store.close()
 
 
-@pytest.fixture
-async def undone(
-    settings: Settings, store: Store, kept_sessions: db.Sessions
-) -> AsyncIterator[AsyncClient]:
+@pytest.fixture(scope="module")
+async def undone(settings: Settings, kept_sessions: db.Sessions) -> AsyncIterator[AsyncClient]:
     """The API, of which no call leaves a trace."""
+    store = store_of(settings)
     async with api(settings, cast("db.Sessions", Undone(kept_sessions)), store) as http:
         yield http
+    store.close()
 
 
 @pytest.fixture(scope="module")

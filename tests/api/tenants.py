@@ -83,8 +83,9 @@ async def two_tenants(world: World) -> Tenants:
             "reviewer": reviewer.token,
             "finance": finance.token,
             "full key": (await _key(owner, organisation_id, KEY_SCOPES))["key"],
-            "read key": (await _key(owner, organisation_id, {Right.PROJECTS_READ}))["key"],
+            **await _narrow_keys(owner, organisation_id),
             "stranger": stranger.token,
+            "stranger's key": (await _key(stranger, b["organisation_id"], KEY_SCOPES))["key"],
             "platform": platform.token,
             "earner": earner.token,
             "other earner": other.token,
@@ -173,6 +174,13 @@ async def _key(owner: As, organisation_id: str, scopes: Any) -> Any:
         f"/v1/organisations/{organisation_id}/api-keys",
         {"name": "a program", "scopes": sorted(scopes)},
     )
+
+
+async def _narrow_keys(owner: As, organisation_id: str) -> dict[str, str]:
+    """A key for each scope that may do nothing else."""
+    return {
+        f"{scope} key": (await _key(owner, organisation_id, {scope}))["key"] for scope in KEY_SCOPES
+    }
 
 
 async def _spoilt(world: World, **changes: Any) -> str:

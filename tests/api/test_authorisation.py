@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 
 from api.app import create_app
+from tessera.accounts.roles import KEY_SCOPES
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
 from tests.api.authorisation_table import ANYBODY, EVERYBODY, ID, TABLE, Row, filled
@@ -21,7 +22,8 @@ REFUSED = {
     "disabled person",
     "revoked key",
 }
-OF_TENANT_B = {"stranger": "owner", "other earner": "earner"}
+NARROW = {f"{scope} key" for scope in KEY_SCOPES}
+OF_TENANT_B = {"stranger": "owner", "stranger's key": "full key", "other earner": "earner"}
 NO_MEMBERS = {"earner", "other earner", "platform"}
 CHANGING_HEADERS = {"x-request-id", "date"}
 CHANGING_FACTS = {"instance", "server_time"}
@@ -83,8 +85,8 @@ async def test_an_object_of_others_is_not_found_through_ones_own_either(
 
 def tellable(route: str, row: Row, caller: str) -> list[str]:
     """The places between which a call can make a difference."""
-    if caller in REFUSED or not names_something(route, row):
-        return ["a"]
+    if caller in REFUSED | NARROW or not names_something(route, row):
+        return ["a"]  # whose a thing is, is asked of a key with all scopes
     return ["a", "b", "nowhere"]
 
 

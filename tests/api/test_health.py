@@ -1,15 +1,63 @@
-"""What is said to those who watch over a process while it stops."""
+"""What is said to those who watch over a process: when it may serve, and while it stops."""
 
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from httpx2 import AsyncClient, Client, ConnectError, TransportError
+from sqlalchemy import text
 
+from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tests.api.serving import serving
+
+HEAD, *OLDER = (
+    script.revision
+    for script in ScriptDirectory.from_config(Config("alembic.ini")).walk_revisions()
+)
+Say = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+async def say(sessions: db.Sessions) -> AsyncIterator[Say]:
+    """Says something to a database that does not know any more how far it is migrated."""
+
+    async def say(statement: str) -> None:
+        async with db.transaction(sessions) as session:
+            await session.execute(text(statement))
+
+    await say("ALTER TABLE alembic_version RENAME TO the_real_one")
+    yield say
+    await say("DROP TABLE IF EXISTS alembic_version")
+    await say("ALTER TABLE the_real_one RENAME TO alembic_version")
+
+
+async def test_a_process_is_ready_once_the_database_is_migrated_for_it_or_for_newer_ones(
+    http: AsyncClient, say: Say
+) -> None:
+    async def ready() -> tuple[int, str]:
+        got = await http.get("/readyz")
+        return got.status_code, got.json().get("detail", "")
+
+    def behind(revision: str | None) -> tuple[int, str]:
+        return 503, f"The database is at revision {revision}; this code needs {HEAD}."
+
+    assert await ready() == behind(None), "nothing was ever migrated"
+    await say("CREATE TABLE alembic_version (version_num varchar(32))")
+    assert await ready() == behind(None)
+    await say("INSERT INTO alembic_version VALUES ('')")
+    for revision in OLDER:
+        await say(f"UPDATE alembic_version SET version_num = '{revision}'")
+        assert await ready() == behind(revision)
+    for revision in (HEAD, "one_that_this_code_never_saw"):
+        await say(f"UPDATE alembic_version SET version_num = '{revision}'")
+        assert await ready() == (200, "")
+    assert OLDER
 
 
 async def test_a_process_says_that_it_stops_while_it_still_serves(

@@ -1,12 +1,14 @@
 """Answers over HTTP: one per lease, each on its own merits."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.assignment.crowd import RIGHT, WRONG, a_project, audit, number
+from tests.api.unchanged import nothing_changes
+from tests.assignment.crowd import RIGHT, WRONG, a_project, audit, expire, number
 from tests.assignment.door import answer, codes, given, lease, refused
 from tests.world import World
 
@@ -59,6 +61,30 @@ async def test_each_refused_answer_says_why_and_the_others_are_kept(world: World
     assert codes(results) == [None, None, None]
     assert codes(await answer(stranger, given(foreign))) == [None]
     await audit(world.sessions)
+
+
+async def test_a_refused_answer_changes_nothing_at_all(world: World) -> None:
+    contested = await a_project(world.sessions, tasks=1)
+    earner, other = await world.earner(), await world.earner()
+    (expired,) = await lease(earner, contested)
+    await expire(world.sessions)
+    (foreign,) = await lease(other, contested)
+    back, done, fine = await lease(earner, await a_project(world.sessions, tasks=3))
+    await earner.post("/v1/work/leases/return", {"lease_ids": [back["lease_id"]], "reason": "skip"})
+    await answer(earner, given(done))
+    async with nothing_changes(world.sessions):
+        for one, code in (
+            (given(expired), "lease-expired"),
+            (given(foreign), "lease-not-found"),
+            (given(back), "lease-returned"),
+            (given(done, WRONG), "already-answered"),
+            (given(done, None, outcome="not_sure"), "already-answered"),
+            (given(fine, fence=fine["fence"] - 1), "lease-superseded"),
+            (given(fine, lease_id=str(uuid4())), "lease-not-found"),
+            (given(fine, {"classes": [7]}), "invalid-answer"),
+            (given(fine, seconds=-1), "invalid-request"),
+        ):
+            assert (await refused(earner, one))["code"] == code, one
 
 
 async def test_an_answer_that_is_sent_again_is_replayed_and_another_one_is_refused(
@@ -169,29 +195,26 @@ async def test_an_answer_that_makes_no_sense_is_refused_and_nothing_is_recorded(
     project_id = await a_project(world.sessions, tasks=1, kind="box")
     earner = await world.earner()
     (one,) = await lease(earner, project_id)
-    problem = await refused(earner, given(one, value))
+    async with nothing_changes(world.sessions):
+        problem = await refused(earner, given(one, value))
     assert (problem["status"], problem["code"]) == (422, "invalid-answer")
-    for rows in (KEPT, EARNINGS, JOBS):
-        assert await number(world.sessions, rows) == 0
     assert codes(await answer(earner, given(one, {"boxes": [BOX]}))) == [None]
 
 
-@pytest.mark.parametrize("nonsense", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("nonsense", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5_000])
 async def test_numbers_that_are_none_are_refused_before_anything_is_done(
     world: World, nonsense: str
 ) -> None:
     project_id = await a_project(world.sessions, tasks=1, kind="box")
     earner = await world.earner()
     (one,) = await lease(earner, project_id)
-    box = f'{{"boxes": [{{"class": 1, "box": [1, 1, 60, {nonsense}]}}]}}'
-    body = (
-        f'{{"answers": [{{"lease_id": "{one["lease_id"]}", "fence": {one["fence"]}, '
-        f'"outcome": "answered", "answer": {box}}}]}}'
-    )
     headers = {**earner.headers, "Content-Type": "application/json"}
-    response = await world.http.post("/v1/work/answers", content=body, headers=headers)
-    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
-    assert await number(world.sessions, KEPT) == 0
+    box = given(one, {"boxes": [{"class": 1, "box": [1, 1, 60, "?"]}]})
+    async with nothing_changes(world.sessions):
+        for wrong in (box, given(one, {"boxes": [BOX]}, seconds="?")):
+            body = json.dumps({"answers": [wrong]}).replace('"?"', nonsense)
+            response = await world.http.post("/v1/work/answers", content=body, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
 
 
 async def test_time_spent_is_what_the_client_says_but_never_longer_than_the_lease(

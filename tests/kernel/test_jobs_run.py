@@ -87,21 +87,21 @@ async def test_what_cannot_become_right_is_held_at_once(
 async def test_a_chain_of_jobs_carries_the_request_that_began_it(
     sessions: db.Sessions, database_url: str
 ) -> None:
-    seen: list[tuple[str | None, dict[str, object]]] = []
+    seen: list[tuple[jobs.Run, dict[str, object]]] = []
 
     async def parent(_context: None, _run: jobs.Run) -> None:
         await enqueue(sessions, "child")
 
     async def child(_context: None, run: jobs.Run) -> None:
-        seen.append((run.request_id, get_contextvars()))
+        seen.append((run, get_contextvars()))
 
     with bound_contextvars(request_id="request-1"):
         await enqueue(sessions, "parent")
     async with working(database_url, {"parent": parent, "child": child}):
         await eventually(lambda: len(seen) == 1)
-    ((request_id, logged),) = seen
-    assert request_id == logged["request_id"] == "request-1"
-    assert logged["job"] == "child"
+    ((run, logged),) = seen
+    assert run.request_id == "request-1"
+    assert logged == {"request_id": "request-1", "job_id": run.id, "job": "child", "attempt": 1}
 
 
 async def test_no_more_run_at_once_than_their_limit_over_all_workers(

@@ -42,18 +42,22 @@ async def test_a_row_that_was_refused_is_neither_in_the_log_nor_in_what_is_kept_
             CONSTRAINT,
         )
     assert by_event["sweep.failed"]["constraint"] == CONSTRAINT
-    endings = [(e["job"], e["outcome"], e["error"]) for e in lines if e["event"] == "job.ended"]
-    assert set(endings) == {
+    ended = [line for line in lines if line["event"] == "job.ended"]
+    assert {(line["job"], line["outcome"], line["error"]) for line in ended} == {
         ("fail", "held", "IntegrityError"),
         ("fail", "retried", "IntegrityError"),
         ("mistake", "held", "DBAPIError"),
         ("mistake", "retried", "DBAPIError"),
     }
     async with db.reading(sessions) as reader:
-        held = {job.name: job.error for job in await jobs.held(reader)}
+        there = await jobs.held(reader)
         kept = (await reader.scalars(text("SELECT traceback::text FROM pgqueuer_log"))).all()
+    held = {job.name: job.error for job in there}
     assert held == {"fail": f"IntegrityError 23514 {CONSTRAINT}", "mistake": "DBAPIError 22000"}
     assert "telling.py" in str(kept)
+    assert {(line["job_id"], line["job"]) for line in ended} == {
+        (job.id, job.name) for job in there
+    }
     for place_ in (told.stdout, str(kept)):
         assert SECRET not in place_
         assert "DETAIL" not in place_

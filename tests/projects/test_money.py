@@ -3,6 +3,9 @@
 from typing import Any
 
 from tessera.accounts.models import Role
+from tessera.kernel import db
+from tessera.ledger import invariants
+from tessera.ledger import service as ledger
 from tests.client import As
 from tests.quality.court import CAT, DOG, Court, always, court
 from tests.world import World
@@ -12,8 +15,13 @@ FUNDS = 10**12
 
 
 async def balance(here: Court) -> int:
+    return (await balances(here))["USD"]
+
+
+async def balances(here: Court) -> dict[str, int]:
     money = await here.operator.get(f"/v1/organisations/{here.project['organisation_id']}/balance")
-    return int(money["available_micro"]["USD"])
+    available: dict[str, int] = money["available_micro"]
+    return available
 
 
 async def estimate(here: Court) -> dict[str, Any]:
@@ -136,6 +144,30 @@ async def test_a_task_that_is_out_at_completion_is_still_paid_and_holds_the_rese
     await settle_up(here)
     assert [each["state"] for each in await here.earnings(earner)] == ["available"]
     assert await balance(here) == FUNDS - (PRICE + FEE)
+
+
+async def test_money_of_one_currency_never_pays_for_work_in_another(world: World) -> None:
+    in_usd = await court(world, "a.jpg", "b.jpg", price_micro=PRICE)
+    in_eur = await court(world, "c.jpg", beside=in_usd, price_micro=50_000, currency="EUR")
+    refused = await in_eur.operator.post(f"{in_eur.path}/launch", status=409)
+    assert refused["code"] == "insufficient-funds"
+    await world.deposit(in_eur.project["organisation_id"], 10**6, "EUR")
+    (earner,) = await in_usd.earners(1)
+    for here in (in_usd, in_eur):
+        await here.launch()
+        await here.work(earner, always(CAT))
+        await here.operator.post(f"{here.path}/complete")
+    await settle_up(in_usd)
+    fees = {"USD": 2 * FEE, "EUR": 10_000}
+    paid = {"USD": 2 * PRICE, "EUR": 50_000}
+    assert (await earner.get("/v1/earnings/balance"))["available_micro"] == paid
+    assert await balances(in_usd) == {
+        "USD": FUNDS - paid["USD"] - fees["USD"],
+        "EUR": 10**6 - paid["EUR"] - fees["EUR"],
+    }
+    async with db.reading(world.sessions) as reader:
+        assert await ledger.balances(reader, ledger.FEES.kind, ledger.FEES.owner_id) == fees
+        assert [each.rule for each in await invariants.check(reader) if each.broken] == []
 
 
 async def settle_up(here: Court) -> None:
