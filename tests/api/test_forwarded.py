@@ -13,13 +13,17 @@ from tests.api.serving import serving
 MOST = LIMITS["sign-up"].item.amount
 
 
+ELSEWHERE = {"TESSERA_TRUSTED_PROXIES": "192.0.2.1", "FORWARDED_ALLOW_IPS": "*"}
+A_NETWORK = {"TESSERA_TRUSTED_PROXIES": "192.0.2.1, 127.0.0.0/8"}
+
+
 @pytest.mark.parametrize(
     ("trusted", "counted_apart"),
     [
         ({}, True),
         ({"TESSERA_TRUSTED_PROXIES": ""}, False),
-        ({"TESSERA_TRUSTED_PROXIES": "192.0.2.1", "FORWARDED_ALLOW_IPS": "*"}, False),
-        ({"TESSERA_TRUSTED_PROXIES": "192.0.2.1, 127.0.0.0/8"}, True),
+        pytest.param(ELSEWHERE, False, marks=pytest.mark.long),
+        pytest.param(A_NETWORK, True, marks=pytest.mark.long),
     ],
     ids=["this machine", "nobody", "another machine", "a network"],
 )

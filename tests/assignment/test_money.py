@@ -12,6 +12,7 @@ from tessera.kernel import db
 from tests.assignment.crowd import audit, expire, number
 from tests.assignment.door import answer, codes, given, lease, refused
 from tests.client import As
+from tests.seeds import seeds
 from tests.world import RIGHT, WRONG, World
 
 DEPOSIT = 10**9
@@ -31,7 +32,7 @@ async def complete(operator: As, project: dict[str, Any]) -> None:
     await operator.post(f"/v1/projects/{project['id']}/complete")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_whatever_people_answer_no_more_is_paid_than_was_reserved(
     world: World, seed: int
 ) -> None:
@@ -100,7 +101,7 @@ async def test_a_late_answer_that_is_quicker_than_the_release_is_paid(world: Wor
     assert await number(world.sessions, PAID) == project["price_micro"] + project["fee_micro"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_completing_in_the_middle_of_everything_pays_all_that_was_taken(
     world: World, seed: int
 ) -> None:

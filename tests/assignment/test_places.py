@@ -15,6 +15,7 @@ from tessera.assignment.models import Outcome, Task
 from tessera.kernel import db
 from tessera.quality.settle import settle
 from tests.assignment.crowd import RIGHT, WRONG, Earner, a_project, audit, expire, number
+from tests.seeds import seeds
 
 
 async def settle_some(sessions: db.Sessions, project_id: UUID, rng: random.Random) -> None:
@@ -61,7 +62,7 @@ async def tidy(sessions: db.Sessions, project_id: UUID, rng: random.Random, *, r
         await settle_some(sessions, project_id, rng)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_whatever_many_people_do_at_once_every_place_is_accounted_for(
     sessions: db.Sessions, seed: int
 ) -> None:

@@ -18,6 +18,7 @@ from tests.client import As
 from tests.datasets.reading import as_lines, as_rows
 from tests.quality.court import Court
 from tests.quality.own_world import world_of_its_own
+from tests.seeds import seeds
 from tests.world import BOX_SCHEMA, World, coco
 
 GOLD = [f"gold {number}.jpg" for number in range(8)]
@@ -178,9 +179,7 @@ def comes_from(one: Object, answers: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 12))]
-)
+@pytest.mark.parametrize("seed", seeds(12))
 async def test_m21_rejected_answers_are_in_no_dataset(outside: World, seed: int) -> None:
     here = await a_project(outside)
     people = await history(here, random.Random(seed))

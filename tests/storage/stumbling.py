@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from tessera.storage.s3 import Access
@@ -30,6 +31,8 @@ class Door:
         self._seconds = seconds
         self.puts = Counter[str]()
         """By key, with those that were refused."""
+        self.taken = Counter[str]()
+        """By key, those that the store took: now and then it stumbles by itself."""
         self.refused = 0
         self._visits = set[asyncio.Task[None]]()
         self._now = 0
@@ -67,11 +70,13 @@ class Door:
             writer.write(answer.encode())
         else:
             lines.insert(1, b"Connection: close")
-            await self._pass_on(b"\r\n".join(lines) + body, writer)
+            status = await self._pass_on(b"\r\n".join(lines) + body, writer)
+            if method == "PUT" and status == HTTPStatus.OK:
+                self.taken[self._key(target.partition("?")[0])] += 1
         await writer.drain()
 
     async def _refuses(self, path: str) -> bool:
-        key = path.removeprefix(self._bucket)
+        key = self._key(path)
         self.puts[key] += 1
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
@@ -81,13 +86,20 @@ class Door:
         self.refused += refuses
         return refuses
 
-    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+    def _key(self, path: str) -> str:
+        return path.removeprefix(self._bucket)
+
+    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> int:
+        """Returns the status of the answer."""
         answers, store = await asyncio.open_connection(self._host, self._port)
         store.write(request)
+        head = await answers.readline()
+        writer.write(head)
         while chunk := await answers.read(65536):
             writer.write(chunk)
             await writer.drain()
         store.close()
+        return int(head.split()[1])
 
 
 def _length(lines: list[bytes]) -> int:
