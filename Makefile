@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV := var/uv/bin/uv
 RUN := .venv/bin/python -m
 FOLDERS := tessera api workers migrations deploy demo bench tests
+CHECKED := tests/test_rules.py tests/test_migrations.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-export clean
@@ -34,8 +35,8 @@ migrate: install ## Bring the database that TESSERA_DATABASE_URL names up to dat
 	@: "$${TESSERA_DATABASE_URL:?names the database to migrate}"
 	@$(RUN) alembic upgrade head
 
-test: install ## Every test but the long ones, on real servers (under 10 minutes)
-	@$(RUN) pytest -m "not long" -n 2 --dist loadfile
+test: install ## Every test but the long ones and those of `make check`, on real servers (under 10 minutes)
+	@$(RUN) pytest -m "not long" -n 2 --dist loadfile $(CHECKED:%=--ignore=%)
 
 test-long: install ## The long tests: kill -9, memory limits, a second S3 implementation
 	@$(RUN) pytest -m long
@@ -48,7 +49,7 @@ check: install ## Format, lint, types, import contracts, house rules, migrations
 	@.venv/bin/ruff check --quiet $(FOLDERS)
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@$(RUN) pytest -q tests/test_rules.py tests/test_migrations.py
+	@$(RUN) pytest -q $(CHECKED)
 
 fmt: install ## Format and fix what can be fixed
 	@.venv/bin/ruff format --quiet $(FOLDERS)

@@ -273,6 +273,7 @@ async def test_a_prefix_of_a_bucket_comes_in_and_the_bucket_is_left_as_it_is(
     assert {each.key async for each in bucket.list("")} == set(files)
 
 
+@pytest.mark.long
 async def test_more_than_a_thousand_keys_come_in_once_each_though_the_worker_is_killed(
     world: World, bucket: Store, settings: Settings, tmp_path: Path
 ) -> None:
