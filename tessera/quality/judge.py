@@ -55,8 +55,8 @@ async def _learn(
     record.alpha, record.beta = trust.alpha, trust.beta
     record.seen, record.missed = trust.seen, trust.missed
     await session.flush()
-    # who was blocked stays blocked, whatever was on its way then
-    await _rate(session, project, record, Standing.blocked_at.is_(None))
+    # whatever was on its way when they were blocked
+    await _rate(session, project, record, may_unblock=False)
 
 
 async def rate_again(
@@ -67,36 +67,40 @@ async def rate_again(
     Returns:
         The last of them, after whom to go on; none if there are no more.
     """
-    project = await session.get_one(Project, project_id)
     some = select(TrustRecord).where(TrustRecord.project_id == project_id)
     if after is not None:
         some = some.where(TrustRecord.earner_id > after)
     records = (
         await session.scalars(db.locking(some.order_by(TrustRecord.earner_id).limit(limit)))
     ).all()
+    # read under the locks: of two edits, the later one holds
+    project = await session.get_one(Project, project_id)
     for record in records:
-        await _rate(session, project, record)
+        await _rate(session, project, record, may_unblock=True)
     return records[-1].earner_id if len(records) == limit else None
 
 
 async def _rate(
-    session: AsyncSession, project: Project, record: TrustRecord, *which: ColumnElement[bool]
+    session: AsyncSession, project: Project, record: TrustRecord, *, may_unblock: bool
 ) -> None:
     """Have the standing of an earner follow from their trust, under the record's lock."""
     trust, policy = _trust(record), Quality(**project.quality)
     blocked = standing(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
-    blocked_at = await session.scalar(
+    theirs = (Standing.project_id == project.id) & (Standing.earner_id == record.earner_id)
+    if blocked or not may_unblock:  # who is blocked already keeps the reason that they have read
+        theirs &= Standing.blocked_at.is_(None)
+    newly_blocked = await session.scalar(
         update(Standing)
-        .where(Standing.project_id == project.id, Standing.earner_id == record.earner_id, *which)
+        .where(theirs)
         .values(
             gold_chance=_gold_chance(trust, policy),
-            blocked_at=func.coalesce(Standing.blocked_at, func.now()) if blocked else None,
+            blocked_at=func.now() if blocked else None,
             reason=explain(trust, minimum_trust=policy.minimum_trust) if blocked else None,
         )
         .returning(Standing.blocked_at)
         .execution_options(synchronize_session=False)
     )
-    if blocked_at is not None:
+    if newly_blocked is not None:
         await jobs.enqueue(
             session,
             "quality.reject_blocked",
