@@ -27,6 +27,7 @@ from sqlalchemy import text
 from bench.database import migrate
 from bench.results import Aim, conclude, sizes_of
 from deploy.embedded.stack import Servers, running
+from deploy.embedded.supervisor import FRUGAL
 from tessera.accounts.models import Organisation
 from tessera.datasets.jobs import build
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
@@ -247,7 +248,7 @@ def in_child(servers: Servers, *arguments: str) -> dict[str, Any]:
         [sys.executable, "-m", "bench.export", *arguments],
         check=True,
         stdout=subprocess.PIPE,
-        env={**os.environ, "BENCH_SERVERS": orjson.dumps(servers).decode()},
+        env={**FRUGAL, **os.environ, "BENCH_SERVERS": orjson.dumps(servers).decode()},
     )
     measured: dict[str, Any] = orjson.loads(done.stdout)
     return measured

@@ -1,5 +1,6 @@
 """`make demo`: run the main job against a fresh instance; fail unless the results are right."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -32,6 +33,7 @@ class TookTooLong(Unavailable):
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m demo", description=__doc__).parse_args()
     try:
         report = _fresh()
     except DomainError as error:

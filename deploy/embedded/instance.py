@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy.embedded.places import Places, Say
 from deploy.embedded.process import Child, Program, StartFailed
 from deploy.embedded.stack import Servers, Stack
-from deploy.embedded.supervisor import interruptible, settings, why_not_ready
+from deploy.embedded.supervisor import FRUGAL, interruptible, settings, why_not_ready
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def instance(
         undo.callback(stack.stop)
         servers = stack.start()
         port = places.port("api", 0)  # any: nobody types it
-        full = {**env, **settings(servers), "TESSERA_API_PORT": str(port)}
+        full = {**FRUGAL, **env, **settings(servers), "TESSERA_API_PORT": str(port)}
 
         def child(name: str, *argv: str) -> Child:
             program = Program(

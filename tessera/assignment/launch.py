@@ -18,6 +18,7 @@ from tessera.assignment.models import TASK_IS_WAITING, Task
 from tessera.images.models import Tile
 from tessera.kernel import jobs
 from tessera.ledger import service as ledger
+from tessera.ledger.errors import InsufficientFunds
 from tessera.ledger.models import AccountKind, Event
 from tessera.ledger.service import Reason
 from tessera.projects import service as projects
@@ -79,6 +80,13 @@ async def launch(session: AsyncSession, project_id: UUID, *, caller: Caller) -> 
         )
     # what an earlier launch reserved and has not opened yet is already paid for
     needed = planned.cost.worst_micro - (project.reserved_micro - project.committed_micro)
+    if needed > planned.available_micro:  # of launches at once, the ledger lets through what it can
+        raise InsufficientFunds(
+            "The organisation has less than the worst case costs.",
+            needed_micro=needed,
+            available_micro=planned.available_micro,
+            currency=project.currency,
+        )
     if needed > 0:
         await ledger.move(
             session,

@@ -12,7 +12,7 @@ from tessera.kernel import db
 from tessera.kernel.paging import After
 from tessera.ledger import service as ledger
 from tessera.ledger.currencies import MICRO, MINOR_DIGITS, minor_micro
-from tessera.ledger.errors import UnknownCurrency
+from tessera.ledger.errors import InsufficientFunds, UnknownCurrency
 from tessera.ledger.models import AccountKind, Event
 from tessera.ledger.service import Reason
 from tessera.payouts import destinations
@@ -69,7 +69,7 @@ async def request(
         UnknownCurrency: This Tessera keeps no such money.
         BelowMinimum: It is less than is paid out.
         NotPayable: It is not a whole number of the currency's smallest unit.
-        InsufficientFunds: It is more than they have; the caller's transaction is lost.
+        InsufficientFunds: It is more than they have.
     """
     # the lock makes one earner's requests queue up: "everything" is what the last one left
     to = _said(
@@ -155,5 +155,12 @@ def _amount(wanted: int | None, balance: int, currency: str, minimum: int) -> in
     if amount % step:
         raise NotPayable(
             "This is not a whole number of the currency's smallest unit.", step_micro=step
+        )
+    if amount > balance:
+        raise InsufficientFunds(
+            "There is less than this in the balance.",
+            amount_micro=amount,
+            available_micro=balance,
+            currency=currency,
         )
     return amount

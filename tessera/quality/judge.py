@@ -41,8 +41,13 @@ async def score_gold(
                     UNANSWERED if each.value is None else kind.score(each.value, gold.expected)
                 )
                 scores.setdefault(each.earner_id, []).append(each.score)
+    if not scores:
+        return
     await session.flush()
-    for record in await _locked_records(session, project.id, sorted(scores)):
+    records = await _locked_records(session, project.id, sorted(scores))
+    # read under the locks: the minimum trust may have been edited, and everybody rated again
+    await session.refresh(project, ["quality"])
+    for record in records:
         await _learn(session, project, record, scores[record.earner_id])
 
 
@@ -122,8 +127,6 @@ async def _locked_records(
     session: AsyncSession, project_id: UUID, earner_ids: Sequence[UUID]
 ) -> Sequence[TrustRecord]:
     """Made where missing, then locked in the order of earners, so that no two jobs deadlock."""
-    if not earner_ids:
-        return []
     await session.execute(
         insert(TrustRecord).on_conflict_do_nothing(),
         [

@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 _MEBIBYTE = 1024 * 1024
 _DELETE_AT_ONCE = 1000
-# Parts one after another: an upload holds one thread and one part, whatever the file's size
+# Parts one after another: an upload holds one thread and one part, the least that S3 takes
 _UPLOAD = TransferConfig(
-    multipart_threshold=16 * _MEBIBYTE, multipart_chunksize=8 * _MEBIBYTE, use_threads=False
+    multipart_threshold=16 * _MEBIBYTE, multipart_chunksize=5 * _MEBIBYTE, use_threads=False
 )
 
 

@@ -39,6 +39,8 @@ async def test_without_the_money_nothing_is_launched_and_nothing_has_changed(
     await world.images(operator, project["id"], [("a.jpg", photograph())])
     problem = await operator.post(f"/v1/projects/{project['id']}/launch", status=409)
     assert problem["code"] == "insufficient-funds"
+    assert problem["needed_micro"] == 4 * (project["price_micro"] + project["fee_micro"])
+    assert problem["available_micro"] == 1_000
     await world.work.jobs()
     assert (await operator.get(f"/v1/projects/{project['id']}"))["state"] == "draft"
     assert await number(world.sessions, WAITING) == 1

@@ -7,17 +7,22 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
 import pytest
+import redis
 from httpx2 import AsyncClient
 
+from deploy.embedded.stack import running
 from tessera.tables import metadata
 from tests.client import As
 from tests.deploy.driving import Driven, gone, names
 
 UP = "Ctrl-C stops everything"
+SERVERS = {"postgres", "valkey-server", "rclone"}
+Leased = dict[str, Any]
 # The checkout and the interpreter may be closed to nobody: it may read all, and write its own.
 RIGHTS = "-all,+dac_read_search"
 AS_NOBODY = (
@@ -58,9 +63,37 @@ async def test_everything_comes_up_for_the_printed_logins_and_is_found_again(
         stops(it)
 
 
-def up(root: Path, account: Sequence[str]) -> Driven:
+@pytest.mark.long
+async def test_servers_that_are_given_are_used_and_left_running(
+    root: Path, warm_root: Path
+) -> None:
+    with running(warm_root, given={}, say=lambda _: None) as servers:
+        given = {
+            "DATABASE_URL": servers.database_url,
+            "REDIS_URL": servers.redis_url,
+            "S3_ENDPOINT": servers.s3_endpoint,
+            "S3_ACCESS_KEY": servers.s3_access_key,
+            "S3_SECRET_KEY": servers.s3_secret_key,
+            "S3_BUCKET": servers.s3_bucket,
+        }
+        with up(root, (), **given) as it:
+            first = said(it)
+            lease = await visit(first)
+            assert not names(it.family()) & SERVERS
+            assert lease["picture"]["url"].startswith(servers.s3_endpoint)
+            rows = await count(it)
+            stops(it)
+        with up(root, (), **given) as it:
+            assert said(it) == first
+            assert await count(it) == rows
+            await answer(first, lease)
+            stops(it)
+        assert redis.Redis.from_url(servers.redis_url).ping()
+
+
+def up(root: Path, account: Sequence[str], **given: str) -> Driven:
     command = [sys.executable, "-m", "deploy.embedded", "up", "--root", str(root / "var")]
-    return Driven([*account, *command])
+    return Driven([*account, *command], **given)
 
 
 def said(it: Driven) -> dict[str, list[str]]:
@@ -74,14 +107,14 @@ def runs_as_the_owner_of(root: Path, it: Driven) -> None:
     """All but PostgreSQL, which never runs as root."""
     uid = root.stat().st_uid
     family = [psutil.Process(it.process.pid), *it.family()]
-    assert names(family) >= {"postgres", "valkey-server", "rclone"}
+    assert names(family) >= SERVERS
     assert len(family) > 6
     for process in family:
         theirs = process.uids().effective
         assert theirs != 0 if process.name() == "postgres" else theirs == uid
 
 
-async def visit(printed: dict[str, list[str]]) -> dict[str, object]:
+async def visit(printed: dict[str, list[str]]) -> Leased:
     """Log in as everybody, and see what each should; returns a lease that is left open."""
     async with AsyncClient(base_url=api_of(printed)) as http:
         assert (await http.get("/docs")).is_success
@@ -102,13 +135,13 @@ async def visit(printed: dict[str, list[str]]) -> dict[str, object]:
         for finance in people["finance"]:
             await finance.get("/v1/finance/payout-batches")
         leased = await people["earners"][0].post("/v1/work/leases", {"count": 1})
-        lease: dict[str, object] = leased["leases"][0]
+        lease: Leased = leased["leases"][0]
     async with AsyncClient() as browser:
         assert (await browser.get(leased["leases"][0]["picture"]["url"])).is_success
     return lease
 
 
-async def answer(printed: dict[str, list[str]], lease: dict[str, object]) -> None:
+async def answer(printed: dict[str, list[str]], lease: Leased) -> None:
     """What was leased before the end can be answered after it."""
     async with AsyncClient(base_url=api_of(printed)) as http:
         earner = await login(http, printed, printed["earners"][0])
