@@ -178,8 +178,9 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 """Names that no route which earners may call ever answers with."""
 
 _FACTS = (
-    "allowed amount_micro at classes count currency evidence field fields images items_sha256 "
-    "known max_bytes max_micro minimum_micro most_objects most_tiles needs payout_id "
+    "allowed amount_micro at available_micro classes count currency evidence field fields images "
+    "items_sha256 known max_bytes max_micro minimum_micro most_objects most_tiles needed_micro "
+    "needs payout_id "
     "reference retry_after_seconds size state step_micro uploads"
 )
 FACTS = frozenset(_FACTS.split())
