@@ -151,8 +151,9 @@ async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Proje
         Standing.earner_id == earner_id, Standing.project_id.in_([each.id for each in projects])
     )
     locked = await session.scalars(db.locking(mine.order_by(Standing.project_id)))
-    standings = {standing.project_id: standing for standing in locked}
-    return [(project, standings[project.id]) for project in projects]
+    # somebody may have been blocked while this waited for the locks
+    standings = {each.project_id: each for each in locked if each.blocked_at is None}
+    return [(each, standings[each.id]) for each in projects if each.id in standings]
 
 
 async def _unknown(session: AsyncSession, earner_id: UUID) -> Sequence[Project]:

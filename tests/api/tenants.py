@@ -64,6 +64,8 @@ async def two_tenants(world: World) -> Tenants:
     manager = await world.member(owner, organisation_id, Role.MANAGER)
     reviewer = await world.member(owner, organisation_id, Role.REVIEWER)
     finance = await world.member(owner, organisation_id, Role.FINANCE)
+    (platforms,) = await maker.get("/v1/organisations")
+    no_finance = await world.member(maker, platforms["id"], Role.MANAGER)
     earner, other = await _earner(world, a), await _earner(world, b)
     batch = await maker.post("/v1/finance/payout-batches", {"currency": "USD"})
     for place in (a, b):
@@ -87,6 +89,7 @@ async def two_tenants(world: World) -> Tenants:
             "stranger": stranger.token,
             "stranger's key": (await _key(stranger, b["organisation_id"], KEY_SCOPES))["key"],
             "platform": platform.token,
+            "platform's manager": no_finance.token,
             "earner": earner.token,
             "other earner": other.token,
         },

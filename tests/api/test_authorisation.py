@@ -24,7 +24,7 @@ REFUSED = {
 }
 NARROW = {f"{scope} key" for scope in KEY_SCOPES}
 OF_TENANT_B = {"stranger": "owner", "stranger's key": "full key", "other earner": "earner"}
-NO_MEMBERS = {"earner", "other earner", "platform"}
+NO_MEMBERS = {"earner", "other earner", "platform", "platform's manager"}
 CHANGING_HEADERS = {"x-request-id", "date"}
 CHANGING_FACTS = {"instance", "server_time"}
 

@@ -211,6 +211,18 @@ async def test_who_had_seen_the_project_open_gets_nothing_once_it_is_paused(
     assert not (await asking).leases
 
 
+async def test_who_is_blocked_while_they_ask_for_any_task_gets_none_of_that_project(
+    sessions: db.Sessions,
+) -> None:
+    earner = Earner(sessions)
+    await earner.lease(await a_project(sessions, tasks=3), 1)
+    async with db.transaction(sessions) as settling:
+        await settling.execute(text("UPDATE standings SET blocked_at = now(), reason = 'Wrong.'"))
+        asking = asyncio.create_task(earner.ask())
+        await _waiting_for_a_lock(sessions)
+    assert not (await asking).leases
+
+
 async def _waiting_for_a_lock(sessions: db.Sessions) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     while not await number(sessions, waiting):  # noqa: ASYNC110 - it waits in Postgres
