@@ -17,7 +17,7 @@ def test_the_tour_can_be_pasted_and_ends_with_a_file_for_the_bank(tmp_path: Path
     root = tmp_path / "instance"
     with instance(
         root,
-        env={"PATH": os.environ["PATH"], "TESSERA_DECISIONS_EVERY": "PT10S"},
+        env={"PATH": os.environ["PATH"], "TESSERA_DECISIONS_EVERY": "PT1S"},
         say=lambda _: None,
     ) as running:
         host, port = running.url.removeprefix("http://").split(":")
