@@ -180,8 +180,7 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 _FACTS = (
     "allowed amount_micro at available_micro classes count currency evidence field fields images "
     "items_sha256 known max_bytes max_micro minimum_micro most_objects most_tiles needed_micro "
-    "needs payout_id "
-    "reference retry_after_seconds size state step_micro uploads"
+    "needs payout_id reference retry_after_seconds size state step_micro uploads"
 )
 FACTS = frozenset(_FACTS.split())
 """What refusals say beside their sentence."""

@@ -83,8 +83,9 @@ def check(case: schemathesis.Case[Any], served: Served, tenants: Tenants) -> Non
 
 def is_sent(value: Any) -> bool:
     """Whether a query says anything of a parameter that has this value: of `[{}]` it does not."""
-    values = value if isinstance(value, list) else [value]
-    return any(each is not None and each not in ([], {}) for each in values) or value == {}
+    if isinstance(value, list):
+        return any(each not in (None, [], {}) for each in value)
+    return value is not None
 
 
 def existing(values: Any, place: Place) -> Any:

@@ -11,8 +11,9 @@ from tessera.assignment.errors import Blocked
 from tessera.assignment.lease import MOST_HELD
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
-from tests.assignment.crowd import Earner, a_project, audit, number, open_all, with_tasks
+from tests.assignment.crowd import Earner, a_project, audit, open_all, with_tasks
 from tests.assignment.door import answer, codes, given, lease, wanted
+from tests.waiting import until_locks_are_waited_for
 from tests.world import World
 
 
@@ -205,7 +206,7 @@ async def test_who_had_seen_the_project_open_gets_nothing_once_it_is_paused(
         held_up = text("SELECT 1 FROM standings FOR UPDATE")
         await settling.execute(held_up)
         asking = asyncio.create_task(earner.ask(project_id))
-        await _waiting_for_a_lock(sessions)
+        await until_locks_are_waited_for(sessions)
         async with db.transaction(sessions) as session:
             await session.execute(text("UPDATE projects SET state = 'paused'"))
     assert not (await asking).leases
@@ -219,14 +220,8 @@ async def test_who_is_blocked_while_they_ask_for_any_task_gets_none_of_that_proj
     async with db.transaction(sessions) as settling:
         await settling.execute(text("UPDATE standings SET blocked_at = now(), reason = 'Wrong.'"))
         asking = asyncio.create_task(earner.ask())
-        await _waiting_for_a_lock(sessions)
+        await until_locks_are_waited_for(sessions)
     assert not (await asking).leases
-
-
-async def _waiting_for_a_lock(sessions: db.Sessions) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while not await number(sessions, waiting):  # noqa: ASYNC110 - it waits in Postgres
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("body", [{"count": 0}, {"count": 51}, {"count": "x"}, {"other": 1}])

@@ -1,6 +1,7 @@
 import http.client
 import json
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -15,7 +16,10 @@ DEAF = "\nimport signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
 def supervised(root: Path, app: str = API, **env: str) -> Driven:
-    return Driven([sys.executable, "-m", "tests.deploy.supervised", str(root), app], **env)
+    with socket.create_server(("127.0.0.1", 0)) as any_free:
+        port = str(any_free.getsockname()[1])  # and not the one that other tests may begin with
+    command = [sys.executable, "-m", "tests.deploy.supervised", str(root), app]
+    return Driven(command, **{"TESSERA_API_PORT": port, **env})
 
 
 def process_of(root: Path, name: str) -> psutil.Process | None:

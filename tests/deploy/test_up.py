@@ -12,10 +12,10 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
-import redis
 from httpx2 import AsyncClient
 
 from deploy.embedded.stack import running
+from deploy.embedded.supervisor import settings
 from tessera.tables import metadata
 from tests.client import As
 from tests.deploy.driving import Driven, gone, names
@@ -68,14 +68,9 @@ async def test_servers_that_are_given_are_used_and_left_running(
     root: Path, warm_root: Path
 ) -> None:
     with running(warm_root, given={}, say=lambda _: None) as servers:
-        given = {
-            "DATABASE_URL": servers.database_url,
-            "REDIS_URL": servers.redis_url,
-            "S3_ENDPOINT": servers.s3_endpoint,
-            "S3_ACCESS_KEY": servers.s3_access_key,
-            "S3_SECRET_KEY": servers.s3_secret_key,
-            "S3_BUCKET": servers.s3_bucket,
-        }
+        theirs = psutil.Process().children()
+        assert names(theirs) >= SERVERS
+        given = {name.removeprefix("TESSERA_"): value for name, value in settings(servers).items()}
         with up(root, (), **given) as it:
             first = said(it)
             lease = await visit(first)
@@ -88,7 +83,7 @@ async def test_servers_that_are_given_are_used_and_left_running(
             assert await count(it) == rows
             await answer(first, lease)
             stops(it)
-        assert redis.Redis.from_url(servers.redis_url).ping()
+        assert not any(gone(process) for process in theirs)
 
 
 def up(root: Path, account: Sequence[str], **given: str) -> Driven:

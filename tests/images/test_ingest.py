@@ -19,7 +19,7 @@ from tessera.storage import keys
 from tests.images.ingesting import JPEG, Desk, desk, fates, kept, put
 from tests.images.pictures import TO_STORED, chunk, held, png, scene
 from tests.objects import get_bytes
-from tests.stories.processes import eventually
+from tests.waiting import until_locks_are_waited_for
 from tests.world import World, photograph
 
 EXACT = {"whole": True, "format": "png"}
@@ -141,7 +141,7 @@ async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(world: 
     async with world.sessions.begin() as session:  # all wait here, and none has seen another
         await session.execute(text("SELECT FROM images FOR UPDATE"))
         jobs = asyncio.create_task(world.work.jobs())
-        await eventually(lambda: some_wait(world, 2))
+        await until_locks_are_waited_for(world.sessions, 2)
     await jobs
     assert tried_again() == retried, "nobody's attempt failed"
     images = await here.images()
@@ -154,13 +154,6 @@ async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(world: 
 def tried_again() -> float:
     ending = {"name": "images.ingest", "outcome": "retried"}
     return REGISTRY.get_sample_value("tessera_job_seconds_count", ending) or 0.0
-
-
-async def some_wait(world: World, least: int) -> bool:
-    """For locks, in the database."""
-    async with db.reading(world.sessions) as reader:
-        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return bool((await reader.execute(waiting)).scalar_one() >= least)
 
 
 async def test_pictures_are_upright_however_the_camera_was_held(

@@ -16,6 +16,7 @@ from tessera.payouts.errors import (
 from tessera.payouts.models import PayoutState, Rail
 from tests.ledger.money import balances
 from tests.payouts.world import IBAN, UNIT, Finance, a_person, a_request, an_earner
+from tests.world import World
 
 
 @pytest.mark.usefixtures("finance")
@@ -70,6 +71,25 @@ async def test_an_amount_that_cannot_be_paid_is_refused_and_moves_nothing(
     assert await balances(sessions, earner_id) == [has, 0]
     async with db.reading(sessions) as session:
         assert not await service.mine(session, earner_id=earner_id, after=None, limit=9)
+
+
+async def test_who_asks_for_more_than_there_is_reads_how_much_there_is(world: World) -> None:
+    earner = await world.earner()
+    await earner.put(
+        "/v1/payout-destination",
+        {"rail": "manual", "details": {"holder": "Ada", "iban": IBAN}},
+    )
+    refused = await earner.call(
+        "POST",
+        "/v1/payouts",
+        {"currency": "USD", "amount_micro": 5 * UNIT},
+        headers={"Idempotency-Key": "once"},
+    )
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (409, "insufficient-funds")
+    asked = {"amount_micro": 5 * UNIT, "available_micro": 0, "currency": "USD"}
+    assert asked.items() <= problem.items()
+    assert (await earner.get("/v1/payouts"))["items"] == []
 
 
 async def test_m30_the_minimum_is_what_the_caller_says(sessions: db.Sessions) -> None:

@@ -22,6 +22,7 @@ from tessera.quality import gold_import
 from tessera.quality.errors import UnknownClass
 from tests.quality.court import CAT, Court, coco, court
 from tests.quality.test_gold import expected
+from tests.waiting import until_locks_are_waited_for
 from tests.world import BOX_SCHEMA, World
 
 SIDE = 12_000
@@ -203,7 +204,7 @@ async def test_what_is_launched_while_a_file_is_read_stays_what_it_was(world: Wo
     async with db.transaction(world.sessions) as session:
         await session.execute(text("SELECT id FROM projects FOR UPDATE"))
         importing = asyncio.create_task(bring(here, coco(["a.jpg", "b.jpg"])))
-        await somebody_waits(world)
+        await until_locks_are_waited_for(world.sessions)
         await session.execute(
             text(
                 "UPDATE tasks SET state = 'open' FROM tiles JOIN images ON images.id = image_id"
@@ -214,14 +215,3 @@ async def test_what_is_launched_while_a_file_is_read_stays_what_it_was(world: Wo
     assert (first.gold_tasks, first.launched_tasks) == (0, 1)
     assert (second.gold_tasks, second.launched_tasks) == (1, 0)
     assert await expected(world) == {"b.jpg 0": CAT}
-
-
-async def somebody_waits(world: World) -> None:
-    """For a lock that we hold."""
-    async with asyncio.timeout(4):
-        while True:
-            async with db.reading(world.sessions) as reader:
-                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-                if (await reader.execute(text(waiting))).scalar_one():
-                    return
-            await asyncio.sleep(0.02)

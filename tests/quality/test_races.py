@@ -13,6 +13,7 @@ from tessera.quality import settle as settling
 from tests.ledger.money import at_once
 from tests.quality.court import CAT, DOG, OWL, Court, Leases, always, court
 from tests.quality.facts import broken
+from tests.waiting import until_locks_are_waited_for
 from tests.world import World
 
 GOLD = [f"gold {number}.jpg" for number in range(8)]
@@ -66,6 +67,22 @@ async def test_judges_of_overlapping_tasks_and_people_do_not_block_each_other(
     assert await at_once(calls) == []
     await here.judge()
     await has_one_result(here)
+
+
+async def test_who_is_judged_while_the_minimum_is_edited_is_judged_by_the_new_one(
+    world: World,
+) -> None:
+    here, task_ids = await answered(world, random.Random(3))
+    await settle(here, [UUID((await here.tasks())[GOLD[0]]["id"])])
+    async with db.transaction(world.sessions) as holding:
+        await holding.execute(text("UPDATE trust SET alpha = 5, beta = 5, seen = 6"))
+        judging = asyncio.create_task(settle(here, task_ids))
+        await until_locks_are_waited_for(world.sessions)
+        await here.operator.patch(here.path, {"quality": {"minimum_trust": 0.99}})
+    await judging
+    async with db.reading(world.sessions) as reader:
+        blocked = text("SELECT count(*) FROM standings WHERE blocked_at IS NOT NULL")
+        assert await reader.scalar(blocked) > 1, "by the old one only who is always wrong"
 
 
 async def test_an_answer_that_is_being_accepted_is_not_rejected_at_the_same_moment(
