@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/vnd.apache.parquet"
 ROWS_AS_OBJECTS = 1_024
 """Rows held as Python objects, several times as large as the same in columns."""
 ROWS_IN_GROUP = 8 * ROWS_AS_OBJECTS
-"""Memory grows with it, by 25 MB if eight times as many; the file hardly shrinks."""
+"""Memory grows with it, by 12 MB if eight times as many; the file hardly shrinks."""
 
 pa.set_memory_pool(pa.system_memory_pool())  # the usual one keeps 10 MB more for itself
 
