@@ -26,7 +26,7 @@ _STEADY = 30.0
 _LONGEST_PAUSE = 30.0
 
 FRUGAL = {"MALLOC_ARENA_MAX": "2"}
-"""For our processes: glibc would keep what is free for each thread apart, up to 8 MB in a worker."""
+"""For our processes: glibc keeps what is free for each thread apart, up to 8 MB in a worker."""
 
 Argv = tuple[str, ...]
 
