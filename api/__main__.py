@@ -1,6 +1,7 @@
 """`python -m api`: serve the API until told to stop."""
 
 import asyncio
+import socket
 import time
 from types import FrameType
 
@@ -18,6 +19,8 @@ from tessera.storage.connect import store_of
 class ServerSettings(Settings):
     """What only a process that serves has to know."""
 
+    api_fd: int | None = None
+    """A socket that already listens, handed down by who starts us: used, and not host and port."""
     trusted_proxies: str = "127.0.0.1"
     """Addresses or networks, with commas between: whose `X-Forwarded-For` is believed."""
     drain_seconds: NonNegativeFloat = 0
@@ -65,8 +68,9 @@ async def main() -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
+    handed_down = None if settings.api_fd is None else [socket.socket(fileno=settings.api_fd)]
     try:
-        await Server(config, app, drain_seconds=settings.drain_seconds).serve()
+        await Server(config, app, drain_seconds=settings.drain_seconds).serve(handed_down)
     finally:
         await engine.dispose()
         store.close()

@@ -44,7 +44,8 @@ def _up(root: Path) -> None:
         root=root,
         cwd=_CHECKOUT,
         migrate=(*_PYTHON, "alembic", "upgrade", "head"),
-        apps={"api": (*_PYTHON, "api"), "workers": (*_PYTHON, "workers")},
+        api=(*_PYTHON, "api"),
+        workers=(*_PYTHON, "workers"),
         seed=(*_PYTHON, "demo.seed"),
     )
     up(plan, say=_say)

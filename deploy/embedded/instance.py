@@ -1,6 +1,5 @@
 """A whole Tessera for as long as a block lasts: servers, API and workers."""
 
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -8,14 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.embedded.places import Places, Say
+from deploy.embedded.places import Places, Say, listen
 from deploy.embedded.process import Child, Program, StartFailed
 from deploy.embedded.stack import Servers, Stack
-from deploy.embedded.supervisor import FRUGAL, interruptible, settings, why_not_ready
+from deploy.embedded.supervisor import api_on, app, interruptible, settings, why_not_ready
 
 _CHECKOUT = Path(__file__).parents[2]
-
-
+_PYTHON = (sys.executable, "-m")
 _READY_WITHIN = 60.0
 
 
@@ -41,19 +39,19 @@ def instance(
         stack = Stack(places, durable=durable, allow_origin=None, given=env, say=say)
         undo.callback(stack.stop)
         servers = stack.start()
-        port = places.port("api", 0)  # any: nobody types it
-        full = {**FRUGAL, **env, **settings(servers), "TESSERA_API_PORT": str(port)}
+        listening = undo.enter_context(listen("127.0.0.1", 0))  # any: nobody types it
+        port = listening.getsockname()[1]
+        full = {**env, **settings(servers)}
 
-        def child(name: str, *argv: str) -> Child:
-            program = Program(
-                name, (sys.executable, "-m", *argv), full, _CHECKOUT, orphan_signal=signal.SIGKILL
-            )
+        def child(program: Program) -> Child:
             return Child(program, places, say=say)
 
-        child("migrate", "alembic", "upgrade", "head").wait_until_done()
-        api = child("api", "api")
+        child(
+            app("migrate", (*_PYTHON, "alembic", "upgrade", "head"), full, _CHECKOUT)
+        ).wait_until_done()
+        api = child(api_on(listening, (*_PYTHON, "api"), full, _CHECKOUT))
         undo.callback(api.stop)
-        undo.callback(child("workers", "workers").stop)
+        undo.callback(child(app("workers", (*_PYTHON, "workers"), full, _CHECKOUT)).stop)
         _wait_until_ready(api, port)
         yield Instance(f"http://127.0.0.1:{port}", servers.database_url, servers)
 

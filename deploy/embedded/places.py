@@ -50,15 +50,24 @@ class Places:
     def port(self, name: str, preferred: int) -> int:
         """The port of the last run if it is free, else the preferred one, else any free one.
 
-        `preferred` may be 0: none is.
-
         It may be taken again before the server binds it; whoever starts the server retries.
         """
         notes = self.root / "ports.json"
         last = _read(notes).get(name, preferred)
-        port = next((p for p in (last, preferred) if p and is_free(p)), None) or _any_free_port()
+        port = next((p for p in (last, preferred) if is_free(p)), None) or _any_free_port()
         _write(notes, name, port)
         return port
+
+    def listener(self, name: str, host: str, preferred: int) -> socket.socket:
+        """Listen at the port of the last run, else at the preferred one, else at any.
+
+        For a server that takes a socket: nobody else can get the port before it does.
+        """
+        notes = self.root / "ports.json"
+        last = _read(notes).get(name, preferred)
+        listening = _try_listen(host, last) or _try_listen(host, preferred) or listen(host, 0)
+        _write(notes, name, listening.getsockname()[1])
+        return listening
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -92,6 +101,24 @@ def sign(lock: Lock, pid: int) -> None:
     """Write into a lock's file who holds it."""
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{pid}\n".encode(), 0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free.
+
+    Raises:
+        OSError: The port is taken, or the host is not ours.
+    """
+    is_v6 = ":" in host
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    return socket.create_server((host, port), family=family, dualstack_ipv6=is_v6)
+
+
+def _try_listen(host: str, port: int) -> socket.socket | None:
+    try:
+        return listen(host, port)
+    except OSError:
+        return None
 
 
 def is_free(port: int) -> bool:

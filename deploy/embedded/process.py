@@ -48,6 +48,7 @@ class Program:
     Attributes:
         argv: Begins with an absolute path.
         orphan_signal: What it gets when we die. Nobody escalates then, so it must be enough.
+        files: Open files that it gets, by the numbers they have here.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGTERM
     account: Account | None = None
+    files: tuple[int, ...] = ()
 
 
 class Child:
@@ -81,7 +83,7 @@ class Child:
                     stderr=log,
                     cwd=program.cwd,
                     env=program.env,
-                    pass_fds=[lock],
+                    pass_fds=[lock, *program.files],
                     start_new_session=True,  # Ctrl-C is for us; children are stopped in order
                 )
         finally:

@@ -7,20 +7,22 @@ than the thread that started it.
 import http.client
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from deploy.embedded.places import Places, Say
+from deploy.embedded.places import Places, Say, listen
 from deploy.embedded.process import Child, Program, StartFailed
 from deploy.embedded.stack import Servers, Stack
 
 _LOOK_EVERY = 0.2
 _SAY_EVERY = 3.0
 _READY_WITHIN = 120.0
+_ANSWERS_WITHIN = 2.0
 _GIVE_UP_AFTER = 3
 _STEADY = 30.0
 _LONGEST_PAUSE = 30.0
@@ -39,14 +41,16 @@ class Plan:
         root: Where all data lie.
         cwd: Where the commands run.
         migrate: Ends with 0 before anything else starts.
-        apps: By name, in the order in which they are started and stopped.
+        api: Gets a socket that listens as TESSERA_API_FD.
+        workers: Are started after the API, and stopped after it.
         seed: Runs once the API is ready; must be harmless when repeated.
     """
 
     root: Path
     cwd: Path
     migrate: Argv
-    apps: Mapping[str, Argv]
+    api: Argv
+    workers: Argv
     seed: Argv
 
 
@@ -59,33 +63,46 @@ def up(plan: Plan, *, given: Mapping[str, str] = os.environ, say: Say = print) -
     """
     places = Places.under(plan.root)
     with interruptible(), places.alone(), ExitStack() as undo:
-        api = _api_settings(given, places)
-        host, port = api["TESSERA_API_HOST"], int(api["TESSERA_API_PORT"])
+        listening = undo.enter_context(_listening(given, places))
+        host, port = listening.getsockname()[:2]
         origin = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
         stack = Stack(places, durable=True, allow_origin=origin, given=given, say=say)
         undo.callback(stack.stop)
-        env = {**FRUGAL, **given, **settings(stack.start()), **api, "PYTHONUNBUFFERED": "1"}
+        env = {
+            "TESSERA_DECISIONS_EVERY": "PT10S",  # whoever tries this out wants to see money move
+            **given,
+            **settings(stack.start()),
+            "PYTHONUNBUFFERED": "1",
+            "TESSERA_API_HOST": host,
+            "TESSERA_API_PORT": str(port),
+        }
         say("· bringing the database up to date")
-        migrate = Program("migrate", plan.migrate, env, plan.cwd)
-        Child(migrate, places, say=say).wait_until_done()
+        Child(app("migrate", plan.migrate, env, plan.cwd), places, say=say).wait_until_done()
         kept: list[Kept] = []
         undo.callback(_stop_in_order, kept)
-        for name, argv in plan.apps.items():
-            kept.append(Kept(_app(name, argv, env, plan.cwd), places, say=say))
+        api = api_on(listening, plan.api, env, plan.cwd)
+        kept.append(Kept(api, places, say=say))
+        kept.append(Kept(app("workers", plan.workers, env, plan.cwd), places, say=say))
         _wait_until_ready(stack, kept, port, say)
-        seed = Child(_app("seed", plan.seed, env, plan.cwd), places, say=say)
+        seed = Child(app("seed", plan.seed, env, plan.cwd), places, say=say)
         undo.callback(seed.stop)
         _watch(stack, kept, seed, say, f"· {origin} is up; Ctrl-C stops everything")
 
 
-def _api_settings(given: Mapping[str, str], places: Places) -> dict[str, str]:
-    """As the environment says; else the API listens where it did in the last run."""
-    return {
-        "TESSERA_API_HOST": given.get("TESSERA_API_HOST") or "127.0.0.1",
-        "TESSERA_API_PORT": given.get("TESSERA_API_PORT") or str(places.port("api", 8000)),
-        # whoever tries this out wants to see money move
-        "TESSERA_DECISIONS_EVERY": given.get("TESSERA_DECISIONS_EVERY") or "PT10S",
-    }
+def _listening(given: Mapping[str, str], places: Places) -> socket.socket:
+    """Where the environment says; else where the API listened in the last run, if it can.
+
+    Raises:
+        StartFailed: Somebody else listens where the environment says.
+    """
+    host = given.get("TESSERA_API_HOST") or "127.0.0.1"
+    port = given.get("TESSERA_API_PORT")
+    if not port:
+        return places.listener("api", host, 8000)
+    try:
+        return listen(host, int(port))
+    except OSError as error:
+        raise StartFailed(f"The API cannot listen on {host}, port {port}: {error}") from error
 
 
 def settings(servers: Servers) -> dict[str, str]:
@@ -159,10 +176,17 @@ def _stop_in_order(kept: list[Kept]) -> None:
             first_first.callback(app.stop)
 
 
-def _app(name: str, argv: Argv, env: Mapping[str, str], cwd: Path) -> Program:
+def app(name: str, argv: Argv, env: Mapping[str, str], cwd: Path) -> Program:
     # SIGKILL for an orphan: an API that waits for its last connection would never end, and the
     # application loses nothing when it is killed.
-    return Program(name, argv, env, cwd, orphan_signal=signal.SIGKILL)
+    return Program(name, argv, {**FRUGAL, **env}, cwd, orphan_signal=signal.SIGKILL)
+
+
+def api_on(listening: socket.socket, argv: Argv, env: Mapping[str, str], cwd: Path) -> Program:
+    """The API on a socket of ours: while it restarts, the port is held, and who calls waits."""
+    file = listening.fileno()
+    program = app("api", argv, {**env, "TESSERA_API_FD": str(file)}, cwd)
+    return replace(program, files=(file,))
 
 
 def _wait_until_ready(stack: Stack, kept: list[Kept], port: int, say: Say) -> None:
@@ -183,7 +207,7 @@ def _wait_until_ready(stack: Stack, kept: list[Kept], port: int, say: Say) -> No
 
 
 def why_not_ready(port: int) -> str | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWERS_WITHIN)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()

@@ -14,7 +14,7 @@ from tests.deploy.driving import CHECKOUT
 PYTHON = (sys.executable, "-c")
 
 API = """
-import http.server, os, signal, time
+import http.server, os, signal, socket, time
 began = time.monotonic()
 signal.signal(signal.SIGTERM, lambda *_: (print("api: bye", time.time(), flush=True), exit(0)))
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -23,8 +23,9 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if ready else 503)
         self.end_headers()
         self.wfile.write(b"warming up")
-where = (os.environ["TESSERA_API_HOST"], int(os.environ["TESSERA_API_PORT"]))
-http.server.HTTPServer(where, Answers).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", 0), Answers, bind_and_activate=False)
+server.socket = socket.socket(fileno=int(os.environ["TESSERA_API_FD"]))
+server.serve_forever()
 """
 WORKERS = """
 import signal, time
@@ -53,7 +54,8 @@ def plan(root: Path, app: str) -> Plan:
         root=root,
         cwd=CHECKOUT,
         migrate=(*PYTHON, MIGRATE),
-        apps={"api": (*PYTHON, app), "workers": (*PYTHON, WORKERS)},
+        api=(*PYTHON, app),
+        workers=(*PYTHON, WORKERS),
         seed=(*PYTHON, SEED),
     )
 

@@ -95,10 +95,18 @@ def test_a_child_cannot_be_started_from_a_thread_with_which_it_would_die(root: P
         pool.submit(Child, python("pass"), Places.under(root), say=quiet).result()
 
 
-def test_without_a_preferred_port_any_free_one_is_chosen_and_kept(root: Path) -> None:
-    port = Places.under(root).port("api", 0)
-    assert port > 0
-    assert Places.under(root).port("api", 0) == port
+def test_a_listener_keeps_its_port_from_run_to_run_and_takes_another_if_it_is_taken(
+    root: Path,
+) -> None:
+    places = Places.under(root)
+    with (
+        places.listener("api", "127.0.0.1", 0) as first,
+        places.listener("api", "127.0.0.1", 0) as second,
+    ):
+        address = second.getsockname()
+        assert address != first.getsockname()
+    with places.listener("api", "127.0.0.1", 0) as again:
+        assert again.getsockname() == address
 
 
 def test_secrets_and_ports_are_remembered_and_survive_a_torn_write(root: Path) -> None:

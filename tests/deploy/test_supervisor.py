@@ -3,6 +3,7 @@ import json
 import signal
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -16,10 +17,7 @@ DEAF = "\nimport signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
 def supervised(root: Path, app: str = API, **env: str) -> Driven:
-    with socket.create_server(("127.0.0.1", 0)) as any_free:
-        port = str(any_free.getsockname()[1])  # and not the one that other tests may begin with
-    command = [sys.executable, "-m", "tests.deploy.supervised", str(root), app]
-    return Driven(command, **{"TESSERA_API_PORT": port, **env})
+    return Driven([sys.executable, "-m", "tests.deploy.supervised", str(root), app], **env)
 
 
 def process_of(root: Path, name: str) -> psutil.Process | None:
@@ -27,15 +25,19 @@ def process_of(root: Path, name: str) -> psutil.Process | None:
     return psutil.Process(int(pid)) if pid and psutil.pid_exists(int(pid)) else None
 
 
-def ready(url: str) -> bool:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
-    try:
+def asked(url: str) -> int:
+    """What the API answers when it is asked whether it is ready."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    with closing(connection):
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return connection.getresponse().status
+
+
+def ready(url: str) -> bool:
+    try:
+        return asked(url) == http.HTTPStatus.OK
     except OSError:
         return False
-    finally:
-        connection.close()
 
 
 def test_asked_to_stop_it_ends_the_api_then_the_workers_then_the_servers(warm_root: Path) -> None:
@@ -68,6 +70,32 @@ def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:
     with supervised(warm_root, TESSERA_API_PORT=port) as it:
         assert it.wait_for(UP).split()[1] == f"http://127.0.0.1:{port}"
         assert f"seed: TESSERA_API_PORT {port}" in it.lines
+
+
+def test_a_port_that_the_environment_names_and_somebody_has_is_refused(warm_root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with supervised(warm_root, TESSERA_API_PORT=str(port)) as it:
+            assert it.end() == 1
+    assert f"cannot listen on 127.0.0.1, port {port}" in it.lines[-1]
+
+
+def test_two_that_start_at_once_have_an_api_each(warm_root: Path, another_warm_root: Path) -> None:
+    with supervised(warm_root) as one, supervised(another_warm_root) as two:
+        urls = [it.wait_for(UP).split()[1] for it in (one, two)]
+        assert urls[0] != urls[1]
+        one.process.kill()
+        assert ready(urls[1])
+
+
+def test_who_calls_while_the_api_starts_again_waits_and_is_answered(warm_root: Path) -> None:
+    with supervised(warm_root) as it:
+        url = it.wait_for(UP).split()[1]
+        victim = process_of(warm_root, "api")
+        assert victim is not None
+        victim.kill()
+        eventually(lambda: gone(victim))
+        assert asked(url) in {http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def test_nothing_is_left_when_it_is_killed_even_if_an_app_ignores_signals(warm_root: Path) -> None:
