@@ -4,6 +4,7 @@ No HTTP, no framework, no object mapper: what is left is what Postgres itself ta
 """
 
 import json
+import random
 import time
 from typing import Any
 from uuid import UUID
@@ -38,7 +39,7 @@ SELECT * FROM standings WHERE project_id = $1 AND earner_id = $2 FOR NO KEY UPDA
 """
 _JOIN = """
 INSERT INTO standings (project_id, earner_id, gold_chance, soon_position, normal_position,
-  gold_position) VALUES ($1, $2, 0.1, 0, 0, 0) ON CONFLICT DO NOTHING
+  gold_position) VALUES ($1, $2, 0.5, 0, 0, 0) ON CONFLICT DO NOTHING
 """
 _ANSWERED = "UPDATE leases SET state = 'answered' WHERE id = ANY($1)"
 _ANSWER = """
@@ -95,7 +96,7 @@ async def _lease(
         "normal": standing["normal_position"],
         "gold": standing["gold_position"],
         "count": batch,
-        "gold_count": 0,
+        "gold_count": sum(random.random() < standing["gold_chance"] for _ in range(batch)),
         "seconds": project["lease_seconds"],
         "again": False,
     }

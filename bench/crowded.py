@@ -1,4 +1,7 @@
-"""Large projects in the middle of their life, made by SQL: queues, and earners with a past."""
+"""Large projects in the middle of their life, made by SQL: queues, gold, and earners with a past.
+
+Of a project's tasks, the first are gold; then come the ordinary ones.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from tessera.accounts import tokens
 
 WINDOW = 1_000
 """Tasks whose entries are shuffled among themselves, as `assignment.opening` does."""
+GOLD_SHARE, LEAST_GOLD, GOLD_ROUNDS = 0.005, 50, 100
+"""Tasks that are gold, at least so many, and how often each is queued."""
 
 _PROJECT = """
 INSERT INTO projects (id, organisation_id, name, instructions, kind, label_schema, slicing, quality,
@@ -31,24 +36,35 @@ FROM generate_series(1, $3::int) AS n
 """
 _TASKS = """
 INSERT INTO tasks (project_id, id, tile_id, state, is_gold, places, places_used, opened_at)
-SELECT $1, task_id, tile_id, 'open', false, $2, $2, now() FROM numbered ORDER BY n
+SELECT $1, task_id, tile_id, CASE WHEN n > $2::int THEN 'open' ELSE 'settled' END, n <= $2::int,
+  places, places, now()
+FROM numbered, LATERAL (SELECT CASE WHEN n > $2::int THEN $3::int ELSE $4::int END AS places) AS of
+ORDER BY n
 """
 _NUMBERED = """
 CREATE TEMP TABLE numbered AS
 SELECT number AS n, id AS tile_id, gen_random_uuid() AS task_id FROM tiles WHERE project_id = '{0}'
 """
-# each veteran has taken a place of every task of the first half
+# each veteran has taken a place of every ordinary task up to $3, and of every other gold task
 _ENTRIES = f"""
 INSERT INTO queue_entries (project_id, lane, position, task_id, place)
 SELECT $1, 1, nextval('queue_positions'), task_id, place FROM (
-  SELECT task_id, place FROM numbered, generate_series(1, $4::int) AS place
-  WHERE n > $2::int OR place > $3::int ORDER BY (n - 1) / {WINDOW}, random()
+  SELECT task_id, place FROM numbered, generate_series(1, $5::int) AS place
+  WHERE n > $2::int AND (n > $3::int OR place > $4::int) ORDER BY (n - 1) / {WINDOW}, random()
 ) AS shuffled
 """  # noqa: S608 - made of constants
+_GOLD_ENTRIES = """
+INSERT INTO queue_entries (project_id, lane, position, task_id, place)
+SELECT $1, 2, nextval('queue_positions'), task_id, place FROM (
+  SELECT task_id, place FROM numbered, generate_series(1, $4::int) AS place
+  WHERE n <= $2::int AND (n % 2 = 0 OR place > $3::int) ORDER BY place, random()
+) AS rounds
+"""
 _LEASES = """
 INSERT INTO leases (project_id, task_id, earner_id, lane, place, state, leased_at, expires_at)
-SELECT $1, task_id, $2, 1, $3, 'answered', now() - interval '1 day', now() - interval '1 day'
-FROM numbered WHERE n <= $4::int ORDER BY n
+SELECT $1, task_id, $2, CASE WHEN n > $4::int THEN 1 ELSE 2 END, $3, 'answered',
+  now() - interval '1 day', now() - interval '1 day'
+FROM numbered WHERE n <= $5::int AND (n > $4::int OR n % 2 = 1) ORDER BY n
 """
 _ANSWERS = """
 INSERT INTO answers (project_id, lease_id, task_id, earner_id, outcome, value, seconds, verdict)
@@ -66,7 +82,7 @@ _STANDINGS = """
 INSERT INTO standings (project_id, earner_id, gold_chance, soon_position, normal_position,
   gold_position)
 SELECT $1, $2, 0.1, 0, min(position) - 1, 0
-FROM queue_entries JOIN numbered USING (task_id) WHERE project_id = $1 AND n > $3::int
+FROM queue_entries JOIN numbered USING (task_id) WHERE project_id = $1 AND n > $3::int AND lane = 1
 """
 TABLES = ("tiles", "tasks", "queue_entries", "leases", "answers", "earnings", "standings")
 
@@ -81,7 +97,8 @@ class Crowded:
 
 async def fill(connection: asyncpg.Connection, *, tasks: int, veterans: Sequence[UUID]) -> Crowded:
     """Fill an otherwise empty database; indexes are dropped for it and built again."""
-    project_id, half, places = uuid4(), tasks // 2, len(veterans) + 1
+    project_id, gold, places = uuid4(), max(int(tasks * GOLD_SHARE), LEAST_GOLD), len(veterans) + 1
+    done = gold + tasks // 2
     await connection.execute("SET synchronous_commit = off")
     await connection.execute("SET maintenance_work_mem = '256MB'; SET work_mem = '256MB'")
     organisation = await connection.fetchval(
@@ -93,13 +110,14 @@ async def fill(connection: asyncpg.Connection, *, tasks: int, veterans: Sequence
         project_id,
     )
     rebuild = await _without_indexes(connection)
-    await connection.execute(_TILES, project_id, image, tasks)
+    await connection.execute(_TILES, project_id, image, gold + tasks)
     await connection.execute(_NUMBERED.format(project_id))
-    await connection.execute(_TASKS, project_id, places)
-    await connection.execute(_ENTRIES, project_id, half, len(veterans), places)
+    await connection.execute(_TASKS, project_id, gold, places, GOLD_ROUNDS)
+    await connection.execute(_ENTRIES, project_id, gold, done, len(veterans), places)
+    await connection.execute(_GOLD_ENTRIES, project_id, gold, len(veterans), GOLD_ROUNDS)
     for place, veteran in enumerate(veterans, start=1):
-        await connection.execute(_LEASES, project_id, veteran, place, half)
-        await connection.execute(_STANDINGS, project_id, veteran, half)
+        await connection.execute(_LEASES, project_id, veteran, place, gold, done)
+        await connection.execute(_STANDINGS, project_id, veteran, done)
     await connection.execute(_ANSWERS, project_id)
     await connection.execute(_EARNINGS, project_id)
     for statement in rebuild:

@@ -30,13 +30,9 @@ def used_root() -> Iterator[Path]:
 @pytest.fixture
 def warm_root(root: Path, used_root: Path) -> Path:
     """A copy of it: no test has to wait until PostgreSQL has created its data."""
-    return warmed(root, used_root)
-
-
-@pytest.fixture
-def another_warm_root(used_root: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tessera-test-", dir="/tmp") as folder:
-        yield warmed(Path(folder), used_root)
+    subprocess.run(["/bin/cp", "-a", f"{used_root}/.", root], check=True)
+    shutil.rmtree(root / "run")  # process ids that others may have by now
+    return root
 
 
 @pytest.fixture
@@ -47,9 +43,3 @@ def private_root() -> Iterator[Path]:
         link = Path(folder) / "var" / "postgres"
         if link.is_symlink():
             shutil.rmtree(link.resolve())
-
-
-def warmed(root: Path, used_root: Path) -> Path:
-    subprocess.run(["/bin/cp", "-a", f"{used_root}/.", root], check=True)  # its mode as well
-    shutil.rmtree(root / "run")  # process ids that others may have by now
-    return root

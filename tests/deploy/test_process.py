@@ -98,14 +98,13 @@ def test_a_child_cannot_be_started_from_a_thread_with_which_it_would_die(root: P
 def test_a_listener_keeps_its_port_from_run_to_run_and_takes_another_if_it_is_taken(
     root: Path,
 ) -> None:
-    places = Places.under(root)
-    with (
-        places.listener("api", "127.0.0.1", 0) as first,
-        places.listener("api", "127.0.0.1", 0) as second,
-    ):
-        address = second.getsockname()
-        assert address != first.getsockname()
-    with places.listener("api", "127.0.0.1", 0) as again:
+    places, others = Places.under(root), Places.under(root / "others")
+    with places.listener("api", "127.0.0.1", 0) as first:
+        preferred = first.getsockname()[1]
+        with others.listener("api", "127.0.0.1", preferred) as second:
+            address = second.getsockname()
+            assert address[1] != preferred
+    with others.listener("api", "127.0.0.1", preferred) as again:
         assert again.getsockname() == address
 
 

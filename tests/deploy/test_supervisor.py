@@ -80,8 +80,8 @@ def test_a_port_that_the_environment_names_and_somebody_has_is_refused(warm_root
     assert f"cannot listen on 127.0.0.1, port {port}" in it.lines[-1]
 
 
-def test_two_that_start_at_once_have_an_api_each(warm_root: Path, another_warm_root: Path) -> None:
-    with supervised(warm_root) as one, supervised(another_warm_root) as two:
+def test_two_that_start_at_once_have_an_api_each(warm_root: Path, private_root: Path) -> None:
+    with supervised(warm_root) as one, supervised(private_root) as two:
         urls = [it.wait_for(UP).split()[1] for it in (one, two)]
         assert urls[0] != urls[1]
         one.process.kill()
