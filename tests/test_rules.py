@@ -25,7 +25,10 @@ MOVES_MONEY = re.compile(r"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+ledger_", re
 LEDGER = Path("tessera/ledger")
 LOCKING_SQL = {
     "tessera/assignment/opening.py": "tasks, by id",
-    "tessera/assignment/queries.py": "queue entries, SKIP LOCKED; leases, by id",
+    "tessera/assignment/queries.py": (
+        "one advisory lock for each earner who leases, before all others; "
+        "queue entries, SKIP LOCKED; leases, by id"
+    ),
     "tessera/assignment/queue.py": "tasks, by id; queue entries, by task and place",
     "tessera/kernel/jobs.py": "the waiting run of a job, SKIP LOCKED",
     "workers/guard.py": "runs that have gone silent, SKIP LOCKED",

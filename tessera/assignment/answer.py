@@ -9,7 +9,6 @@ from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment import queue
 from tessera.assignment.errors import (
     AlreadyAnswered,
     LeaseExpired,
@@ -94,13 +93,7 @@ async def answer(
                 fresh.append(_Fresh(mine, asked[mine.project_id].project, one, value))
         except DomainError as refusal:
             results[one.lease_id] = Result(one.lease_id, refusal)
-    lost = await _lost(session, fresh)
-    for lease_id in lost:
-        gone = LeaseExpired(
-            "This lease has run out, and its place is taken or not needed any more."
-        )
-        results[lease_id] = Result(lease_id, gone)
-    await _record(session, [each for each in fresh if each.held.id not in lost])
+    await _record(session, fresh)
     return list(results.values())
 
 
@@ -134,6 +127,9 @@ def _require(held: Mapping[UUID, Held], one: Given) -> Held:
         raise LeaseSuperseded("The fencing number is not this lease's.")
     if mine.state is LeaseState.RETURNED:
         raise LeaseReturned("You gave this task back.")
+    # also while its place is still free: that of gold stays free for longer, and would tell
+    if mine.state is LeaseState.EXPIRED:
+        raise LeaseExpired("This lease has run out, and the task has gone to others.")
     return mine
 
 
@@ -147,12 +143,6 @@ def _replay(before: Answer, one: Given, value: dict[str, Any] | None) -> Result:
     if (before.outcome, before.value) != (one.outcome, value):
         raise AlreadyAnswered("You gave another answer to this task before.")
     return Result(one.lease_id, replayed=True)
-
-
-async def _lost(session: AsyncSession, fresh: Sequence[_Fresh]) -> set[UUID]:
-    """Leases that ran out and whose places are not free any more: taken, or not needed."""
-    late = [each.held for each in fresh if each.held.state is LeaseState.EXPIRED]
-    return {each.id for each in late} - await queue.take_back(session, late)
 
 
 async def _record(session: AsyncSession, fresh: Sequence[_Fresh]) -> None:

@@ -16,7 +16,7 @@ class LeaseNotFound(NotFound):
 
 
 class LeaseExpired(Conflict):
-    """It ran out, and its place has gone to somebody else or is not wanted any more."""
+    """It ran out, its grace is over, and its place has gone back."""
 
     code = "lease-expired"
 

@@ -12,9 +12,9 @@ from tessera.ledger.models import Account, AccountKind
 from tessera.projects.models import Project, ProjectState
 from tessera.storage.context import JobContext
 
-GRACE_SECONDS = 3
-"""After a lease runs out, its place stays its earner's so long: the answer may be on its way. The
-sweep comes every two seconds, so a task is free five seconds after its lease at the latest."""
+GRACE_SECONDS = 30
+"""After a lease runs out, its place stays its earner's so long: the answer may be on its way, from
+a phone without a net. The sweep comes every two seconds and gives the task to others."""
 CHUNK = 500
 
 

@@ -28,8 +28,7 @@ from tessera.projects.models import Project, ProjectState
 NEWCOMER_GOLD_CHANCE = 0.5
 """Until somebody has answered gold, every other task they get is gold."""
 MOST_HELD = 50
-"""Open leases an earner may hold, over all projects. Of calls at the same moment, each may fill
-what is left."""
+"""Open leases an earner may hold, over all projects."""
 MOST_TRIED = 10
 """Projects that a call which names none looks into, of those its earner knows, and of others."""
 MOST_CLAIMS = 4
@@ -61,7 +60,7 @@ async def lease(
         NotFound: The project named is not open to anybody.
         Blocked: The earner may not work on the project named any more.
     """
-    server_time = await queries.begin(session)
+    server_time = await queries.begin_lease(session, earner_id)
     room = min(count, MOST_HELD - await _held(session, earner_id))
     if room <= 0:
         return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
@@ -76,6 +75,7 @@ async def lease(
                 break
     if not handed:
         return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if ask_soon else RETRY_SECONDS)
+    _dice.shuffle(handed)  # several claims, each with gold among its own
     return Handed(handed, server_time)
 
 
@@ -90,18 +90,17 @@ async def _claim(
 ) -> tuple[Sequence[Leased], bool]:
     """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
     taken: list[Leased] = []
-    gold = sum(_dice.random() < standing.gold_chance for _ in range(count))
     for _ in range(MOST_CLAIMS):
+        wanted = count - len(taken)
         claimed, more = await queries.claim(
             session,
             project,
             standing,
-            count=count - len(taken),
-            gold=gold,
+            count=wanted,
+            gold=sum(_dice.random() < standing.gold_chance for _ in range(wanted)),
             again=_dice.random() < AGAIN_CHANCE,
         )
         taken += claimed
-        gold = 0
         if not claimed or not more or len(taken) == count:
             break
     return taken, more and not taken

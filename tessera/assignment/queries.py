@@ -35,7 +35,20 @@ async def begin(session: AsyncSession) -> datetime:
     return now
 
 
+async def begin_lease(session: AsyncSession, earner_id: UUID) -> datetime:
+    """`begin`, and have the earner's other lease calls wait until this one has committed.
+
+    For what holds over all projects. It is their first lock, and no other statement takes it.
+    """
+    mine = func.hashtextextended(str(earner_id), _LEASING)
+    locked = BEGIN.add_columns(func.pg_advisory_xact_lock(mine))
+    now: datetime = (await session.execute(locked)).one()[0]
+    return now
+
+
 BEGIN = select(func.now(), func.set_config("enable_seqscan", "off", True))  # noqa: FBT003
+_LEASING = 1
+"""Seed: earners' advisory locks are apart from those of others."""
 
 
 async def claim(

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, LeaseState, QueueEntry, Task
-from tessera.assignment.queries import Held
 from tessera.kernel import db
 from tessera.projects.models import Project
 
@@ -65,41 +64,6 @@ async def put_back(session: AsyncSession, leases: Sequence[Lease]) -> None:
                 "places": [lease.place for lease in leases],
             },
         )
-
-
-_TAKE_BACK = text(
-    """
-    WITH free AS (
-      SELECT e.ctid, late.id
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:project_ids AS uuid[]), CAST(:task_ids AS uuid[]),
-                  CAST(:places AS int[])) AS late (id, project_id, task_id, place)
-      JOIN queue_entries e USING (project_id, task_id, place)
-      ORDER BY e.project_id, e.task_id
-      FOR UPDATE OF e
-    )
-    DELETE FROM queue_entries e USING free WHERE e.ctid = free.ctid RETURNING free.id
-    """
-)
-
-
-async def take_back(session: AsyncSession, leases: Sequence[Held]) -> set[UUID]:
-    """Take the places of leases that ran out, as far as they are still free; for late answers.
-
-    Returns:
-        The ids of the leases that have their place again.
-    """
-    if not leases:
-        return set()
-    taken = await session.scalars(
-        _TAKE_BACK,
-        {
-            "ids": [lease.id for lease in leases],
-            "project_ids": [lease.project_id for lease in leases],
-            "task_ids": [lease.task_id for lease in leases],
-            "places": [lease.place for lease in leases],
-        },
-    )
-    return set(taken)
 
 
 async def add_places(session: AsyncSession, task: Task, count: int) -> int:

@@ -28,13 +28,11 @@ async def release(session: AsyncSession, *, project_id: UUID) -> bool:
     )
     if project is None or project.state is not ProjectState.COMPLETED:
         return True
-    # Before the look at the leases, to wait for claims that are under way; and after it, to leave
-    # no place for a late answer to leases that were open when the project was completed.
-    # Nothing is added meanwhile: claiming and putting back look at the project's state.
+    # Before the look at the leases, to wait for claims that are under way. Nothing is added
+    # meanwhile: claiming and putting back look at the project's state.
     await queue.clear(session, project_id)
     if await _is_held(session, project_id):
         return False
-    await queue.clear(session, project_id)
     # the little that is left: what others were deciding while `approve_waiting` went by
     await earnings.approve(session, Earning.project_id == project_id)
     if await _is_unposted(session, project_id):

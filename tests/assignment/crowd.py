@@ -12,6 +12,7 @@ from tessera.assignment import answer as answering
 from tessera.assignment import lease as leasing
 from tessera.assignment import opening, queue
 from tessera.assignment.answer import Given, Result
+from tessera.assignment.jobs import GRACE_SECONDS
 from tessera.assignment.launch import make_tasks
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import Answer, Outcome, Verdict
@@ -176,7 +177,7 @@ async def expire(sessions: db.Sessions, *, share: float = 1.0) -> None:
             {"share": share},
         )
     async with db.transaction(sessions) as session:
-        await queue.expire_leases(session, grace_seconds=3, limit=500)
+        await queue.expire_leases(session, grace_seconds=GRACE_SECONDS, limit=500)
 
 
 async def settle_all(sessions: db.Sessions, project_id: UUID) -> None:

@@ -5,82 +5,62 @@ from typing import Any
 
 from sqlalchemy import func, update
 
+from tessera.assignment.jobs import GRACE_SECONDS
 from tessera.assignment.models import Lease
 from tessera.kernel import db
-from tests.assignment.crowd import WRONG, Earner, a_project, audit, expire, number, settle_all
+from tests.assignment.crowd import WRONG, a_project, audit, expire, number
 from tests.assignment.door import answer, codes, given, lease, refused
+from tests.client import As
 from tests.world import World
 
 
-async def test_a_late_answer_is_taken_and_paid_while_the_place_is_free(world: World) -> None:
+async def test_an_answer_that_is_late_by_less_than_the_grace_is_taken_and_paid(
+    world: World,
+) -> None:
     project_id = await a_project(world.sessions, tasks=3)
     earner = await world.earner()
     leases = await lease(earner, project_id)
-    await expire(world.sessions)
-    assert await number(world.sessions, "SELECT count(*) FROM queue_entries") == 3
-    results = await answer(earner, *(given(each) for each in leases))
-    assert codes(results) == [None, None, None]
-    assert await number(world.sessions, "SELECT count(*) FROM queue_entries") == 0
+    await _run_out(world.sessions, seconds_ago=GRACE_SECONDS - 5)
+    await world.work.sweep("expire-leases")
+    assert codes(await answer(earner, *map(given, leases))) == [None] * 3
     assert await number(world.sessions, "SELECT count(*) FROM earnings") == 3
     await audit(world.sessions)
     (again,) = await answer(earner, given(leases[0]))
     assert again["replayed"]
 
 
-async def test_an_answer_that_comes_before_the_sweep_is_simply_taken(world: World) -> None:
-    project_id = await a_project(world.sessions, tasks=1)
-    earner = await world.earner()
-    (one,) = await lease(earner, project_id)
-    await _run_out(world.sessions, seconds_ago=2)
-    assert codes(await answer(earner, given(one))) == [None]
-
-
-async def test_a_late_answer_is_refused_once_somebody_else_has_the_place(world: World) -> None:
+async def test_a_later_answer_is_refused_and_others_have_the_task(world: World) -> None:
     project_id = await a_project(world.sessions, tasks=2)
     late, quick = await world.earner(), await world.earner()
-    lost, kept = await lease(late, project_id, 2)
+    gone = await lease(late, project_id, 2)
     await expire(world.sessions)
-    taken = await lease(quick, project_id, 2)
-    await quick.post(
-        "/v1/work/leases/return", {"lease_ids": [taken[0]["lease_id"]], "reason": "later"}
-    )
-    results = await answer(late, given(lost), given(kept))
-    assert sorted(map(str, codes(results))) == ["None", "lease-expired"]
-    assert codes(await answer(quick, given(taken[1]))) == [None]
+    (taken,) = await lease(quick, project_id, 1)
+    assert await _all_refused(late, gone) == ["lease-expired"] * 2
+    assert codes(await answer(quick, given(taken))) == [None]
+    assert await number(world.sessions, "SELECT count(*) FROM answers") == 1
     await audit(world.sessions)
 
 
-async def test_a_late_answer_is_refused_once_the_task_is_settled(world: World) -> None:
-    project_id = await a_project(world.sessions, tasks=1, min_overlap=2, max_overlap=2)
-    late = await world.earner()
-    (one,) = await lease(late, project_id)
-    await expire(world.sessions)
-    for _ in range(2):
-        earner = Earner(world.sessions)
-        await earner.answer(await earner.lease(project_id))
-    await settle_all(world.sessions, project_id)
-    problem = await refused(late, given(one))
-    assert (problem["status"], problem["code"]) == (409, "lease-expired")
-    await audit(world.sessions)
-
-
-async def test_a_bad_late_answer_does_not_take_the_place(world: World) -> None:
-    project_id = await a_project(world.sessions, tasks=1)
+async def test_whether_a_late_answer_is_taken_does_not_tell_gold(world: World) -> None:
+    """Places of gold stay free for longer: that must not matter."""
+    project_id = await a_project(world.sessions, tasks=20, gold=10, gold_share=0.5)
     earner = await world.earner()
-    (one,) = await lease(earner, project_id)
+    leases = await lease(earner, project_id, 20)
+    gold = "SELECT count(*) FROM leases WHERE lane = 2"
+    assert 0 < await number(world.sessions, gold) < 20
     await expire(world.sessions)
-    assert (await refused(earner, given(one, {"classes": [3]})))["code"] == "invalid-answer"
-    assert await number(world.sessions, "SELECT count(*) FROM queue_entries") == 1
+    await lease(await world.earner(), project_id, 20)
+    assert await _all_refused(earner, leases) == ["lease-expired"] * 20
 
 
 async def test_the_sweep_leaves_leases_in_their_grace_alone(world: World) -> None:
     project_id = await a_project(world.sessions, tasks=1)
     earner = await world.earner()
     await lease(earner, project_id)
-    await _run_out(world.sessions, seconds_ago=1)
+    await _run_out(world.sessions, seconds_ago=GRACE_SECONDS - 5)
     await world.work.sweep("expire-leases")
     assert len((await earner.get("/v1/work/leases"))["leases"]) == 1
-    await _run_out(world.sessions, seconds_ago=4)
+    await _run_out(world.sessions, seconds_ago=GRACE_SECONDS + 1)
     await world.work.sweep("expire-leases")
     assert not (await earner.get("/v1/work/leases"))["leases"]
 
@@ -137,6 +117,11 @@ async def test_giving_back_twice_or_what_is_not_ones_own_does_nothing(world: Wor
     await _return(earner, one)
     assert not (await _return(earner, one))["leases"]
     assert await number(world.sessions, "SELECT count(*) FROM queue_entries") == 2
+
+
+async def _all_refused(earner: As, leases: list[dict[str, Any]]) -> list[str | None]:
+    sent = {"answers": [given(each) for each in leases]}
+    return codes((await earner.post("/v1/work/answers", sent, status=409))["results"])
 
 
 async def _return(earner: Any, one: dict[str, Any]) -> Any:

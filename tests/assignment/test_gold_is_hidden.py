@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from tessera.kernel import db
-from tests.assignment.crowd import Earner, a_project, audit, number
+from tests.assignment.crowd import Earner, a_project, audit, expire, number
 from tests.assignment.door import given, wanted
 from tests.world import World
 
@@ -51,6 +51,23 @@ async def test_the_place_of_gold_in_a_batch_says_nothing(sessions: db.Sessions) 
     # both about half; one in ten thousand runs is further off
     assert 0.25 < gold_first / batches < 0.75
     assert 0.25 < gold_last / batches < 0.75
+
+
+async def test_the_end_of_a_large_batch_has_as_much_gold_as_its_beginning(
+    sessions: db.Sessions,
+) -> None:
+    """Several entries of a task lie together, so fifty tasks take more than one claim."""
+    project_id = await a_project(sessions, tasks=60, gold=60, min_overlap=2, gold_share=0.5)
+    first = last = 0
+    for _ in range(12):
+        leases = await Earner(sessions).lease(project_id, 50)
+        assert len(leases) == 50
+        gold = [await number(sessions, IS_GOLD, id=each.id) for each in leases]
+        first, last = first + sum(gold[:10]), last + sum(gold[-10:])
+        await expire(sessions)
+    # both about 60 of 120; one in ten thousand runs is further off
+    assert 36 < first < 84
+    assert 36 < last < 84
 
 
 async def test_nobody_sees_the_same_gold_twice_and_everybody_sees_some(

@@ -88,11 +88,10 @@ async def test_nothing_is_given_back_while_something_can_be_earned(world: World)
     assert await number(world.sessions, LEFT) == DEPOSIT - unit
 
 
-async def test_a_late_answer_that_is_quicker_than_the_release_is_paid(world: World) -> None:
+async def test_an_answer_that_is_quicker_than_the_release_is_paid(world: World) -> None:
     operator, project = await world.launched(images=1)
     earner = await world.earner()
     (one,) = await lease(earner, project["id"])
-    await expire(world.sessions)
     await complete(operator, project)
     assert codes(await answer(earner, given(one, RIGHT))) == [None]
     assert not await let_go(world, project)
