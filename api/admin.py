@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from sqlalchemy import select, update
@@ -14,9 +15,14 @@ from tessera.accounts import credentials, members, service
 from tessera.accounts.errors import LastOwner
 from tessera.accounts.models import Membership, Organisation, Role
 from tessera.kernel import db, jobs
-from tessera.kernel.errors import DomainError, NotFound
+from tessera.kernel.errors import DomainError, Invalid, NotFound
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
+
+
+class OurBucket(Invalid):
+    code = "our-bucket"
+
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -50,12 +56,20 @@ async def add_to_platform(session: AsyncSession, *, email: str, role: Role | Non
     return role
 
 
-async def set_bucket(session: AsyncSession, *, organisation_id: str, bucket: str) -> None:
+async def set_bucket(
+    session: AsyncSession, *, organisation_id: UUID, bucket: str, ours: str
+) -> None:
     """Let an organisation import from a bucket; it can read all of it.
 
+    Args:
+        ours: The bucket of this Tessera, with everybody's images.
+
     Raises:
+        OurBucket: It is ours.
         NotFound: There is no such organisation.
     """
+    if bucket == ours:
+        raise OurBucket("This Tessera keeps everybody's images in that bucket.")
     changed = await session.scalar(
         update(Organisation)
         .where(Organisation.id == organisation_id)
@@ -81,9 +95,14 @@ def platform_member(email: str, role: Annotated[Role | None, typer.Option()] = N
 
 
 @app.command()
-def import_bucket(organisation_id: str, bucket: str) -> None:
+def import_bucket(organisation_id: UUID, bucket: str) -> None:
     """Name the bucket that an organisation may import images from."""
-    _run(lambda session: set_bucket(session, organisation_id=organisation_id, bucket=bucket))
+    ours = Settings().s3_bucket
+    _run(
+        lambda session: set_bucket(
+            session, organisation_id=organisation_id, bucket=bucket, ours=ours
+        )
+    )
 
 
 @app.command()

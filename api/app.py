@@ -53,6 +53,7 @@ def create_app(settings: Settings, sessions: db.Sessions, store: Store) -> FastA
         version="1",
         description="Microtask crowdsourcing for image annotation.",
         lifespan=lifespan,
+        redirect_slashes=False,  # it would send people to whatever host their request names
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         telemetry={"tracing": False, "metrics": False},

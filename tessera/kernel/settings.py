@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Everything the environment decides. What is missing stops the process at start."""
 
-    model_config = SettingsConfigDict(env_prefix="TESSERA_", frozen=True)
+    # what is wrong with a setting is said without its value: it may be a secret
+    model_config = SettingsConfigDict(env_prefix="TESSERA_", frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresDsn
     database_pool_size: int = 10

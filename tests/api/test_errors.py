@@ -213,6 +213,12 @@ async def test_every_error_is_a_problem_with_a_code_and_an_id(
     assert ("www-authenticate" in got.headers) is (status == 401)
 
 
+async def test_a_slash_too_much_sends_nobody_to_another_host(traps: AsyncClient) -> None:
+    response = await traps.get("/v1/organisations/", headers={"Host": "evil.example"})
+    assert response.status_code == 404
+    assert "location" not in response.headers
+
+
 async def test_each_request_has_an_id_of_its_own_in_answer_and_log(traps: AsyncClient) -> None:
     with capture_logs() as logs:
         got = [await traps.post("/v1/test/bug", headers={"X-Request-ID": "mine"}) for _ in "ab"]

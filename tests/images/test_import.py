@@ -25,6 +25,7 @@ from tests.stories.processes import eventually, running, worker
 from tests.world import World, photograph
 
 BUCKET = "their-photographs"
+OURS = "tessera"
 
 
 def tiny(number: int) -> bytes:
@@ -242,7 +243,15 @@ async def bucket(servers: Servers) -> AsyncIterator[Store]:
 async def may_import(world: World, here: Desk, name: str = BUCKET) -> None:
     project = await here.operator.get(f"/v1/projects/{here.project_id}")
     async with db.transaction(world.sessions) as session:
-        await admin.set_bucket(session, organisation_id=project["organisation_id"], bucket=name)
+        await admin.set_bucket(
+            session, organisation_id=project["organisation_id"], bucket=name, ours=OURS
+        )
+
+
+async def test_nobody_may_be_given_the_bucket_with_everybodys_images(world: World) -> None:
+    here = await desk(world)
+    with pytest.raises(admin.OurBucket):
+        await may_import(world, here, OURS)
 
 
 async def import_prefix(here: Desk, prefix: str) -> str:
