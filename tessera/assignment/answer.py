@@ -1,5 +1,6 @@
 """Taking answers: exactly one per lease, whatever is retried."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError
 from tessera.kinds import Kind, LabelSchema, kind_of
 from tessera.projects.models import Project
+
+JUDGED_TOGETHER = 10
+"""Tasks that one job judges in one transaction: as many as a usual batch has."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ async def answer(
     results = {one.lease_id: Result(one.lease_id) for one in given}
     fresh: list[_Fresh] = []
     for one in given:
+        await asyncio.sleep(0)  # of fifty large answers, others wait for one at a time
         try:
             mine = _require(held, one)
             value = _canonical(asked[mine.project_id], mine, one)
@@ -160,8 +165,10 @@ async def _record(session: AsyncSession, fresh: Sequence[_Fresh]) -> None:
     for each in fresh:
         by_project.setdefault(each.project.id, []).append(str(each.held.task_id))
     for project_id, task_ids in by_project.items():
-        payload = {"project_id": str(project_id), "task_ids": task_ids}
-        await jobs.enqueue(session, "quality.settle", payload=payload)
+        for start in range(0, len(task_ids), JUDGED_TOGETHER):
+            some = task_ids[start : start + JUDGED_TOGETHER]
+            payload = {"project_id": str(project_id), "task_ids": some}
+            await jobs.enqueue(session, "quality.settle", payload=payload)
 
 
 def _row(fresh: _Fresh) -> dict[str, Any]:

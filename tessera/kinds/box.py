@@ -28,7 +28,7 @@ from tessera.kinds.protocol import (
 )
 from tessera.kinds.schema import LabelClass, LabelSchema
 
-MOST_BOXES = 2_000
+MOST_BOXES = 500
 SLACK = 1.0
 """Pixels a box may reach beyond its tile, as pointers do; it is clipped."""
 THINNEST = 0.5

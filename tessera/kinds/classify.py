@@ -109,21 +109,30 @@ def to_image(label: Label, frame: TileFrame) -> list[ImageObject]:
 def to_tile(
     objects: Sequence[Mapping[str, Any]], schema: LabelSchema, frame: TileFrame
 ) -> Answer | None:
-    """Objects with a `box` count where they can be seen; those without one count everywhere.
+    """Objects with a `box` count where they can be seen; those without one in the whole image.
 
-    A single choice is the class that shows the largest area; ties go to the lowest id.
+    A single choice is the class that shows the largest area; ties go to the lowest id. Nothing is
+    known of a tile where one of several classes shows barely, or of a part of an image that is only
+    known as a whole.
     """
     seen: dict[int, float] = defaultdict(float)
+    barely: set[int] = set()
     whole_window = float(frame.window.size.width * frame.window.size.height)
     for each in objects:
         if "box" not in each:
+            if frame.core.size != frame.image:
+                return None
             seen[each["class"]] += whole_window
             continue
         view = geometry.view_of(each["box"], frame.window)
-        if view is not None and not view.barely:
+        if view is None:
+            continue
+        if view.barely:
+            barely.add(each["class"])
+        else:
             seen[each["class"]] += view.area
     if schema.multiple:
-        return {"classes": sorted(seen)}
+        return None if barely - seen.keys() else {"classes": sorted(seen)}
     return {"classes": [min(seen, key=lambda c: (-seen[c], c))]} if seen else None
 
 

@@ -1,7 +1,8 @@
 """Reading known answers from COCO JSON: pure, and suspicious of every value.
 
 Source: https://cocodataset.org/#format-data; a detection file, or for classify annotations
-without `bbox`, which then say what the whole image shows.
+without `bbox`, which then say what the whole image shows. Our own datasets have these apart, in
+`image_labels`, so that list is read as well.
 """
 
 from collections.abc import Mapping
@@ -47,9 +48,13 @@ def read(coco: object, schema: LabelSchema, *, boxes: bool) -> dict[str, Known]:
     root = _dict(coco, "file")
     images = _images(_list(root, "images"))
     classes = _classes(_list(root, "categories"), schema)
-    annotations = _list(root, "annotations")
-    for number, entry in enumerate(annotations):
-        at = f"annotations[{number}]"
+    annotations = [
+        (f"{name}[{number}]", entry)
+        for name in ("annotations", "image_labels")
+        if name == "annotations" or name in root
+        for number, entry in enumerate(_list(root, name))
+    ]
+    for at, entry in annotations:
         annotation = _dict(entry, at)
         found = images.get(_id(annotation, "image_id", at))
         if found is None:

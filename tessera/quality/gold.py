@@ -10,6 +10,9 @@ from tessera.assignment import tasks as task_access
 from tessera.assignment.models import TaskState
 from tessera.images.models import Tile
 from tessera.kinds import Size, TileFrame, Window
+from tessera.projects import service as projects
+from tessera.projects.errors import WrongState
+from tessera.projects.states import ProjectState
 from tessera.quality.errors import NoPlacesLeft, NotSettled
 from tessera.quality.models import Gold, GoldSource
 
@@ -21,6 +24,7 @@ async def mark_settled(session: AsyncSession, task_id: UUID, *, caller: Caller) 
 
     Raises:
         NotSettled: Its answer is not known.
+        WrongState: The project is completed.
         NoPlacesLeft: All places that were paid for are used.
     """
     task = await task_access.owned(
@@ -29,6 +33,11 @@ async def mark_settled(session: AsyncSession, task_id: UUID, *, caller: Caller) 
     if task.state is not TaskState.SETTLED or task.label is None:
         raise NotSettled("Only a settled task can become gold.", state=task.state)
     if not task.is_gold:
+        project = await projects.owned(
+            session, task.project_id, caller=caller, right=Right.PROJECTS_WRITE
+        )
+        if project.state is ProjectState.COMPLETED:
+            raise WrongState("Nobody is asked in a completed project.", state=project.state)
         if not await queue.add_gold_places(session, task):
             raise NoPlacesLeft("All places that the launch paid for are used.")
         task.is_gold = True

@@ -32,14 +32,16 @@ async def waiting(
 async def decide(
     session: AsyncSession, task_id: UUID, *, label: object | None, caller: Caller
 ) -> Task:
-    """Settle a task in review. Without a label the tile is declared unusable.
+    """Settle a task in review, or one that people still work on. Without a label it is unusable.
+
+    Of the latter there may be some that nobody is left for.
 
     Raises:
-        NotInReview: Somebody else decided it, or nobody asked.
+        NotInReview: It is settled, or was not launched.
         InvalidAnswer: The label does not fit the label schema or the tile.
     """
     task = await task_access.owned(session, task_id, caller=caller, right=Right.REVIEW, lock=True)
-    if task.state is not TaskState.REVIEW:
+    if task.state not in {TaskState.REVIEW, TaskState.OPEN}:
         raise NotInReview("This task is not waiting for review.", state=task.state)
     canonical = None
     if label is not None:

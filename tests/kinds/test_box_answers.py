@@ -77,8 +77,10 @@ def test_a_hostile_answer_is_refused_with_the_place(answer: Any, at: str) -> Non
     assert refusal.value.facts["why"]
 
 
-def test_two_thousand_boxes_are_not_too_many() -> None:
-    assert len(validated(boxes(*[a_box(1, 1, 9, 9)] * 2_000))["boxes"]) == 2_000
+def test_five_hundred_boxes_are_not_too_many_and_one_more_is() -> None:
+    assert len(validated(boxes(*[a_box(1, 1, 9, 9)] * 500))["boxes"]) == 500
+    with pytest.raises(InvalidAnswer):
+        validated(boxes(*[a_box(1, 1, 9, 9)] * 501))
 
 
 def test_nothing_here_is_an_answer() -> None:

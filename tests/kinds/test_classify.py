@@ -173,15 +173,33 @@ def test_known_boxes_tell_which_classes_a_tile_shows() -> None:
         a_box(98, 10, 150, 70, label=3),
     ]
     assert classify.to_tile(known, a_schema(), frame) == said(2)
-    assert classify.to_tile(known, a_schema(multiple=True), frame) == said(1, 2)
+    assert classify.to_tile(known[:2], a_schema(multiple=True), frame) == said(1, 2)
     assert classify.to_tile([], a_schema(), frame) is None
     assert classify.to_tile([], a_schema(multiple=True), frame) == said()
+
+
+def test_where_one_of_several_classes_barely_shows_nobody_is_tested() -> None:
+    frame = TileFrame(Window(0, 0, 100, 80), Window(0, 0, 90, 80), Size(300, 80))
+    barely = a_box(98, 10, 150, 70, label=3)
+    assert classify.to_tile([barely], a_schema(multiple=True), frame) is None
+    both = [barely, a_box(10, 10, 60, 60, label=3)]
+    assert classify.to_tile(both, a_schema(multiple=True), frame) == said(3)
+
+
+def test_what_is_only_known_of_a_whole_image_is_not_known_of_its_parts() -> None:
+    known = [{"class": 1}]
+    whole = Window(0, 0, *TILE)
+    part = Window(0, 0, TILE.width // 2, TILE.height)
+    for multiple in (False, True):
+        schema = a_schema(multiple=multiple)
+        assert classify.to_tile(known, schema, TileFrame(whole, whole, TILE)) == said(1)
+        assert classify.to_tile(known, schema, TileFrame(part, part, TILE)) is None
 
 
 @given(st.sets(st.integers(1, 3)))
 def test_what_is_known_of_an_image_goes_to_its_tiles_and_comes_back(classes: set[int]) -> None:
     schema = a_schema(multiple=True)
-    known = [{"class": each} for each in sorted(classes)]
+    known = [a_box(0, 0, *TILE, label=each) for each in sorted(classes)]
     pieces = []
     for left, top in product((0, 40), (0, 40)):
         frame = TileFrame(

@@ -3,20 +3,23 @@
 import re
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
+from tessera.quality.gold_share import gold_share
 from tests.client import As
 from tests.quality.court import CAT, DOG, Court, always, court
+from tests.quality.scored import trust_after
 from tests.world import World
 
 GOLD = [f"gold {number}.jpg" for number in range(8)]
 COMMON = [f"common {number}.jpg" for number in range(20)]
 
 
-async def mixed(world: World, **quality: Any) -> Court:
+async def mixed(world: World, *, beside: Court | None = None, **quality: Any) -> Court:
     policy = {"min_overlap": 2, "max_overlap": 4, "redo": 2, **quality}
-    here = await court(world, *GOLD, *COMMON, quality=policy)
+    here = await court(world, *GOLD, *COMMON, beside=beside, quality=policy)
     await here.gold(GOLD)
     await here.launch()
     return here
@@ -53,6 +56,43 @@ async def test_who_misses_the_gold_is_stopped_and_reads_why(world: World) -> Non
     assert offer["blocked_reason"] == reason
     assert (await bad.post("/v1/work/leases", {}))["leases"] == []
     assert (await good.get(f"/v1/work/offers/{here.project['id']}"))["blocked_reason"] is None
+
+
+async def test_who_is_stopped_in_one_project_goes_on_in_others(world: World) -> None:
+    here = await mixed(world)
+    there = await mixed(world, beside=here)
+    (earner,) = await here.earners(1)
+    await here.work(earner, always(DOG))
+    await here.judge()
+    assert set(COMMON) <= set(await there.work(earner, always(CAT)))
+    await there.judge()
+    reasons = [
+        (await earner.get(f"/v1/work/offers/{each.project['id']}"))["blocked_reason"]
+        for each in (here, there)
+    ]
+    assert "check tasks" in reasons[0]
+    assert reasons[1] is None
+    rejected = [each for each in await here.earnings(earner) if each["state"] == "rejected"]
+    assert {each["project_id"] for each in rejected} == {here.project["id"]}
+
+
+async def test_an_answer_weighs_what_its_earner_earned_in_its_own_project(world: World) -> None:
+    alone = {"min_overlap": 1, "max_overlap": 1, "target_confidence": 0.7}
+    known_well = await mixed(world, **alone)
+    known_badly = await mixed(world, beside=known_well, **alone)
+    (earner,) = await known_well.earners(1)
+    held = []
+    for here, says in ((known_well, CAT), (known_badly, DOG)):
+        leases = await here.lease(earner)
+        gold = [each for each in leases if here.seen(each) in GOLD]
+        await here.answer(earner, gold[:3], always(says))  # too few to be stopped
+        held.append((here, next(each for each in leases if here.seen(each) in COMMON)))
+    await known_well.judge()
+    for here, lease in held:
+        await here.answer(earner, [lease], always(CAT))
+    await known_well.judge()
+    states = [(await here.tasks())[here.seen(lease)]["state"] for here, lease in held]
+    assert states == ["settled", "review"]
 
 
 async def test_what_a_blocked_earner_has_pending_is_rejected_with_the_reason_and_asked_again(
@@ -159,3 +199,19 @@ async def test_gold_is_asked_less_of_who_is_right(world: World) -> None:
     async with db.reading(world.sessions) as reader:
         (chance,) = await reader.scalars(text("SELECT gold_chance FROM standings"))
     assert 0.1 / 3 <= chance < 0.5
+
+
+async def test_how_often_somebody_meets_gold_follows_the_share_that_the_project_has_now(
+    world: World,
+) -> None:
+    here = await mixed(world, gold_share=0.4)
+    (earner,) = await here.earners(1)
+    await here.work(earner, always(CAT))
+    await here.judge()
+    ((seen, _),) = (await trust_of(here)).values()
+    for share in (0.4, 0.2):
+        async with db.reading(world.sessions) as reader:
+            (chance,) = await reader.scalars(text("SELECT gold_chance FROM standings"))
+        assert chance == pytest.approx(gold_share(trust_after([1.0] * seen), base_share=share))
+        await here.operator.patch(here.path, {"quality": {"gold_share": 0.2}})
+        await here.judge()

@@ -55,6 +55,15 @@ def test_an_annotation_without_a_box_is_about_the_whole_image() -> None:
     assert known["b.jpg"].objects == [{"class": 2, "attributes": {}}]
 
 
+def test_what_our_own_datasets_say_of_whole_images_is_read_too() -> None:
+    label = {"id": 1, "image_id": 8, "category_id": 3, "score": 1.0, "attributes": {}}
+    known = read({**GOOD, "annotations": [], "image_labels": [label]}, SCHEMA, boxes=False)
+    assert known["b.jpg"].objects == [{"class": 2, "attributes": {}}]
+    with pytest.raises(BadCoco) as refusal:
+        read({**GOOD, "image_labels": [label]}, SCHEMA, boxes=True)
+    assert refusal.value.facts["at"] == "image_labels[0].bbox"
+
+
 def first(coco: dict[str, Any]) -> dict[str, Any]:
     annotation: dict[str, Any] = coco["annotations"][0]
     return annotation

@@ -40,6 +40,21 @@ async def test_a_reviewer_decides_and_everybody_is_paid(world: World) -> None:
     assert problem["code"] == "not-settled", "nobody knows what an unusable tile shows"
 
 
+async def test_a_task_that_nobody_is_left_for_can_be_decided(world: World) -> None:
+    """One of two has answered; the other one may never come."""
+    here = await court(world, "a.jpg", quality={"min_overlap": 2, "gold_share": 0.1})
+    await here.launch()
+    (earner,) = await here.earners(1)
+    await here.work(earner, always(CAT))
+    await here.judge()
+    tasks = await here.tasks()
+    assert tasks["a.jpg"]["state"] == "open"
+    decided = await here.operator.post(f"/v1/tasks/{tasks['a.jpg']['id']}/review", {"label": CAT})
+    assert decided["state"] == "settled"
+    assert [each["state"] for each in await here.earnings(earner)] == ["approved"]
+    assert not await here.work((await here.earners(1))[0], always(CAT)), "nobody else is asked"
+
+
 async def test_a_decision_that_makes_no_sense_decides_nothing(world: World) -> None:
     here, people, tasks = await split(world)
     path = f"/v1/tasks/{tasks['a.jpg']}/review"
