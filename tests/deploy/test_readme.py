@@ -40,4 +40,5 @@ def test_the_tour_can_be_pasted_and_ends_with_a_file_for_the_bank(tmp_path: Path
         )
     assert pasted.returncode == 0, pasted.stdout[-3000:] + pasted.stderr[-3000:]
     assert '"file_name":"chelsea.png"' in pasted.stdout.replace(" ", "")
+    assert sorted(re.findall(r'"category_id":(\d)', pasted.stdout)) == ["1", "2", "3"]
     assert "DE89370400440532013000" in pasted.stdout
