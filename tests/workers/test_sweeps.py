@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 
+from tessera.assignment.jobs import GRACE_SECONDS
 from tessera.kernel import db
 from tessera.storage.context import JobContext
 from tests.assignment.crowd import Earner, a_project
@@ -15,11 +17,12 @@ from workers.runner import Pace, run
 from workers.schedule import SWEEPS
 
 LEASE = timedelta(seconds=1)
-PROMISED = timedelta(seconds=5)
-BUSY_MACHINE = timedelta(seconds=2)
+PROMISED = timedelta(seconds=GRACE_SECONDS + 2)
+BUSY_MACHINE = timedelta(seconds=5)
 
 
-async def test_the_task_of_a_dead_client_is_free_five_seconds_after_its_lease(
+@pytest.mark.long
+async def test_the_task_of_a_dead_client_is_free_half_a_minute_after_its_lease(
     sessions: db.Sessions, database_url: str, context: JobContext
 ) -> None:
     project_id = await a_project(sessions, tasks=1)
@@ -32,7 +35,8 @@ async def test_the_task_of_a_dead_client_is_free_five_seconds_after_its_lease(
         async with asyncio.timeout((LEASE + PROMISED + BUSY_MACHINE).total_seconds()):
             while not await other.lease(project_id):  # noqa: ASYNC110 - in the database
                 await asyncio.sleep(0.1)
-    assert time.monotonic() - leased_at > LEASE.total_seconds(), "not before it was over"
+    held = time.monotonic() - leased_at
+    assert held > LEASE.total_seconds() + GRACE_SECONDS, "not before it was over"
 
 
 @asynccontextmanager
