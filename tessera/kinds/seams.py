@@ -116,7 +116,7 @@ def _zones(frames: Sequence[TileFrame]) -> _Zones:
     """
     windows = as_boxes([each.window for each in frames])
     cores = as_boxes([each.core for each in frames])
-    one, other = crossing(np.zeros(len(windows), dtype=np.int64), windows[:, 1], windows[:, 3])
+    one, other = _meeting(windows)
     low, high = _shared(windows[one], windows[other])
     core_low, core_high = _shared(cores[one], cores[other])
     size, seam = high - low, core_high - core_low
@@ -124,6 +124,24 @@ def _zones(frames: Sequence[TileFrame]) -> _Zones:
     neighbours = (seam >= 0).all(axis=1) & (seam > 0).any(axis=1)
     real = (size >= 0).all(axis=1) & (size > 2 * TOLERANCE).any(axis=1) & (wide | neighbours)
     return _Zones(np.hstack((low, high))[real], one[real], other[real])
+
+
+def _meeting(windows: Boxes) -> tuple[Indices, Indices]:
+    """Pairs of windows that meet, every pair once.
+
+    They are swept downwards in upright bands as wide as a window, each in all bands it reaches: at
+    most two, as it reaches no further than its own width.
+    """
+    width = (windows[:, 2] - windows[:, 0]).max()
+    bands = (windows[:, ::2] // width).astype(np.int64)
+    both = np.flatnonzero(bands[:, 1] > bands[:, 0])
+    tiles = np.concatenate((np.arange(len(windows)), both))
+    first, second = crossing(
+        np.concatenate((bands[:, 0], bands[both, 1])), windows[tiles, 1], windows[tiles, 3]
+    )
+    pairs = np.sort(np.stack((tiles[first], tiles[second]), axis=1), axis=1)
+    one, other = np.unique(pairs, axis=0).T
+    return one, other
 
 
 def _shared(first: Boxes, second: Boxes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

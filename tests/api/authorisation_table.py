@@ -131,7 +131,7 @@ TABLE: Mapping[str, Row] = {
     f"GET {_OF_PROJECT}/tasks": Row(READ, 200),
     "GET /v1/tasks/{task_id}": Row(READ, 200),
     f"GET {_OF_PROJECT}/review": Row(REVIEW, 200),
-    "POST /v1/tasks/{task_id}/review": Row(REVIEW, 409, {"unusable": True}),
+    "POST /v1/tasks/{task_id}/review": Row(REVIEW, 422, {"label": {}}),
     f"POST {_OF_PROJECT}/datasets": Row(DATASETS, 202),
     "GET /v1/dataset-runs/{run_id}": Row(DATASETS, 200),
     f"GET {_OF_PROJECT}/datasets": Row(DATASETS, 200),

@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -182,3 +183,17 @@ def test_every_box_of_every_tile_is_a_source_of_exactly_one_object(seed: int) ->
     for source, which in enumerate(truth):
         assert sum(source in each["sources"] for each in found) == len(which)
     assert all(len(set(each["sources"])) == len(each["sources"]) for each in found)
+
+
+def test_a_wide_image_of_thousands_of_tiles_needs_little_memory() -> None:
+    """Each tile meets a few others, however many there are beside it."""
+    rng, image = np.random.default_rng(3), Size(30_000, 1_000)
+    frames = tiles_of(image, tile=128, margin=32)
+    assert len(frames) > 7_000
+    pieces, _ = seen_by(rng, scattered(rng, image, 100, sides=(10, 60)), frames, jitter=0)
+    tracemalloc.start()
+    found = box.merge(pieces, SCHEMA)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 100
+    assert peak < 100 * 2**20
