@@ -75,7 +75,7 @@ class Work:
 
     def __init__(self, settings: Settings, context: JobContext) -> None:
         self._url = str(settings.database_url)
-        self._context = context
+        self.context = context
 
     async def jobs(self, *, limit: float = 120) -> None:
         """Run jobs, and the jobs they cause, until none waits."""
@@ -83,7 +83,7 @@ class Work:
         pace = Pace(
             poll=timedelta(milliseconds=20), first_delay=timedelta(milliseconds=50), attempts=3
         )
-        worker = asyncio.create_task(run(self._url, HANDLERS, self._context, stop=stop, pace=pace))
+        worker = asyncio.create_task(run(self._url, HANDLERS, self.context, stop=stop, pace=pace))
         try:
             async with asyncio.timeout(limit):
                 while not worker.done() and await self._busy():  # noqa: ASYNC110 - another process
@@ -94,8 +94,8 @@ class Work:
 
     async def sweep(self, name: str) -> None:
         """Run one scheduled job now."""
-        await next(sweep for sweep in SWEEPS if sweep.name == name).run(self._context)
+        await next(sweep for sweep in SWEEPS if sweep.name == name).run(self.context)
 
     async def _busy(self) -> bool:
-        async with db.reading(self._context.sessions) as reader:
+        async with db.reading(self.context.sessions) as reader:
             return bool((await reader.execute(BUSY)).scalar_one())

@@ -29,4 +29,5 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
 LIMITS: Mapping[str, int] = MappingProxyType(
     {"images.import": 2, "images.ingest": 2, "datasets.build": 1}
 )
-"""Most runs of a job at once, over all workers: these want memory, disk and cores."""
+"""Most runs of a job at once, over all workers: these want memory, disk and cores, and any one of
+the workers may have all of them."""

@@ -27,6 +27,9 @@ from tessera.projects.errors import WrongState
 from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality
 
+TILES_AT_ONCE = 20_000
+"""Made tasks of by one statement: a slow disk must not bring it near its time limit."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -41,16 +44,19 @@ class Estimate:
 
 async def make_tasks(session: AsyncSession, *, project_id: UUID, image_id: UUID) -> None:
     """One waiting task for each tile of an image; doing it again adds none."""
+    of_image = (Tile.image_id == image_id) & (Tile.project_id == project_id)
+    last = await session.scalar(select(func.max(Tile.number)).where(of_image))
     tiles = select(Tile.project_id, Tile.id, text("'waiting'"), text("false"), text("0"), text("0"))
-    await session.execute(
-        insert(Task)
-        .from_select(
-            ["project_id", "tile_id", "state", "is_gold", "places", "places_used"],
-            tiles.where(Tile.image_id == image_id, Tile.project_id == project_id),
-            include_defaults=False,
+    for start in range(0, 0 if last is None else last + 1, TILES_AT_ONCE):
+        await session.execute(
+            insert(Task)
+            .from_select(
+                ["project_id", "tile_id", "state", "is_gold", "places", "places_used"],
+                tiles.where(of_image, Tile.number.between(start, start + TILES_AT_ONCE - 1)),
+                include_defaults=False,
+            )
+            .on_conflict_do_nothing(index_elements=[Task.project_id, Task.tile_id])
         )
-        .on_conflict_do_nothing(index_elements=[Task.project_id, Task.tile_id])
-    )
 
 
 async def estimate(session: AsyncSession, project_id: UUID, *, caller: Caller) -> Estimate:

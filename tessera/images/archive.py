@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from tessera.images.names import is_plain_name
 from tessera.kernel.errors import Invalid
 
 MOST_ENTRIES = 100_000
@@ -16,7 +17,6 @@ MOST_DIRECTORY_BYTES = 20 * 2**20
 """Of the table of contents, which is read into memory as a whole."""
 MOST_BYTES = 64 * 2**30
 """Of all files together, unpacked; a small zip can claim petabytes."""
-LONGEST_NAME = 300
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """The others are unpacked a whole block at a time, and that is a bomb."""
 _ENCRYPTED = 0x1
@@ -109,7 +109,7 @@ class Archive:
 def _is_plain(entry: zipfile.ZipInfo) -> bool:
     hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(entry.filename).parts)
     link = stat.S_ISLNK(entry.external_attr >> 16)
-    return not hidden and not link and 0 < len(entry.filename) <= LONGEST_NAME
+    return not hidden and not link and is_plain_name(entry.filename)
 
 
 class _Bounded(io.FileIO):

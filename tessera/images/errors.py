@@ -5,6 +5,10 @@ class ImageNameTaken(Conflict):
     code = "image-name-taken"
 
 
+class BadImageName(Invalid):
+    code = "bad-image-name"
+
+
 class UnsupportedContentType(Invalid):
     code = "unsupported-content-type"
 

@@ -20,18 +20,18 @@ from tessera.images import service
 from tessera.images.archive import Archive, BadArchive
 from tessera.images.ingest import LIMITS
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
+from tessera.images.names import is_plain_name
+from tessera.images.refusals import OUR_FAULT, Reason
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
 from tessera.projects.models import Project
 from tessera.storage import keys
 from tessera.storage.context import JobContext
-from tessera.storage.errors import ObjectNotFound, ObjectTooLarge, StorageUnavailable
+from tessera.storage.errors import ObjectNotFound, ObjectTooLarge, StorageRefused
 
 CHUNK = 100
 UNPACKED_AT_ONCE = 4
 UNKNOWN_TYPE = "application/octet-stream"
-LAST_ATTEMPT = 3
-"""Of reading a bucket that does not let us: it may be down, or not ours to read."""
 
 
 async def run_import(context: JobContext, run: Run) -> None:
@@ -48,19 +48,39 @@ async def run_import(context: JobContext, run: Run) -> None:
         ).one()
     made, bucket = row
     if made.state is ImportState.RUNNING:
-        await _bring_in(context, made, bucket, may_fail=run.attempt < LAST_ATTEMPT)
+        await _bring_in(context, made, bucket)
     if made.source is ImportSource.ZIP:  # also what an attempt that was killed here has left
         await context.store.delete_many([keys.import_file(made.project_id, made.id)])
 
 
-async def _bring_in(
-    context: JobContext, made: Import, bucket: str | None, *, may_fail: bool
-) -> None:
+async def give_up(context: JobContext, import_ids: Sequence[UUID]) -> None:
+    """Refuse those of these imports that are not done; what they have brought in stays."""
+    left = select(Import).where(Import.id.in_(import_ids), Import.state == ImportState.RUNNING)
+    async with db.reading(context.sessions) as reader:
+        imports = (await reader.scalars(left)).all()
+    for made in imports:
+        await _give_up(context, made)
+
+
+async def _give_up(context: JobContext, made: Import) -> None:
+    """Remove what nobody will look at, and then say why: then its names can be used again."""
+    unpacked = (Image.import_id == made.id) & (Image.state == ImageState.REGISTERED)
+    async with db.reading(context.sessions) as reader:
+        ids = (await reader.scalars(select(Image.id).where(unpacked))).all()
+    uploads = [keys.upload(made.project_id, image_id) for image_id in ids]
+    await context.store.delete_many([keys.import_file(made.project_id, made.id), *uploads])
+    why = {"reason_code": Reason.OUR_FAULT.value, "reason": OUR_FAULT}
+    async with db.transaction(context.sessions) as session:
+        await session.execute(update(Image).where(unpacked).values(state=ImageState.REFUSED, **why))
+    await _end(context, made, state=ImportState.REFUSED, **why)
+
+
+async def _bring_in(context: JobContext, made: Import, bucket: str | None) -> None:
     try:
         if made.source is ImportSource.ZIP:
             seen = await _from_zip(context, made)
         else:
-            seen = await _from_bucket(context, made, bucket, may_fail=may_fail)
+            seen = await _from_bucket(context, made, bucket)
     except BadArchive as unusable:
         await _end(
             context,
@@ -73,9 +93,7 @@ async def _bring_in(
         await _done(context, made, seen)
 
 
-async def _from_bucket(
-    context: JobContext, made: Import, bucket: str | None, *, may_fail: bool
-) -> int:
+async def _from_bucket(context: JobContext, made: Import, bucket: str | None) -> int:
     """Take every key below the prefix; returns how many there are."""
     if bucket is None:
         raise BadArchive("no-import-bucket", "Your organisation has no import bucket any more.")
@@ -87,9 +105,7 @@ async def _from_bucket(
             if len(chunk) == CHUNK:
                 await _take_keys(context, made, chunk)
                 chunk.clear()
-    except StorageUnavailable as error:
-        if may_fail:
-            raise
+    except StorageRefused as error:
         raise BadArchive("bucket-unreachable", f"The import bucket: {error.detail}") from error
     if chunk:
         await _take_keys(context, made, chunk)
@@ -103,16 +119,21 @@ async def _files(context: JobContext, bucket: str, prefix: str) -> AsyncIterator
 
 
 async def _take_keys(context: JobContext, made: Import, found: Sequence[str]) -> None:
+    """Keys that make no name for an image are passed over."""
+    named = {key.removeprefix(made.prefix).lstrip("/") or key: key for key in found}
     images = [
         {
             "project_id": made.project_id,
             "import_id": made.id,
-            "name": key.removeprefix(made.prefix).lstrip("/") or key,
+            "name": name,
             "source_key": key,
             "state": ImageState.REGISTERED,
         }
-        for key in found
+        for name, key in sorted(named.items())  # as in `service`: in one order, or they deadlock
+        if is_plain_name(name)
     ]
+    if not images:
+        return
     async with db.transaction(context.sessions) as session:
         taken = await session.scalars(
             insert(Image)
@@ -198,7 +219,7 @@ async def _registered(context: JobContext, made: Import, names: Sequence[str]) -
                     "name": name,
                     "state": ImageState.REGISTERED,
                 }
-                for name in names
+                for name in sorted(names)  # as in `service`: in one order, or they deadlock
             ],
         )
         rows = await session.execute(

@@ -42,7 +42,8 @@ class Import(Entity):
     state: Mapped[ImportState] = mapped_column(default=ImportState.REGISTERED)
     found: Mapped[int] = mapped_column(default=0)
     skipped: Mapped[int] = mapped_column(default=0)
-    """Entries that are no files to look at, or whose name is already taken in the project."""
+    """Entries that are no files to look at, or whose name is none an image can have or is already
+    taken in the project."""
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tessera.images.tiling import TileBox, grid, whole
+from tessera.images.tiling import Grid, grid, whole
 
 THUMBNAIL_SIDE = 512
 THUMBNAIL_NAME = "thumbnail.jpg"
@@ -42,7 +42,7 @@ class SlicePolicy:
     quality: int = 90
     whole: bool = False
 
-    def boxes(self, width: int, height: int) -> list[TileBox]:
+    def boxes(self, width: int, height: int) -> Grid:
         """The tiles of an upright image of this size, in reading order."""
         if self.whole:
             return whole(width, height)

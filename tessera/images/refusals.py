@@ -18,6 +18,7 @@ class Reason(StrEnum):
     TOO_MANY_BYTES = "too-many-bytes"
     TOO_MANY_PIXELS = "too-many-pixels"
     TOO_MANY_FRAMES = "too-many-frames"
+    TOO_MANY_TILES = "too-many-tiles"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     TOO_SLOW = "too-slow"
@@ -25,8 +26,10 @@ class Reason(StrEnum):
     DECODER_CRASHED = "decoder-crashed"
     MISSING = "missing"
     DUPLICATE = "duplicate"
+    OUR_FAULT = "our-fault"
 
 
+OUR_FAULT = "Something went wrong on our side, and we have been told. Please send it again later."
 ABOUT_THE_RUN = frozenset({Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY, Reason.DECODER_CRASHED})
 
 
@@ -66,6 +69,7 @@ class Limits:
         pixels: Of a file that is read in strips.
         held_pixels: Of a file, or of a tile, that has to be in memory as a whole: progressive
             JPEG, interlaced PNG, WebP, and the tile that is the whole image.
+        tiles: That one image may be cut into.
         memory_bytes: Data segment of the decoder process (RLIMIT_DATA).
         cpu_seconds: Of the decoder process, over all its threads.
         seconds: Longest silence of the decoder process.
@@ -75,6 +79,7 @@ class Limits:
     side: int = 60_000
     pixels: int = 1_200_000_000
     held_pixels: int = 120_000_000
+    tiles: int = 200_000
     memory_bytes: int = 2**31
     cpu_seconds: int = 900
     seconds: float = 180

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.accounts.models import Organisation
 from tessera.accounts.roles import Caller, Right
 from tessera.images.errors import (
+    BadImageName,
     ImageNameTaken,
     NoImportBucket,
     ProjectCompleted,
@@ -24,6 +25,7 @@ from tessera.images.models import (
     ImportState,
     Tile,
 )
+from tessera.images.names import LONGEST_NAME, is_plain_name
 from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError, NotFound
 from tessera.kernel.paging import After
@@ -67,9 +69,22 @@ async def register(
     image that was refused can be uploaded again.
     """
     project = await _project(session, project_id, caller)
-    wanted = {file.name: file for file in files if file.content_type in CONTENT_TYPES}
+    wanted = {file.name: file for file in files if _unusable(file) is None}
     open_to_uploads = await _make_room(session, project.id, list(wanted.values()))
     return [_registered(file, open_to_uploads) for file in files]
+
+
+def _unusable(file: File) -> DomainError | None:
+    if not is_plain_name(file.name):
+        return BadImageName(
+            f"A name has at most {LONGEST_NAME} characters, no control character and no "
+            "backslash; it may name folders, but it does not begin with “/” or a drive, nor has "
+            "it “.”, “..” or nothing for a folder."
+        )
+    if file.content_type not in CONTENT_TYPES:
+        accepted = ", ".join(sorted(CONTENT_TYPES))
+        return UnsupportedContentType(f"{file.content_type} is none of {accepted}.")
+    return None
 
 
 async def _make_room(
@@ -106,9 +121,8 @@ async def _make_room(
 
 
 def _registered(file: File, open_to_uploads: Mapping[str, Image]) -> Registered:
-    if file.content_type not in CONTENT_TYPES:
-        accepted = ", ".join(sorted(CONTENT_TYPES))
-        refusal = UnsupportedContentType(f"{file.content_type} is none of {accepted}.")
+    refusal = _unusable(file)
+    if refusal is not None:
         return Registered(file, None, refusal)
     image = open_to_uploads.get(file.name)
     if image is None:
@@ -121,6 +135,8 @@ async def uploaded(
     session: AsyncSession, project_id: UUID, *, image_ids: Sequence[UUID], caller: Caller
 ) -> Sequence[Image]:
     """Declare uploads done; each is then checked and sliced by a job.
+
+    Images of an import are left as they are: only the import knows when their files are there.
 
     Returns:
         The images named, in whatever state they are; saying it twice does nothing twice.
@@ -135,10 +151,10 @@ async def uploaded(
         .order_by(Image.name)
         .execution_options(populate_existing=True)
     )
-    ids = [image.id for image in await session.scalars(named)]
-    if len(ids) < len(set(image_ids)):
+    images = (await session.scalars(named)).all()
+    if len(images) < len(set(image_ids)):
         raise NotFound("One of these images does not exist.")
-    await check(session, project_id, ids)
+    await check(session, project_id, [each.id for each in images if each.import_id is None])
     return (await session.scalars(named)).all()
 
 

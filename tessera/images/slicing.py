@@ -11,7 +11,7 @@ from tessera.images.inspection import DEFAULT_LIMITS, Facts
 from tessera.images.policy import THUMBNAIL_NAME, SlicePolicy
 from tessera.images.refusals import Limits
 from tessera.images.sandbox import WAITING, Child
-from tessera.images.tiling import TileBox
+from tessera.images.tiling import Grid, TileBox
 
 
 class SlicedTile(NamedTuple):
@@ -49,9 +49,7 @@ class Slices:
     come. Any number below that may be in use at once.
     """
 
-    def __init__(
-        self, child: Child, boxes: list[TileBox], policy: SlicePolicy, folder: Path
-    ) -> None:
+    def __init__(self, child: Child, boxes: Grid, policy: SlicePolicy, folder: Path) -> None:
         self._child = child
         self._boxes = boxes
         self._policy = policy

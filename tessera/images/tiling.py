@@ -1,5 +1,6 @@
 """The grid: which window of an image each tile shows, and which part of it is its own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -39,7 +40,44 @@ class TileBox:
     window: Rect
 
 
-def grid(width: int, height: int, *, tile: int, margin: int) -> list[TileBox]:
+class _Span(NamedTuple):
+    core: tuple[int, int]
+    window: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The boxes of an image, each made when it is asked for: there may be very many."""
+
+    columns: tuple[_Span, ...]
+    rows: tuple[_Span, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns) * len(self.rows)
+
+    def __iter__(self) -> Iterator[TileBox]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index: int) -> TileBox:
+        """The box at this place in reading order.
+
+        Raises:
+            IndexError: There is none.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row, column = divmod(index, len(self.columns))
+        across, down = self.columns[column], self.rows[row]
+        return TileBox(
+            index=index,
+            row=row,
+            column=column,
+            core=Rect(across.core[0], down.core[0], across.core[1], down.core[1]),
+            window=Rect(across.window[0], down.window[0], across.window[1], down.window[1]),
+        )
+
+
+def grid(width: int, height: int, *, tile: int, margin: int) -> Grid:
     """Cover an image with windows of one size, in reading order.
 
     Windows stand `tile - 2 * margin` apart, so that neighbours share `2 * margin` pixels, and
@@ -63,36 +101,20 @@ def grid(width: int, height: int, *, tile: int, margin: int) -> list[TileBox]:
     """
     if min(width, height, tile) < 1 or not 0 <= 2 * margin < tile:
         raise ValueError(f"no grid of {tile} with margin {margin} on {width} x {height}")
-    columns = _spans(width, tile, margin)
-    return [
-        TileBox(
-            index=row * len(columns) + column,
-            row=row,
-            column=column,
-            core=Rect(across.core[0], down.core[0], across.core[1], down.core[1]),
-            window=Rect(across.window[0], down.window[0], across.window[1], down.window[1]),
-        )
-        for row, down in enumerate(_spans(height, tile, margin))
-        for column, across in enumerate(columns)
-    ]
+    return Grid(_spans(width, tile, margin), _spans(height, tile, margin))
 
 
-def whole(width: int, height: int) -> list[TileBox]:
+def whole(width: int, height: int) -> Grid:
     """The image as its only tile."""
     return grid(width, height, tile=max(width, height), margin=0)
 
 
-class _Span(NamedTuple):
-    core: tuple[int, int]
-    window: tuple[int, int]
-
-
-def _spans(length: int, tile: int, margin: int) -> list[_Span]:
+def _spans(length: int, tile: int, margin: int) -> tuple[_Span, ...]:
     last = max(length - tile, 0)
     starts = [*range(0, last, tile - 2 * margin), last]
     meets = [(left + tile + right) // 2 for left, right in pairwise(starts)]
     edges = [0, *meets, length]
-    return [
+    return tuple(
         _Span(core, (start, min(start + tile, length)))
         for core, start in zip(pairwise(edges), starts, strict=True)
-    ]
+    )

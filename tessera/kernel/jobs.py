@@ -86,9 +86,15 @@ async def enqueue_many(
         await engine.enqueue([name] * n, bodies, [0] * n, headers=[_headers(None)] * n)
 
 
-async def held(session: AsyncSession, *, limit: int = 100, prefix: str = "") -> list[Held]:
-    """Jobs that were given up on and whose name begins so, the latest first."""
-    rows = await _engine(session).driver.fetch(_HELD, limit, prefix)
+async def held(
+    session: AsyncSession, *, limit: int = 100, prefix: str = "", alone: bool = False
+) -> list[Held]:
+    """Jobs that were given up on and whose name begins so, the latest first.
+
+    Args:
+        alone: Only those whose errand, by name and payload, no other job has that waits or runs.
+    """
+    rows = await _engine(session).driver.fetch(_HELD, limit, prefix, alone)
     return [Held(**{**row, "payload": orjson.loads(row["payload"])}) for row in rows]  # type: ignore[arg-type]
 
 
@@ -157,6 +163,9 @@ LEFT JOIN LATERAL (
     WHERE job_id = job.id AND status = 'failed' ORDER BY id DESC LIMIT 1
 ) AS last ON true
 WHERE job.status = 'failed' AND starts_with(job.entrypoint, $2)
+  AND NOT ($3 AND EXISTS (
+    SELECT FROM pgqueuer AS other WHERE other.status IN ('queued', 'picked')
+      AND other.entrypoint = job.entrypoint AND other.payload = job.payload))
 ORDER BY job.updated DESC, job.id DESC LIMIT $1
 """
 

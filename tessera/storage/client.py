@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from tessera.storage.errors import ObjectNotFound, StorageUnavailable
+from tessera.storage.errors import ObjectNotFound, StorageRefused, StorageUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -81,6 +81,7 @@ def in_our_words() -> Iterator[None]:
 
     Raises:
         ObjectNotFound: The bucket is there, the object is not.
+        StorageRefused: Credentials, quota, no bucket.
         StorageUnavailable: Anything else that is not our own bug.
     """
     try:
@@ -89,7 +90,8 @@ def in_our_words() -> Iterator[None]:
         code = error_code(error)
         if code in {"NoSuchKey", str(HTTPStatus.NOT_FOUND.value)}:
             raise ObjectNotFound("There is no such object in the store.") from None
-        raise StorageUnavailable(f"The object store refused: {code}.") from None
+        detail = f"The object store refused: {code}."
+        raise (StorageRefused if _is_final(error) else StorageUnavailable)(detail) from None
     except ParamValidationError:
         raise
     except BotoCoreError as error:
@@ -101,6 +103,12 @@ def in_our_words() -> Iterator[None]:
 def error_code(error: ClientError) -> str:
     """S3's word for it, or the HTTP status where an answer to HEAD had no room for a word."""
     return error.response["Error"].get("Code", "no reason given")
+
+
+def _is_final(error: ClientError) -> bool:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing
 
 
 def _silence() -> None:

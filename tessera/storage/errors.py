@@ -7,6 +7,10 @@ class StorageUnavailable(Unavailable):
     code = "storage-unavailable"
 
 
+class StorageRefused(StorageUnavailable):
+    """It did answer, and will say the same again until somebody changes it."""
+
+
 class ObjectNotFound(NotFound):
     code = "object-not-found"
 

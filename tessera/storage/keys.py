@@ -40,9 +40,14 @@ def original(project_id: UUID, image_id: UUID, sha256: str) -> str:
     return originals(project_id, image_id) + _hash(sha256)
 
 
+def tiles(project_id: UUID) -> str:
+    """The beginning of the keys of a project's tiles."""
+    return f"tiles/{_id(project_id)}/"
+
+
 def tile(project_id: UUID, sha256: str, extension: str) -> str:
     """Says nothing of the image: earners see it, and might learn which tiles belong together."""
-    return f"tiles/{_id(project_id)}/{_hash(sha256)}.{Extension(extension)}"
+    return f"{tiles(project_id)}{_hash(sha256)}.{Extension(extension)}"
 
 
 def thumbnails(project_id: UUID, image_id: UUID) -> str:

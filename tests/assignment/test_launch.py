@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from tessera.assignment import launch as launching
 from tessera.assignment import opening
 from tessera.kernel import db
 from tessera.projects.cost import LEAST_GOLD_PLACES
@@ -28,6 +29,22 @@ async def test_a_launch_reserves_the_worst_case_and_opens_every_task(world: Worl
     assert await number(world.sessions, ENTRIES, lane=2) == LEAST_GOLD_PLACES
     problem = await operator.post(f"{path}/launch", status=409)
     assert problem["code"] == "nothing-to-launch"
+
+
+async def test_an_image_of_more_tiles_than_one_statement_takes_gets_a_task_for_each(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "TILES_AT_ONCE", 4)
+    operator, organisation_id = await world.operator()
+    project = await world.project(operator, organisation_id, slicing={"tile": 128, "margin": 0})
+    picture = photograph(128 * 3, 128 * 3)
+    (image,) = await world.images(operator, project["id"], [("a.jpg", picture)])
+    assert await number(world.sessions, WAITING) == 9
+    async with db.transaction(world.sessions) as session:
+        ids = {"project_id": UUID(project["id"]), "image_id": UUID(image["id"])}
+        await launching.make_tasks(session, **ids)
+    assert await number(world.sessions, WAITING) == 9
+    assert await number(world.sessions, "SELECT count(DISTINCT tile_id) FROM tasks") == 9
 
 
 async def test_without_the_money_nothing_is_launched_and_nothing_has_changed(

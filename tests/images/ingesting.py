@@ -11,7 +11,9 @@ from httpx2 import AsyncClient
 from PIL import Image
 from sqlalchemy import text
 
+from tessera.images.tiling import grid
 from tessera.kernel import db
+from tessera.kernel.jobs import Run
 from tests.client import As
 from tests.images.pictures import Pixels
 from tests.world import World, photograph
@@ -80,6 +82,33 @@ class Desk:
         async with AsyncClient() as outside:
             files = [await outside.get(tile["url"]) for tile in listed["items"]]
         return [np.asarray(Image.open(io.BytesIO(file.content))) for file in files]
+
+
+CUT = {"tile": 128, "margin": 8}
+
+
+async def is_whole(world: World, here: Desk, size: tuple[int, int]) -> None:
+    """Every tile once, in the database as in the store, and nothing else."""
+    assert fates(await here.images()) == {"a.jpg": "ready"}
+    found, expected = await kept(world, here), grid(*size, **CUT)
+    assert found.numbers == [box.index for box in expected]
+    assert found.objects["tiles"] == found.tile_keys
+    assert len(found.objects["originals"]) == len(found.objects["thumbnails"]) == 1
+    assert found.objects["uploads"] == set()
+    assert len(await here.pages("tasks")) == len(expected)
+
+
+def an_attempt(image_id: str, *, number: int = 1) -> Run:
+    """At bringing in an image, besides the one that stands in the queue."""
+    return Run(0, "images.ingest", {"image_id": image_id}, attempt=number, request_id=None)
+
+
+async def sent(here: Desk, picture: bytes) -> str:
+    """A file on its way in; the id of its image."""
+    (link,) = await here.announce("a.jpg")
+    await put(link["put_url"], picture)
+    await here.declare(link["image_id"])
+    return str(link["image_id"])
 
 
 async def desk(world: World, **project: Any) -> Desk:

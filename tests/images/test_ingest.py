@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from tessera.kernel import db
 from tessera.storage import keys
+from tests.images.conftest import OnTheWay
 from tests.images.ingesting import JPEG, Desk, desk, fates, kept, put
 from tests.images.pictures import TO_STORED, chunk, held, png, scene
 from tests.objects import get_bytes
@@ -132,17 +133,23 @@ async def test_the_same_bytes_again_are_noticed_and_say_which_image_has_them(
     assert fates(await there.bring({"a.jpg": JPEG})) == {"a.jpg": "ready"}, "another project"
 
 
-async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(world: World) -> None:
+async def test_of_the_same_bytes_at_the_same_moment_one_becomes_an_image(
+    world: World, on_the_way: OnTheWay
+) -> None:
     here = await desk(world)
     links = await here.announce(*(f"{number}.jpg" for number in range(4)))
     await asyncio.gather(*(put(link["put_url"], JPEG) for link in links))
     await here.declare(*(link["image_id"] for link in links))
     retried = tried_again()
-    async with world.sessions.begin() as session:  # all wait here, and none has seen another
-        await session.execute(text("SELECT FROM images FOR UPDATE"))
-        jobs = asyncio.create_task(world.work.jobs())
-        await until_locks_are_waited_for(world.sessions, 2)
-    await jobs
+    async with on_the_way() as (door, work):
+        door.hold("originals/")
+        jobs = asyncio.create_task(work.jobs())
+        await door.until_held(len(links))
+        async with world.sessions.begin() as session:  # all wait here, and none has seen another
+            await session.execute(text("SELECT FROM images FOR UPDATE"))
+            await door.let_go()
+            await until_locks_are_waited_for(world.sessions, 2)
+        await jobs
     assert tried_again() == retried, "nobody's attempt failed"
     images = await here.images()
     by_fate = {fate: name for name, fate in fates(images).items()}
@@ -221,6 +228,15 @@ async def test_a_whole_image_that_is_too_large_for_one_tile_is_refused(world: Wo
     here = await desk(world)
     wide = png(12_000, 10_500, kind=(1, 0), rows=[b"\0" * 1500] * 10_500)
     assert fates(await here.bring({"wide.png": wide})) == {"wide.png": "too-many-pixels"}
+
+
+async def test_an_image_of_too_many_tiles_is_refused_before_it_is_cut(world: World) -> None:
+    here = await desk(world, slicing={"tile": 128, "margin": 48})
+    large = png(14_600, 14_600, kind=(1, 0), rows=[b"\0" * 1825] * 14_600)
+    (image,) = (await here.bring({"large.png": large})).values()
+    assert fates({"large.png": image}) == {"large.png": "too-many-tiles"}
+    assert "206,116 tiles" in image["problem"]["detail"]
+    assert await here.pages("tasks") == []
 
 
 @pytest.mark.parametrize(("tile", "margin", "tiles"), [(128, 16, 6), (256, 0, 1)])

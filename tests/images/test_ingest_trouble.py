@@ -1,72 +1,37 @@
 """Slicing into a store that stumbles, and with a decoder that dies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
 from sqlalchemy import text
 
-from deploy.embedded.stack import Servers
+from tessera.images import ingest, refusing
 from tessera.images.tiling import grid
 from tessera.images.uploads import AT_ONCE
 from tessera.kernel import db
-from tessera.kernel.settings import Settings
-from tessera.storage.context import JobContext
-from tessera.storage.s3 import Access, Store
+from tessera.storage.errors import StorageUnavailable
 from tests.client import Work
-from tests.images.ingesting import NOTHING, Desk, desk, fates, kept, put
+from tests.images.conftest import OnTheWay
+from tests.images.ingesting import (
+    CUT,
+    NOTHING,
+    an_attempt,
+    desk,
+    fates,
+    is_whole,
+    kept,
+    sent,
+)
 from tests.images.pictures import jpeg_bytes, scene
-from tests.storage.stumbling import Door, stumbling
+from tests.storage.stumbling import Door
 from tests.world import World
 
-CUT = {"tile": 128, "margin": 8}
 SMALL = (900, 700)
 LARGE = (2000, 1600)
-Stumbles = Callable[[str], int]
-OnTheWay = Callable[..., AbstractAsyncContextManager[tuple[Door, Work]]]
-
-
-@pytest.fixture
-def on_the_way(settings: Settings, servers: Servers, context: JobContext) -> OnTheWay:
-    """Makes a worker whose way to the store leads through a door."""
-    access = Access(
-        endpoint=servers.s3_endpoint,
-        access_key=servers.s3_access_key,
-        secret_key=servers.s3_secret_key,
-        bucket=servers.s3_bucket,
-    )
-
-    @asynccontextmanager
-    async def way(stumbles: Stumbles, **pace: float) -> AsyncIterator[tuple[Door, Work]]:
-        async with stumbling(access, stumbles=stumbles, **pace) as (door, through):
-            store = Store(through)
-            yield door, Work(settings, replace(context, store=store))
-            store.close()
-
-    return way
-
-
-async def sent(here: Desk, picture: bytes) -> str:
-    """A file on its way in; the id of its image."""
-    (link,) = await here.announce("a.jpg")
-    await put(link["put_url"], picture)
-    await here.declare(link["image_id"])
-    return str(link["image_id"])
-
-
-async def is_whole(world: World, here: Desk, size: tuple[int, int]) -> None:
-    """Every tile once, in the database as in the store, and nothing else."""
-    assert fates(await here.images()) == {"a.jpg": "ready"}
-    found, expected = await kept(world, here), grid(*size, **CUT)
-    assert found.numbers == [box.index for box in expected]
-    assert found.objects["tiles"] == found.tile_keys
-    assert len(found.objects["originals"]) == len(found.objects["thumbnails"]) == 1
-    assert found.objects["uploads"] == set()
-    assert len(await here.pages("tasks")) == len(expected)
 
 
 async def test_an_image_becomes_ready_though_the_store_refuses_some_uploads_at_first(
@@ -109,9 +74,13 @@ async def test_tiles_are_uploaded_several_at_once_and_not_too_many(
 ) -> None:
     here = await desk(world, slicing=CUT)
     await sent(here, jpeg_bytes(scene(*SMALL)))
-    async with on_the_way(lambda _: 0, seconds=0.1) as (door, work):
-        await work.jobs()
-    assert AT_ONCE / 2 < door.most_at_once <= AT_ONCE
+    async with on_the_way(lambda _: 0) as (door, work):
+        door.hold("tiles/")
+        jobs = asyncio.create_task(work.jobs())
+        await door.until_held(AT_ONCE)
+        await door.let_go()
+        await jobs
+    assert door.most_at_once == AT_ONCE
     assert set(door.taken.values()) == {1}
     await is_whole(world, here, SMALL)
 
@@ -178,19 +147,64 @@ async def test_a_refusal_that_is_cut_short_is_finished_by_the_next_attempt(world
     assert await kept(world, here) == NOTHING
 
 
+async def test_one_more_try_is_given_whatever_the_job_has_been_through(
+    world: World, on_the_way: OnTheWay
+) -> None:
+    here = await desk(world, slicing=CUT)
+    image_id = await sent(here, jpeg_bytes(scene(*LARGE)))
+    async with on_the_way() as (door, work):
+        late = asyncio.create_task(ingest.ingest(work.context, an_attempt(image_id, number=7)))
+        assert await killed(door, late, most=1) == 1
+        await late
+    await world.work.jobs()
+    await is_whole(world, here, LARGE)
+
+
+async def test_of_tiles_that_were_stored_and_not_noted_none_is_left_by_a_refusal(
+    world: World, on_the_way: OnTheWay
+) -> None:
+    here, other = await desk(world, slicing=CUT), await desk(world, slicing=CUT)
+    await other.bring({"b.jpg": jpeg_bytes(scene(*SMALL))})
+    before = await kept(world, other)
+    image_id = await sent(here, jpeg_bytes(scene(*SMALL)))
+    unlucky: list[str] = []
+
+    def one(key: str) -> int:
+        if key.startswith("tiles/") and len(door.taken) > 20 and not unlucky:
+            unlucky.append(key)
+        return 99 if key in unlucky else 0
+
+    async with on_the_way(one) as (door, work):
+        with pytest.raises(StorageUnavailable):
+            await ingest.ingest(work.context, an_attempt(image_id))
+    left = await kept(world, here)
+    assert len(left.objects["tiles"]) > 10, "stored"
+    assert left.numbers == before.numbers, "and not noted"
+    await refusing.give_up(world.work.context, [UUID(image_id)])
+    assert fates(await here.images()) == {"a.jpg": "our-fault"}
+    assert (await kept(world, here)).objects == NOTHING.objects
+    assert await kept(world, other) == before
+
+
 async def dying(door: Door, work: Work) -> None:
     """Run the jobs, and kill each decoder once it has cut some tiles."""
     jobs = asyncio.create_task(work.jobs())
+    seen = await killed(door, jobs)
+    await jobs
+    assert seen == 2, "one more try is fair"
+
+
+async def killed(door: Door, jobs: "asyncio.Task[None]", *, most: int = 99) -> int:
+    """Kill the decoders, each once it has cut some tiles, until the jobs end; how many."""
     seen: dict[int, int] = {}
-    while not jobs.done():
+    while not jobs.done() and len(seen) <= most:
         for process in slicers():
             begun = seen.setdefault(process.pid, sum(door.puts.values()))
-            if sum(door.puts.values()) > begun + 40:
+            if sum(door.puts.values()) > begun + 40 and len(seen) <= most:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
         await asyncio.sleep(0.01)
-    await jobs
-    assert len(seen) == 2, "one more try is fair"
+    return min(len(seen), most)
 
 
 def slicers() -> list[Any]:

@@ -71,8 +71,18 @@ def test_tiles_come_in_reading_order(made: tuple[int, int, int, int]) -> None:
     width, height, tile, margin = made
     boxes = grid(width, height, tile=tile, margin=margin)
     assert [box.index for box in boxes] == list(range(len(boxes)))
-    assert sorted(boxes, key=lambda box: (box.core.top, box.core.left)) == boxes
+    assert sorted(boxes, key=lambda box: (box.core.top, box.core.left)) == list(boxes)
     assert boxes == grid(width, height, tile=tile, margin=margin)
+
+
+def test_a_grid_of_millions_is_made_at_once_and_any_box_of_it() -> None:
+    boxes = grid(60_000, 60_000, tile=128, margin=48)
+    assert len(boxes) == 1_872**2
+    assert boxes[1_872].window == Rect(0, 32, 128, 160)
+    assert boxes[len(boxes) - 1].window == Rect(59_872, 59_872, 60_000, 60_000)
+    for no_place in (-1, len(boxes)):
+        with pytest.raises(IndexError):
+            boxes[no_place]
 
 
 @given(grids(), st.data())
@@ -93,7 +103,7 @@ def test_an_object_of_two_margins_lies_wholly_in_some_window(
 
 
 def test_the_last_column_moves_inward_and_cores_meet_in_the_middle_of_what_is_shared() -> None:
-    middle, last = grid(1000, 512, tile=512, margin=32)[1:3]
+    _, middle, last = grid(1000, 512, tile=512, margin=32)
     assert middle.core == Rect(480, 0, 724, 512)
     assert middle.window == Rect(448, 0, 960, 512)
     assert last.core == Rect(724, 0, 1000, 512)

@@ -18,17 +18,13 @@ class Door:
 
     Args:
         stumbles: How many of the first PUTs of a key are refused.
-        seconds: How long each PUT takes at least, so that those under way together meet.
     """
 
-    def __init__(
-        self, access: Access, *, stumbles: Callable[[str], int], seconds: float = 0.02
-    ) -> None:
+    def __init__(self, access: Access, *, stumbles: Callable[[str], int]) -> None:
         store = urlsplit(access.endpoint)
         self._host, self._port = store.hostname, store.port
         self._bucket = f"/{access.bucket}/"
         self._stumbles = stumbles
-        self._seconds = seconds
         self.puts = Counter[str]()
         """By key, with those that were refused."""
         self.taken = Counter[str]()
@@ -37,6 +33,9 @@ class Door:
         self._visits = set[asyncio.Task[None]]()
         self._now = 0
         self.most_at_once = 0
+        self._held: str | None = None
+        self._waiting = 0
+        self._news = asyncio.Condition()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, whole, then the end of the connection."""
@@ -50,6 +49,20 @@ class Door:
         finally:
             self._visits.remove(task)
             writer.close()
+
+    def hold(self, prefix: str) -> None:
+        """Let no PUT of a key that begins so come through, until `let_go`."""
+        self._held = prefix
+
+    async def until_held(self, least: int) -> None:
+        """Until so many stand before the door; for half a minute, after which a client gives up."""
+        async with asyncio.timeout(30), self._news:
+            await self._news.wait_for(lambda: self._waiting >= least)
+
+    async def let_go(self) -> None:
+        async with self._news:
+            self._held = None
+            self._news.notify_all()
 
     async def close(self) -> None:
         visits = list(self._visits)
@@ -80,11 +93,20 @@ class Door:
         self.puts[key] += 1
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
-        await asyncio.sleep(self._seconds)
+        await asyncio.sleep(0.02)  # so that those under way together meet
+        if self._held is not None and key.startswith(self._held):
+            await self._stand_there()
         self._now -= 1
         refuses = self.puts[key] <= self._stumbles(key)
         self.refused += refuses
         return refuses
+
+    async def _stand_there(self) -> None:
+        async with self._news:
+            self._waiting += 1
+            self._news.notify_all()
+            await self._news.wait_for(lambda: self._held is None)
+            self._waiting -= 1
 
     def _key(self, path: str) -> str:
         return path.removeprefix(self._bucket)
@@ -109,10 +131,10 @@ def _length(lines: list[bytes]) -> int:
 
 @asynccontextmanager
 async def stumbling(
-    access: Access, *, stumbles: Callable[[str], int], seconds: float = 0.02
+    access: Access, *, stumbles: Callable[[str], int]
 ) -> AsyncIterator[tuple[Door, Access]]:
     """A door to a real store, and the way to it."""
-    door = Door(access, stumbles=stumbles, seconds=seconds)
+    door = Door(access, stumbles=stumbles)
     server = await asyncio.start_server(door.serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
