@@ -24,9 +24,13 @@ from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, QueueEntry, St
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.projects.models import Project, ProjectState
+from tessera.projects.policies import Quality
 
 NEWCOMER_GOLD_CHANCE = 0.5
 """Until somebody has answered gold, every other task they get is gold."""
+NEWCOMER_TASKS = 8
+"""But of one call only so many: that is gold enough to judge them by, and the rest of a large batch
+has no more of it than the project's share. Or whoever shows up would drain it."""
 MOST_HELD = 50
 """Open leases an earner may hold, over all projects."""
 MOST_TRIED = 10
@@ -90,6 +94,8 @@ async def _claim(
 ) -> tuple[Sequence[Leased], bool]:
     """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
     taken: list[Leased] = []
+    seldom = min(standing.gold_chance, Quality(**project.quality).gold_share)
+    chances = [standing.gold_chance] * NEWCOMER_TASKS + [seldom] * count
     for _ in range(MOST_CLAIMS):
         wanted = count - len(taken)
         claimed, more = await queries.claim(
@@ -97,7 +103,7 @@ async def _claim(
             project,
             standing,
             count=wanted,
-            gold=sum(_dice.random() < standing.gold_chance for _ in range(wanted)),
+            gold=sum(_dice.random() < chance for chance in chances[len(taken) :][:wanted]),
             again=_dice.random() < AGAIN_CHANCE,
         )
         taken += claimed
@@ -164,7 +170,13 @@ async def _unknown(session: AsyncSession, earner_id: UUID) -> Sequence[Project]:
 
 
 def _open_projects() -> Select[Project]:
-    columns = (Project.kind, Project.currency, Project.price_micro, Project.lease_seconds)
+    columns = (
+        Project.kind,
+        Project.currency,
+        Project.price_micro,
+        Project.lease_seconds,
+        Project.quality,
+    )
     return (
         select(Project)
         .where(Project.state == ProjectState.OPEN)

@@ -70,6 +70,18 @@ async def test_the_end_of_a_large_batch_has_as_much_gold_as_its_beginning(
     assert 36 < last < 84
 
 
+async def test_a_newcomer_who_takes_all_they_can_does_not_drain_the_gold(
+    sessions: db.Sessions,
+) -> None:
+    project_id = await a_project(sessions, tasks=400, gold=200, min_overlap=1, gold_share=0.1)
+    met = 0
+    for _ in range(8):
+        leases = await Earner(sessions).lease(project_id, 50)
+        met += sum([await number(sessions, IS_GOLD, id=each.id) for each in leases])
+    # half of the first eight and a tenth of the rest, about 66; half of all were 200
+    assert 30 < met < 110
+
+
 async def test_nobody_sees_the_same_gold_twice_and_everybody_sees_some(
     sessions: db.Sessions,
 ) -> None:
