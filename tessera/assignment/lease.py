@@ -69,12 +69,13 @@ async def lease(
     if room <= 0:
         return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
     handed: list[Leased] = []
-    ask_soon = False
+    tried, ask_soon = 0, False
     async with aclosing(_offers(session, earner_id, project_id)) as offers:
         async for project, standing in offers:
             claimed, more = await _claim(session, project, standing, room - len(handed))
             handed += claimed
-            ask_soon |= more
+            tried += 1
+            ask_soon |= more or tried >= MOST_TRIED  # then there may be others with work
             if len(handed) == room:
                 break
     if not handed:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tessera.assignment.errors import Blocked
-from tessera.assignment.lease import MOST_HELD
+from tessera.assignment.lease import MOST_HELD, RETRY_SOON_SECONDS
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tests.assignment.crowd import Earner, a_project, audit, open_all, with_tasks
@@ -34,6 +34,12 @@ async def test_a_lease_says_all_that_is_needed_to_work_and_nothing_more(world: W
         "price_micro": 20_000,
         "currency": "USD",
     }
+
+
+async def test_who_does_not_say_how_many_gets_a_batch_of_ten(world: World) -> None:
+    await a_project(world.sessions, tasks=15)
+    earner = await world.earner()
+    assert len((await earner.post("/v1/work/leases", {}))["leases"]) == 10
 
 
 async def test_after_a_crash_open_leases_are_there_as_they_were_handed_out(world: World) -> None:
@@ -159,6 +165,22 @@ async def test_projects_without_work_for_somebody_do_not_hide_others(
         await earner.lease(await a_project(sessions, tasks=1, min_overlap=2))
     await a_project(sessions, tasks=1)
     assert len(await earner.lease()) == 1
+
+
+async def test_who_knows_many_projects_without_work_is_told_to_ask_again_soon(
+    sessions: db.Sessions,
+) -> None:
+    """A call looks into some of them, and the next one into others."""
+    earner = Earner(sessions)
+    for _ in range(15):
+        await earner.lease(await a_project(sessions, tasks=1, min_overlap=2))
+    await earner.lease(await a_project(sessions, tasks=2), 1)
+    for _ in range(100):
+        handed = await earner.ask()
+        if handed.leases:
+            break
+        assert handed.retry_after_seconds == RETRY_SOON_SECONDS
+    assert handed.leases
 
 
 async def test_a_blocked_earner_hears_why_and_gets_work_of_other_projects_only(
