@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from tifffile import imwrite
@@ -91,6 +92,15 @@ async def test_ink_becomes_light(tmp_path: Path) -> None:
 async def test_white_paper_is_white(tmp_path: Path) -> None:
     Image.new("CMYK", (80, 80), (0, 0, 0, 0)).save(tmp_path / "a.tif")
     assert (await cut(tmp_path / "a.tif")).image().min() >= 250
+
+
+async def test_half_transparent_ink_is_the_same_colour_however_deep_it_is(tmp_path: Path) -> None:
+    made = {}
+    for name, form, most in (("a.tif", "uchar", 255), ("b.tif", "ushort", 65535)):
+        ink = pyvips.Image.black(64, 64, bands=5) + [part * most for part in (0, 0.8, 0.8, 0, 0.5)]
+        ink.cast(form).copy(interpretation="cmyk").tiffsave(str(tmp_path / name))
+        made[name] = (await cut(tmp_path / name)).image()
+    assert difference(made["a.tif"], made["b.tif"]) < 3
 
 
 async def test_an_embedded_profile_is_applied(tmp_path: Path) -> None:

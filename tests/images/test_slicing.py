@@ -55,7 +55,13 @@ async def test_a_photograph_held_in_any_way_is_upright_in_tiles_and_thumbnail(
     assert np.abs(seen(made.thumbnail).astype(int) - SCENE).mean() < 12
 
 
-@pytest.mark.parametrize(("width", "height"), [(2100, 1300), (1300, 2100), (700, 3), (40, 30)])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [
+        *[(2100, 1300), (1300, 2100), (700, 3), (40, 30)],
+        *[(2048, 129), (4096, 387), (129, 2050)],  # a last strip lower than a block
+    ],
+)
 async def test_the_thumbnail_is_the_image_at_512_pixels_and_never_larger(
     tmp_path: Path, width: int, height: int
 ) -> None:

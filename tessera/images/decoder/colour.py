@@ -46,10 +46,10 @@ def checked(image: pyvips.Image, *, keep_alpha: bool) -> pyvips.Image:
 def to_srgb(image: pyvips.Image) -> pyvips.Image:
     """Three channels of eight bits: transparency over white, the embedded profile applied."""
     if has_alpha(image):
-        # in CMYK no ink is white
-        image = image.flatten(
-            background=0 if image.interpretation == "cmyk" else 2 ** bits(image) - 1
-        )
+        most = 2 ** bits(image) - 1
+        # in CMYK no ink is white; and libvips takes 255 for opaque there, however deep it is
+        white = 0 if image.interpretation == "cmyk" else most
+        image = image.flatten(background=white, max_alpha=most)
     if _needs_conversion(image):
         # a profile that cannot be used is as good as none
         with suppress(pyvips.Error):

@@ -36,10 +36,12 @@ class Shrinker:
     def add(self, strip: Strip) -> None:
         """Take one strip; the order does not matter."""
         side = self._side
-        height, width = len(strip.pixels) // side, strip.pixels.shape[1] // side
-        blocks = strip.pixels[: height * side].reshape(height, side, -1)
+        across_all = strip.pixels.shape[1]
+        height, width = len(strip.pixels) // side, across_all // side
+        blocks = strip.pixels[: height * side].reshape(height, side, 3 * across_all)
         looked_at = blocks[:, :: max(1, side // ROWS_LOOKED_AT)]
-        down = looked_at.sum(axis=1, dtype=np.uint16).reshape(height, -1, 3)[:, : width * side]
+        down = looked_at.sum(axis=1, dtype=np.uint16).reshape(height, across_all, 3)
+        down = down[:, : width * side]
         across = down.reshape(height, width, side, 3).sum(axis=2, dtype=np.uint32)
         count = looked_at.shape[1] * side
         self._small[strip.top] = ((across + count // 2) // count).astype(np.uint8)
