@@ -23,7 +23,8 @@ EARNERS = 3
 
 async def main() -> None:
     settings = Settings()
-    url = f"http://{settings.api_host}:{settings.api_port}"
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    url = f"http://{host}:{settings.api_port}"
     engine = db.create_engine(str(settings.database_url), application_name="seed")
     async with AsyncClient(base_url=url, timeout=60) as http:
         office = await open_office(http, db.create_sessions(engine))

@@ -46,4 +46,5 @@ class Grace:
         finally:
             end = asyncio.get_running_loop().time() + self._length.total_seconds()
             for timeout in self._limits:
-                timeout.reschedule(min(end, timeout.when() or end))
+                if not timeout.expired():  # the body of one that is may still be on its way out
+                    timeout.reschedule(min(end, timeout.when() or end))

@@ -4,14 +4,11 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "tessera-worker-"
-_JUST_MADE_SECONDS = 60
-"""So young a folder may be without its lock only because its worker has not come to that yet."""
 
 
 @contextmanager
@@ -20,24 +17,30 @@ def scratch() -> Iterator[Path]:
 
     The kernel drops a lock with the process that holds it, so a folder without one is nobody's.
     """
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError):  # somebody else's, in use, or gone already
-            _remove_if_left(folder)
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
-        lock = os.open(name, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield Path(name)
-        finally:
-            os.close(lock)
+    with ExitStack() as held:
+        with _alone():
+            for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+                with suppress(OSError), _locked(folder, fcntl.LOCK_NB):  # not ours, or in use
+                    shutil.rmtree(folder)
+            ours = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+            held.enter_context(_locked(ours))
+        yield ours
 
 
-def _remove_if_left(folder: Path) -> None:
-    if time.time() - folder.stat().st_mtime < _JUST_MADE_SECONDS:
-        return
-    lock = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other worker of this user removes folders, or has one that it has not locked yet."""
+    gate = Path(tempfile.gettempdir()) / f"tessera-workers-{os.getuid()}.lock"
+    gate.touch(mode=0o600)
+    with _locked(gate):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, or_else: int = 0) -> Iterator[None]:
+    lock = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder)
+        fcntl.flock(lock, fcntl.LOCK_EX | or_else)
+        yield
     finally:
         os.close(lock)

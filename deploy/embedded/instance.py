@@ -1,16 +1,22 @@
 """A whole Tessera for as long as a block lasts: servers, API and workers."""
 
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.embedded.places import Places, Say, listen
-from deploy.embedded.process import Child, Program, StartFailed
+from deploy.embedded.process import Child, Program
 from deploy.embedded.stack import Servers, Stack
-from deploy.embedded.supervisor import api_on, app, interruptible, settings, why_not_ready
+from deploy.embedded.supervisor import (
+    address_of,
+    api_on,
+    app,
+    interruptible,
+    settings,
+    why_not_ready,
+)
 
 _CHECKOUT = Path(__file__).parents[2]
 _PYTHON = (sys.executable, "-m")
@@ -40,7 +46,7 @@ def instance(
         undo.callback(stack.stop)
         servers = stack.start()
         listening = undo.enter_context(listen("127.0.0.1", 0))  # any: nobody types it
-        port = listening.getsockname()[1]
+        address = address_of(listening)
         full = {**env, **settings(servers)}
 
         def child(program: Program) -> Child:
@@ -52,15 +58,5 @@ def instance(
         api = child(api_on(listening, (*_PYTHON, "api"), full, _CHECKOUT))
         undo.callback(api.stop)
         undo.callback(child(app("workers", (*_PYTHON, "workers"), full, _CHECKOUT)).stop)
-        _wait_until_ready(api, port)
-        yield Instance(f"http://127.0.0.1:{port}", servers.database_url, servers)
-
-
-def _wait_until_ready(api: Child, port: int) -> None:
-    began = time.monotonic()
-    while reason := why_not_ready(port):
-        if api.exit_status is not None:
-            raise StartFailed(api.obituary())
-        if time.monotonic() - began > _READY_WITHIN:
-            raise StartFailed(f"The API is not ready: {reason}\n{api.last_words()}")
-        time.sleep(0.1)
+        api.wait_until_ready(lambda: why_not_ready(address), _READY_WITHIN)
+        yield Instance(f"http://{address}", servers.database_url, servers)

@@ -49,6 +49,7 @@ class Program:
         argv: Begins with an absolute path.
         orphan_signal: What it gets when we die. Nobody escalates then, so it must be enough.
         files: Open files that it gets, by the numbers they have here.
+        patience: Seconds it has to stop, before it is killed.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Program:
     orphan_signal: signal.Signals = signal.SIGTERM
     account: Account | None = None
     files: tuple[int, ...] = ()
+    patience: float = 10.0
 
 
 class Child:
@@ -103,11 +105,11 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
         return status
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Ask it to stop, and kill it if it has not after `patience` seconds."""
+    def stop(self) -> None:
+        """Ask it to stop, and kill it if it does not in time."""
         if self.exit_status is None:
             self._process.send_signal(self.program.stop_signal)
-            deadline = time.monotonic() + patience
+            deadline = time.monotonic() + self.program.patience
             while self.exit_status is None and time.monotonic() < deadline:
                 time.sleep(_LOOK_EVERY)
         while self.exit_status is None:

@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 from deploy.embedded.places import Places, Say, is_free
@@ -42,7 +43,8 @@ class Server(ABC):
     def start(self) -> None:
         self._began = time.monotonic()
         self.port = self.places.port(self.name, self.preferred_port)
-        self._child = Child(self.program(), self.places, say=self.say)
+        program = replace(self.program(), patience=self.patience)
+        self._child = Child(program, self.places, say=self.say)
 
     def wait(self) -> None:
         """Wait until it serves.
@@ -83,7 +85,7 @@ class Server(ABC):
 
     def stop(self) -> None:
         if self._child:
-            self._child.stop(self.patience)
+            self._child.stop()
 
     def _started(self) -> Child:
         if self._child is None:

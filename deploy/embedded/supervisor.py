@@ -22,6 +22,8 @@ from deploy.embedded.stack import Servers, Stack
 _LOOK_EVERY = 0.2
 _SAY_EVERY = 3.0
 _READY_WITHIN = 120.0
+_APPS_STOP_WITHIN = 30.0
+"""Workers have 20 s to give their jobs back, the API 10 s for its last requests."""
 _ANSWERS_WITHIN = 2.0
 _GIVE_UP_AFTER = 3
 _STEADY = 30.0
@@ -65,7 +67,8 @@ def up(plan: Plan, *, given: Mapping[str, str] = os.environ, say: Say = print) -
     with interruptible(), places.alone(), ExitStack() as undo:
         listening = undo.enter_context(_listening(given, places))
         host, port = listening.getsockname()[:2]
-        origin = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        address = address_of(listening)
+        origin = f"http://{address}"
         stack = Stack(places, durable=True, allow_origin=origin, given=given, say=say)
         undo.callback(stack.stop)
         env = {
@@ -83,7 +86,7 @@ def up(plan: Plan, *, given: Mapping[str, str] = os.environ, say: Say = print) -
         api = api_on(listening, plan.api, env, plan.cwd)
         kept.append(Kept(api, places, say=say))
         kept.append(Kept(app("workers", plan.workers, env, plan.cwd), places, say=say))
-        _wait_until_ready(stack, kept, port, say)
+        _wait_until_ready(stack, kept, address, say)
         seed = Child(app("seed", plan.seed, env, plan.cwd), places, say=say)
         undo.callback(seed.stop)
         _watch(stack, kept, seed, say, f"· {origin} is up; Ctrl-C stops everything")
@@ -179,7 +182,15 @@ def _stop_in_order(kept: list[Kept]) -> None:
 def app(name: str, argv: Argv, env: Mapping[str, str], cwd: Path) -> Program:
     # SIGKILL for an orphan: an API that waits for its last connection would never end, and the
     # application loses nothing when it is killed.
-    return Program(name, argv, {**FRUGAL, **env}, cwd, orphan_signal=signal.SIGKILL)
+    draining = float(env.get("TESSERA_DRAIN_SECONDS") or 0)
+    return Program(
+        name,
+        argv,
+        {**FRUGAL, **env},
+        cwd,
+        orphan_signal=signal.SIGKILL,
+        patience=_APPS_STOP_WITHIN + draining,
+    )
 
 
 def api_on(listening: socket.socket, argv: Argv, env: Mapping[str, str], cwd: Path) -> Program:
@@ -189,9 +200,16 @@ def api_on(listening: socket.socket, argv: Argv, env: Mapping[str, str], cwd: Pa
     return replace(program, files=(file,))
 
 
-def _wait_until_ready(stack: Stack, kept: list[Kept], port: int, say: Say) -> None:
+def address_of(listening: socket.socket) -> str:
+    """Host and port by which this machine reaches it, as in a URL."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is asked, not bound
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _wait_until_ready(stack: Stack, kept: list[Kept], address: str, say: Say) -> None:
     began = said = time.monotonic()
-    while reason := why_not_ready(port):
+    while reason := why_not_ready(address):
         now = time.monotonic()
         if now - said > _SAY_EVERY:
             said = now
@@ -206,8 +224,8 @@ def _wait_until_ready(stack: Stack, kept: list[Kept], port: int, say: Say) -> No
         time.sleep(_LOOK_EVERY)
 
 
-def why_not_ready(port: int) -> str | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWERS_WITHIN)
+def why_not_ready(address: str) -> str | None:
+    connection = http.client.HTTPConnection(address, timeout=_ANSWERS_WITHIN)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()

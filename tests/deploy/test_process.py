@@ -3,6 +3,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -46,11 +47,12 @@ def test_a_child_that_never_becomes_ready_is_given_up_with_the_last_reason(root:
 
 
 def test_a_child_deaf_to_its_signal_is_killed_with_all_its_children(root: Path) -> None:
-    child = Child(python(DEAF_PARENT), Places.under(root), say=quiet)
+    hasty = replace(python(DEAF_PARENT), patience=0.1)
+    child = Child(hasty, Places.under(root), say=quiet)
     eventually(lambda: any("deaf" in line for line in child.read_on()))
     grandchildren = psutil.Process(child.pid).children()
     assert len(grandchildren) == 1
-    child.stop(patience=0.1)
+    child.stop()
     assert child.exit_status == -signal.SIGKILL
     eventually(lambda: gone(grandchildren[0]))
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
+import pytest
 
 from deploy.embedded.places import Places
 from tests.deploy.driving import Driven, eventually, gone, names
@@ -78,6 +79,32 @@ def test_a_port_that_the_environment_names_and_somebody_has_is_refused(warm_root
         with supervised(warm_root, TESSERA_API_PORT=str(port)) as it:
             assert it.end() == 1
     assert f"cannot listen on 127.0.0.1, port {port}" in it.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("host", "asked_at"),
+    [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1")],  # noqa: S104
+)
+def test_the_api_may_listen_on_any_address_of_this_machine(
+    warm_root: Path, host: str, asked_at: str
+) -> None:
+    with supervised(warm_root, TESSERA_API_HOST=host) as it:
+        url = it.wait_for(UP).split()[1]
+        assert url.startswith(f"http://{asked_at}:")
+        assert ready(url)
+
+
+@pytest.mark.long
+def test_workers_have_the_time_they_need_to_stop(warm_root: Path) -> None:
+    """More than the ten seconds that others have; they say so themselves when they are done."""
+    slow = "(time.sleep(11), print('api: bye', time.time(), flush=True), exit(0))"
+    with supervised(
+        warm_root, API.replace('(print("api: bye", time.time(), flush=True), exit(0))', slow)
+    ) as it:
+        it.wait_for(UP)
+        it.process.send_signal(signal.SIGTERM)
+        assert it.end() == 0
+    assert "api: bye" in (warm_root / "log" / "api.log").read_text()
 
 
 def test_two_that_start_at_once_have_an_api_each(warm_root: Path, private_root: Path) -> None:

@@ -57,6 +57,20 @@ async def test_a_killed_decoder_is_a_refusal_that_may_be_tried_again(tmp_path: P
         assert await reason(slices) is Reason.DECODER_CRASHED
 
 
+async def test_a_decoder_ends_with_its_worker_and_not_because_everybody_is_asked_to(
+    tmp_path: Path,
+) -> None:
+    """As a service manager asks all processes of a service at once."""
+    async with slicing(tmp_path) as slices:
+        pieces = aiter(slices)
+        slices.release(await anext(pieces))
+        (child,) = decoders()
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            child.send_signal(kind)
+        async for piece in pieces:
+            slices.release(piece)
+
+
 async def test_a_decoder_out_of_memory_is_refused(tmp_path: Path) -> None:
     plain = np.zeros((5000, 5000, 3), np.uint8)
     path = saved(tmp_path, "a.jpg", plain, progressive=True, subsampling=0)

@@ -1,11 +1,10 @@
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from workers.scratch import scratch
@@ -22,11 +21,10 @@ with scratch() as folder:
 
 @contextmanager
 def another_worker() -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """With a folder in use for an hour; killed at the end of the block at the latest."""
+    """With a folder in use; killed at the end of the block at the latest."""
     process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
-    os.utime(folder, (0, 0))
     try:
         yield folder, process
     finally:
@@ -50,11 +48,12 @@ def test_what_a_killed_worker_leaves_on_disk_is_removed_by_the_next() -> None:
             assert folder.exists()
 
 
-def test_a_worker_removes_nothing_of_one_that_lives_or_has_just_begun() -> None:
-    with (
-        another_worker() as (used, _),
-        tempfile.TemporaryDirectory(prefix="tessera-worker-") as new,
-        scratch(),
-    ):
-        assert (used / "half a file").exists()
-        assert Path(new).exists()
+def test_a_worker_removes_nothing_of_those_that_live_or_begin_at_the_same_moment() -> None:
+    with ExitStack() as others:
+        used = [others.enter_context(another_worker())[0] for _ in range(3)]
+        with ThreadPoolExecutor(8) as pool:
+            entering = [pool.submit(others.enter_context, scratch()) for _ in range(8)]
+            rooms = [each.result() for each in entering]
+        assert all((folder / "half a file").exists() for folder in used)
+        assert all(folder.exists() for folder in rooms)
+    assert not any(folder.exists() for folder in rooms)

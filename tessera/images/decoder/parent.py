@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import resource
+import signal
 from collections.abc import Callable
 from threading import Lock, Semaphore, Thread
 from typing import Any
@@ -64,6 +65,10 @@ class Parent:
 
 def serve(work: Callable[[Parent], None]) -> None:
     """Do the work under its limits and tell the parent how it ended."""
+    # A stop of the service is asked of all its processes. The worker decides what becomes of this
+    # one: it ends it by SIGKILL, or by its own end, which closes stdin.
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.SIG_IGN)
     parent = Parent()
     limits = Limits(**parent.request["limits"])
     _limit(limits)
