@@ -137,7 +137,7 @@ async def test_what_is_written_stays_as_it_was_written(sessions: db.Sessions, at
 
 
 @pytest.mark.parametrize("setting", ["session_replication_role = replica", "ROLE postgres"])
-async def test_the_application_cannot_switch_the_rules_off(
+async def test_the_applications_role_is_no_superuser_nor_can_it_act_as_one(
     session: AsyncSession, setting: str
 ) -> None:
     with pytest.raises(DBAPIError, match="permission denied"):

@@ -5,7 +5,7 @@ from dataclasses import astuple
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tessera.projects.cost import LEAST_GOLD_PLACES, MOST_GOLD_PLACES, cost, gold_places
+from tessera.projects.cost import LEAST_GOLD_PLACES, MOST_GOLD_PLACES, Cost, cost, gold_places
 from tessera.projects.policies import Quality
 from tessera.projects.service import fee
 
@@ -35,6 +35,17 @@ def test_best_is_at_most_expected_and_expected_at_most_worst(
     planned = cost(some, gold, quality, unit_micro=unit)
     assert 0 <= planned.best_micro <= planned.expected_micro <= planned.worst_micro
     assert all(isinstance(amount, int) for amount in astuple(planned))
+
+
+def test_costs_by_hand() -> None:
+    two_to_six = Quality(min_overlap=2, max_overlap=6, redo=1, gold_share=0.2)
+    # of the 4 answers between 2 and 6, 0.35 are usually asked for: 2 + 1.4 = 3.4 for each task
+    assert cost(1000, 0, two_to_six, unit_micro=1) == Cost(2000, 3400, 7000)
+    # with gold these are four fifths of all: 3400 / 0.8 = 4250, and at worst 7000 / 0.8 = 8750
+    assert cost(1000, 10, two_to_six, unit_micro=1) == Cost(2000, 4250, 8750)
+    # 200 answers to gold are expected beside 200 others, but it has only 20 places
+    two = Quality(min_overlap=2, max_overlap=2, redo=0, gold_share=0.5)
+    assert cost(100, 1, two, unit_micro=1, places_per_gold=20) == Cost(200, 220, 220)
 
 
 @given(tasks, gold_tasks, qualities(), units)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tessera.projects.instructions import LONGEST, to_html
 from tests.api.refusing import refused
+from tests.quality.court import court
 from tests.world import World
 
 ALLOWED = {
@@ -153,6 +154,17 @@ def assert_in_proportion(markdown: str) -> None:
 def test_what_fills_itself_up_is_left_as_text(markdown: str) -> None:
     assert len(markdown) < LONGEST
     assert_in_proportion(markdown)
+
+
+async def test_earners_get_instructions_only_as_harmless_html(world: World) -> None:
+    here = await court(world, "a.jpg", instructions="\n\n".join(["# Coins", *ATTACKS]))
+    await here.launch()
+    (earner,) = await here.earners(1)
+    (listed,) = (await earner.get("/v1/work/offers"))["items"]
+    alone = await earner.get(f"/v1/work/offers/{here.project['id']}")
+    for offer in (listed, alone):
+        assert harmless(offer["instructions_html"])
+        assert "<h1>Coins</h1>" in offer["instructions_html"]
 
 
 async def test_instructions_are_as_long_as_is_cheap_to_show(world: World) -> None:

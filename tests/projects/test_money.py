@@ -42,6 +42,8 @@ async def test_the_launch_reserves_the_estimated_worst_case_to_the_micro_unit(
     planned = await estimate(here)
     assert (planned["tasks"], planned["gold_tasks"]) == (5, 2)
     assert planned["best_micro"] == 5 * 2 * (PRICE + FEE)
+    # 2 + 0.35 of the 2 up to 4 are 2.7 for each task, 13.5 in all: nine tenths, beside gold
+    assert planned["expected_micro"] == 15 * (PRICE + FEE)
     assert planned["worst_micro"] == (5 * 5 + 2 * 20) * (PRICE + FEE)
     assert planned["available_micro"] == FUNDS
     launched = await here.operator.post(f"{here.path}/launch")

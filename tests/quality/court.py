@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 
 from tessera.assignment import launch as launching
+from tessera.assignment.lease import NEWCOMER_TASKS
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel import db
 from tessera.storage import keys
@@ -73,10 +74,14 @@ class Court:
         return [await self.world.earner() for _ in range(count)]
 
     async def lease(self, earner: As, count: int = 50) -> Leases:
-        handed = await earner.post(
-            "/v1/work/leases", {"project_id": self.project["id"], "count": count}
-        )
-        leases: Leases = handed["leases"]
+        """Lease up to so many, a few at a time: large batches have little gold for newcomers."""
+        leases: Leases = []
+        wanted = {"project_id": self.project["id"]}
+        while few := min(NEWCOMER_TASKS, count - len(leases)):
+            handed = await earner.post("/v1/work/leases", {**wanted, "count": few})
+            if not handed["leases"]:
+                break
+            leases += handed["leases"]
         return leases
 
     def seen(self, lease: Mapping[str, Any]) -> str:
