@@ -190,7 +190,7 @@ async def test_a_project_without_a_gold_share_still_checks_now_and_then(world: W
     assert (await trust_of(here))[await id_of(earner)][0] > 0
     async with db.reading(world.sessions) as reader:
         (chance,) = await reader.scalars(text("SELECT gold_chance FROM standings"))
-        assert 0 < chance < 0.2
+        assert 0 < chance < 0.5
 
 
 async def test_gold_is_asked_less_of_who_is_right(world: World) -> None:
