@@ -66,6 +66,9 @@ async def main() -> None:
         access_log=False,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
+        # longer than balancers keep an idle connection, and than `Retry-After`: or a call may be on
+        # its way while we close it
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )
     handed_down = None if settings.api_fd is None else [socket.socket(fileno=settings.api_fd)]
