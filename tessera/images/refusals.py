@@ -68,7 +68,8 @@ class Limits:
         side: Longest width or height, pixels.
         pixels: Of a file that is read in strips.
         held_pixels: Of a file, or of a tile, that has to be in memory as a whole: progressive
-            JPEG, interlaced PNG, WebP, and the tile that is the whole image.
+            JPEG, interlaced PNG, and the tile that is the whole image. WebP takes more memory:
+            five sixths are the most for a file, and half of it for the tile.
         tiles: That one image may be cut into.
         memory_bytes: Data segment of the decoder process (RLIMIT_DATA).
         cpu_seconds: Of the decoder process, over all its threads.

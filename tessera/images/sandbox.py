@@ -78,8 +78,11 @@ class Child:
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+        assert self._process.stdout is not None  # noqa: S101 - we asked for the pipe
+        # asyncio sees no end behind output that nobody reads
+        await self._process.stdout.read()
         await self._process.wait()
-        self._listening.cancel()
+        await self._listening
         if self._process.stdin is not None:
             self._process.stdin.close()
 
@@ -99,8 +102,12 @@ class Child:
                 return b""
 
     async def _fate(self) -> Exception:
+        # it may have closed its output, or filled it with nonsense, and live on
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.seconds):
+                await self._process.wait()
+        await self.end()
         code = await self._process.wait()
-        await self._listening
         evidence = self._evidence.decode(errors="replace")
         if code == -signal.SIGXCPU:
             seconds = self._limits.cpu_seconds

@@ -7,7 +7,7 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
-from tifffile import imwrite
+from tifffile import PHOTOMETRIC, TiffFile, imwrite
 
 from tessera.images.policy import SlicePolicy, TileFormat
 from tests.images.cutting import cut
@@ -78,6 +78,14 @@ async def test_near_infrared_is_not_taken_for_transparency(tmp_path: Path) -> No
     infrared = np.dstack([SCENE, np.zeros_like(SCENE[:, :, 0])])
     imwrite(tmp_path / "a.tif", infrared, photometric="rgb", extrasamples=["unspecified"])
     assert np.array_equal((await cut(tmp_path / "a.tif")).image(), SCENE)
+
+
+async def test_a_tiff_that_is_a_jpeg_inside_has_its_colours(tmp_path: Path) -> None:
+    picture = pyvips.Image.new_from_array(SCENE, interpretation="srgb")
+    picture.tiffsave(str(tmp_path / "a.tif"), compression="jpeg", Q=85)
+    with TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages.first.photometric == PHOTOMETRIC.YCBCR
+    assert difference((await cut(tmp_path / "a.tif")).image(), SCENE) < 4
 
 
 async def test_ink_becomes_light(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from tifffile import imwrite
 
-from tessera.images.decoder.containers import Broken, extra_is_alpha, frames, is_cut_off
+from tessera.images.decoder.containers import (
+    Broken,
+    extra_is_alpha,
+    frames,
+    is_cut_off,
+    unreadable_colours,
+)
 from tessera.images.formats import Format
 from tests.images.pictures import png, scene
 
@@ -66,7 +72,7 @@ def test_whatever_was_done_to_a_file_its_tables_are_read_or_called_broken(
         place = data.draw(st.integers(4, 400) | st.integers(0, len(content) - 1))
         harmed[min(place, len(harmed) - 1)] = data.draw(st.sampled_from([0, 1, 127, 128, 254, 255]))
     harmed = harmed[: data.draw(st.integers(12, len(harmed)))]
-    for ask in (frames, extra_is_alpha, is_cut_off):
+    for ask in (frames, extra_is_alpha, unreadable_colours, is_cut_off):
         try:
             ask(kind, BytesIO(harmed))
         except Broken:

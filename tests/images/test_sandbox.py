@@ -2,6 +2,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tessera.images.inspection import inspect
 from tessera.images.policy import SlicePolicy, TileFormat
 from tessera.images.refusals import Limits, NoRoom, Reason, Refused
-from tessera.images.sandbox import WAITING
+from tessera.images.sandbox import WAITING, Child, decoder
 from tessera.images.slicing import SlicedTile, Slices, slice_image
 from tests.images.cutting import EXACT
 from tests.images.pictures import saved, scene
@@ -96,12 +97,41 @@ async def test_a_decoder_that_falls_silent_is_refused(tmp_path: Path) -> None:
     assert not decoders()
 
 
+async def test_a_decoder_that_checks_a_file_gives_signs_of_life(tmp_path: Path) -> None:
+    path = saved(tmp_path, "a.png", SCENE)
+    async with decoder("inspect", {"path": str(path)}, Limits()) as child:
+        assert "percent" in await child.hear()
+        while "facts" not in (message := await child.hear()):
+            assert "percent" in message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "while True: print('x' * 2**20)",  # until the pipe is full, and then it waits
+        "import os, time; os.close(1); time.sleep(600)",
+    ],
+)
+async def test_a_decoder_that_says_no_more_sense_and_lives_on_is_refused(script: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+    child = Child(process, Limits(seconds=1))
+    async with asyncio.timeout(20):
+        with pytest.raises(Refused) as refused:
+            await child.hear()
+        await child.end()
+    assert refused.value.reason is Reason.DECODER_CRASHED
+    assert not psutil.pid_exists(process.pid)
+
+
 async def test_a_slow_reader_is_not_taken_for_a_silent_decoder(tmp_path: Path) -> None:
-    async with slicing(tmp_path, limits=Limits(seconds=2)) as slices:
+    async with slicing(tmp_path) as slices:
         pieces = aiter(slices)
         held = [await anext(pieces) for _ in range(WAITING)]
+        slices._child._limits = Limits(seconds=1)  # noqa: SLF001
         one_more = asyncio.ensure_future(anext(pieces))
-        await asyncio.sleep(5)
+        await asyncio.sleep(1.5)
         assert not one_more.done()
         slices.release(held.pop())
         assert isinstance(await one_more, SlicedTile)

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
+from tessera.images.decoder.strips import STRIP, Strip
+from tessera.images.decoder.thumbnail import Shrinker
 from tessera.images.inspection import inspect
 from tessera.images.policy import SlicePolicy, TileFormat
 from tessera.images.refusals import Limits, Reason, Refused
@@ -56,11 +60,7 @@ async def test_a_photograph_held_in_any_way_is_upright_in_tiles_and_thumbnail(
 
 
 @pytest.mark.parametrize(
-    ("width", "height"),
-    [
-        *[(2100, 1300), (1300, 2100), (700, 3), (40, 30)],
-        *[(2048, 129), (4096, 387), (129, 2050)],  # a last strip lower than a block
-    ],
+    ("width", "height"), [(2100, 1300), (1300, 2100), (700, 3), (40, 30), (2048, 129)]
 )
 async def test_the_thumbnail_is_the_image_at_512_pixels_and_never_larger(
     tmp_path: Path, width: int, height: int
@@ -75,6 +75,24 @@ async def test_the_thumbnail_is_the_image_at_512_pixels_and_never_larger(
     assert np.abs(small.astype(int) - np.asarray(expected)).mean() < 12
 
 
+@given(st.sampled_from([300, 2048, 4096, 8200]), st.integers(1, 4), st.integers(-33, 33))
+@example(2048, 1, 1)  # a last strip that is lower than a block
+@example(4096, 3, 3)
+def test_any_number_of_rows_has_a_thumbnail(width: int, whole_strips: int, more: int) -> None:
+    height = whole_strips * STRIP + more
+    across, down = (np.linspace(0, 255, side) for side in (width, height))
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = across, down[:, None], 90
+    shrinker = Shrinker(width, height)
+    for top in reversed(range(0, height, STRIP)):
+        shrinker.add(Strip(top, pixels[top : top + STRIP]))
+    small = shrinker.finish(1)
+    assert max(small.width, small.height) == min(512, max(width, height))
+    made = seen(small.content).astype(int)
+    expected = Image.fromarray(pixels).resize((small.width, small.height))
+    assert np.abs(made - np.asarray(expected)).max() < 25
+
+
 async def test_a_whole_image_can_be_one_tile(tmp_path: Path) -> None:
     policy = SlicePolicy(format=TileFormat.PNG, whole=True)
     made = await cut(held(tmp_path, "a.png", SCENE, 6), policy)
@@ -86,6 +104,7 @@ async def test_a_whole_image_can_be_one_tile(tmp_path: Path) -> None:
     ("pixels", "form", "limits"),
     [
         (SCENE, TileFormat.JPEG, Limits(held_pixels=60_000)),
+        (SCENE, TileFormat.WEBP, Limits(held_pixels=2 * 60_000)),
         (np.zeros((2, 17_000, 3), np.uint8), TileFormat.WEBP, Limits()),
     ],
 )

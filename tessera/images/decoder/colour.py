@@ -8,17 +8,10 @@ from tessera.images.refusals import Reason, Refused
 
 _COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb": 3, "rgb16": 3, "cmyk": 4}
 """Channels of the interpretations of libvips that are taken, without extra ones."""
-_BITS = {"uchar": 8, "ushort": 16}
+_MOST = {"uchar": 2**8 - 1, "ushort": 2**16 - 1}
+"""By the types of libvips that are taken."""
 _SRGB = b"sRGB IEC61966-2"
 """In the description of the profile that most cameras and editors embed."""
-
-
-def bits(image: pyvips.Image) -> int:
-    return _BITS[image.format]
-
-
-def has_alpha(image: pyvips.Image) -> bool:
-    return bool(image.bands > _COLOURS[image.interpretation])
 
 
 def checked(image: pyvips.Image, *, keep_alpha: bool) -> pyvips.Image:
@@ -27,7 +20,7 @@ def checked(image: pyvips.Image, *, keep_alpha: bool) -> pyvips.Image:
     Raises:
         Refused: unsupported-format, because nobody can know what these numbers look like.
     """
-    if image.format not in _BITS:
+    if image.format not in _MOST:
         raise Refused(
             Reason.UNSUPPORTED_FORMAT,
             f"The pixels are of the type {image.format}. Save the image with 8 or 16 bits a "
@@ -45,8 +38,8 @@ def checked(image: pyvips.Image, *, keep_alpha: bool) -> pyvips.Image:
 
 def to_srgb(image: pyvips.Image) -> pyvips.Image:
     """Three channels of eight bits: transparency over white, the embedded profile applied."""
-    if has_alpha(image):
-        most = 2 ** bits(image) - 1
+    if image.bands > _COLOURS[image.interpretation]:
+        most = _MOST[image.format]
         # in CMYK no ink is white; and libvips takes 255 for opaque there, however deep it is
         white = 0 if image.interpretation == "cmyk" else most
         image = image.flatten(background=white, max_alpha=most)
@@ -58,10 +51,7 @@ def to_srgb(image: pyvips.Image) -> pyvips.Image:
     return image.cast("uchar") if image.format != "uchar" else image
 
 
-def has_profile(image: pyvips.Image) -> bool:
-    return bool(image.get_typeof("icc-profile-data"))
-
-
 def _needs_conversion(image: pyvips.Image) -> bool:
     """Whether there is a profile other than sRGB, whose conversion would cost half the speed."""
-    return has_profile(image) and _SRGB not in image.get("icc-profile-data")
+    name = "icc-profile-data"
+    return bool(image.get_typeof(name)) and _SRGB not in image.get(name)

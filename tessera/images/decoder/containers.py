@@ -15,17 +15,23 @@ from tessera.images.formats import Format
 
 _PNG_SIGNATURE_BYTES = 8
 _PNG_CHUNK_OVERHEAD = 12  # length, type, checksum
+_PNG_INTERLACE = 28  # the last byte of the first chunk, which is the header
 
 NEW_SUBFILE_TYPE = 254
+COMPRESSION, PHOTOMETRIC = 259, 262
 STRIP_OFFSETS, STRIP_BYTES = 273, 279
 TILE_OFFSETS, TILE_BYTES = 324, 325
 EXTRA_SAMPLES = 338
 _BIG_TIFF = 43
 _REDUCED_OR_MASK = 0b101
 _ALPHAS = {1, 2}  # associated and unassociated
+_YCBCR, _CIELAB = 6, 8
+_JPEGS = {6, 7}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
+_WANTED = {NEW_SUBFILE_TYPE, COMPRESSION, PHOTOMETRIC, EXTRA_SAMPLES}
+_WANTED |= {STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
 MOST_PAGES = 100
 MOST_ENTRIES = 2**16
 MOST_VALUES = 2**20
@@ -61,10 +67,25 @@ def frames(kind: Format, file: BinaryIO) -> int:
 
 def extra_is_alpha(kind: Format, file: BinaryIO) -> bool:
     """Whether a channel after the colours is transparency; in TIFF it may be near infrared."""
+    return kind is not Format.TIFF or _first_page(file).get(EXTRA_SAMPLES, (0,))[0] in _ALPHAS
+
+
+def is_interlaced(kind: Format, file: BinaryIO) -> bool:
+    """Whether a PNG's rows do not come one after the other."""
+    file.seek(_PNG_INTERLACE)
+    return kind is Format.PNG and file.read(1) == b"\1"
+
+
+def unreadable_colours(kind: Format, file: BinaryIO) -> str:
+    """What the colours of a TIFF are called that libvips gets wrong, in silence or as damage."""
     if kind is not Format.TIFF:
-        return True
-    first = next(directories(file), Tags({}))
-    return first.values.get(EXTRA_SAMPLES, (0,))[0] in _ALPHAS
+        return ""
+    tags = _first_page(file)
+    photometric, compression = (tags.get(tag, (0,))[0] for tag in (PHOTOMETRIC, COMPRESSION))
+    if photometric == _CIELAB:
+        return "CIELab"
+    # only the JPEG decoder turns them into RGB; all others hand them out as if they were RGB
+    return "YCbCr without JPEG" if photometric == _YCBCR and compression not in _JPEGS else ""
 
 
 def is_cut_off(kind: Format, file: BinaryIO) -> bool:
@@ -106,12 +127,15 @@ def directories(file: BinaryIO) -> Iterator[Tags]:
         yield Tags(dict(_values(file, order, big=big, entry=entry) for entry in table))
 
 
+def _first_page(file: BinaryIO) -> dict[int, tuple[int, ...]]:
+    return next(directories(file), Tags({})).values
+
+
 def _values(
     file: BinaryIO, order: str, *, big: bool, entry: tuple[int, int, int, bytes]
 ) -> tuple[int, tuple[int, ...]]:
     tag, kind, count, inline = entry
-    wanted = {NEW_SUBFILE_TYPE, EXTRA_SAMPLES, STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
-    if tag not in wanted or kind not in _INTEGERS or not 0 < count <= MOST_VALUES:
+    if tag not in _WANTED or kind not in _INTEGERS or not 0 < count <= MOST_VALUES:
         return tag, (0,)
     length = _TYPE_BYTES[kind] * count
     if length > len(inline):
@@ -125,7 +149,7 @@ def _values(
 def _tiff_end(file: BinaryIO) -> int:
     """The first byte after the pixels of the first page."""
     try:
-        tags = next(directories(file), Tags({})).values
+        tags = _first_page(file)
     except Broken:
         return 2**63
     return max(

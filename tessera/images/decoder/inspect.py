@@ -4,7 +4,6 @@ Every pixel is decoded once and thrown away. That costs as much as decoding does
 a file which is cut off or damaged is refused before the first of its tiles exists.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -17,31 +16,25 @@ from tessera.images.refusals import Limits
 
 def inspect(parent: Parent) -> None:
     path = Path(parent.request["path"])
-    opened = opening.open_image(path, Limits(**parent.request["limits"]))
-    image = opened.image
-    width, height = opened.upright.size
+    opened, image = opening.open_image(path, Limits(**parent.request["limits"]))
+    image.set_progress(True)
+    image.signal_connect("eval", lambda _, progress: parent.say(percent=progress.percent))
     try:
         colour.to_srgb(image)  # not run; but whether it can be is known before slicing
         with Path(os.devnull).open("wb") as nowhere:
             image.rawsave_target(pyvips.Target.new_to_descriptor(nowhere.fileno()))
     except pyvips.Error as error:
         raise opened.refusal(error) from None
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    upright = opened.upright
+    width, height = upright.size
     parent.say(
         facts={
             "format": opened.format,
             "width": width,
             "height": height,
-            "stored_width": image.width,
-            "stored_height": image.height,
-            "orientation": opened.upright.orientation,
-            "bands": image.bands,
-            "bits": colour.bits(image),
-            "colour": image.interpretation,
-            "alpha": colour.has_alpha(image),
-            "profile": colour.has_profile(image),
-            "sha256": sha256,
+            "stored_width": upright.width,
+            "stored_height": upright.height,
+            "orientation": upright.orientation,
             "size": path.stat().st_size,
         }
     )

@@ -40,15 +40,10 @@ pyvips.cache_set_max(0)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file whose header is within the limits; none of its pixels has been read.
-
-    Attributes:
-        image: Rows and columns as stored, to be read once and from the top.
-    """
+    """A file whose header is within the limits; its image is apart, as it may hold all pixels."""
 
     file: BinaryIO
     format: Format
-    image: pyvips.Image
     upright: Upright
     limits: Limits
 
@@ -62,8 +57,11 @@ class Opened:
         return damaged(self.format, self.file, str(error))
 
 
-def open_image(path: Path, limits: Limits) -> Opened:
+def open_image(path: Path, limits: Limits) -> tuple[Opened, pyvips.Image]:
     """Open a file by what it is, and check what its header promises against the limits.
+
+    Returns:
+        And the image, rows and columns as stored, to be read once and from the top.
 
     Raises:
         Refused: With every reason but those about the run.
@@ -76,7 +74,7 @@ def open_image(path: Path, limits: Limits) -> Opened:
     file.seek(0)
     kind = sniff(file.read(HEAD_BYTES))
     keep_alpha = _check_container(kind, file)
-    source = _source(kind, path)
+    source = _source(kind, path, file)
     try:
         load = getattr(pyvips.Image, _LOADERS[kind][1])
         image = load(source, access="sequential", fail_on="warning")
@@ -86,7 +84,7 @@ def open_image(path: Path, limits: Limits) -> Opened:
     check_pixels(image, kind, limits)
     image = colour.checked(image, keep_alpha=keep_alpha)
     upright = Upright(_orientation(image), image.width, image.height)
-    return Opened(file, kind, image, upright, limits)
+    return Opened(file, kind, upright, limits), image
 
 
 def damaged(kind: Format, file: BinaryIO, said: str) -> Refused:
@@ -117,25 +115,28 @@ def check_pixels(image: pyvips.Image, kind: Format, limits: Limits) -> None:
             f"and {limits.side} on a side can be taken.",
         )
     held = next((name for field, name in _HELD.items() if _is_set(image, field)), "")
+    most = limits.held_pixels
     if kind is Format.WEBP:
         held = "A WebP"
-    if held and width * height > limits.held_pixels:
+        most = most * 5 // 6  # its decoder has the image four times over
+    if held and width * height > most:
         raise Refused(
             Reason.TOO_MANY_PIXELS,
             f"{held} cannot be read in strips, so it may have at most "
-            f"{limits.held_pixels // 10**6} megapixels; this one has {width} x {height} pixels. "
+            f"{most // 10**6} megapixels; this one has {width} x {height} pixels. "
             "Saved as a baseline JPEG or a tiled TIFF it can be taken.",
         )
 
 
-def _source(kind: Format, path: Path) -> pyvips.Source:
+def _source(kind: Format, path: Path, file: BinaryIO) -> pyvips.Source:
     """The file for libvips to read.
 
     Given a file it can seek in, libvips maps the whole of it, and a JPEG of 900 MB then counts
     as 900 MB of memory. So it gets a pipe, where the loader does not have to seek. (Callbacks
     would do as well, if libvips did not fetch 4 kB at a time, each time waiting for the GIL.)
+    Of a WebP or an interlaced PNG it would keep, and double, all that came through the pipe.
     """
-    if kind is Format.TIFF:
+    if kind in {Format.TIFF, Format.WEBP} or containers.is_interlaced(kind, file):
         return pyvips.Source.new_from_file(str(path))
     reading, writing = os.pipe()
     source = pyvips.Source.new_from_descriptor(reading)
@@ -155,10 +156,16 @@ def _check_container(kind: Format, file: BinaryIO) -> bool:
     try:
         frames = containers.frames(kind, file)
         alpha = containers.extra_is_alpha(kind, file)
+        unreadable = containers.unreadable_colours(kind, file)
     except containers.Broken as broken:
         raise damaged(kind, file, str(broken)) from None
     if frames > 1:
         raise _too_many(frames)
+    if unreadable:
+        raise Refused(
+            Reason.UNSUPPORTED_FORMAT,
+            f"The colours are stored as {unreadable}. Save the image as grey, RGB or CMYK.",
+        )
     return alpha
 
 

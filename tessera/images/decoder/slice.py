@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ import pyvips
 from tessera.images.decoder import colour, opening
 from tessera.images.decoder.encode import WEBP_SIDE, encode
 from tessera.images.decoder.parent import Parent, serve
-from tessera.images.decoder.strips import Strip, strips
+from tessera.images.decoder.strips import STRIP, Strip, strips
 from tessera.images.decoder.thumbnail import Shrinker
 from tessera.images.decoder.turning import turned
-from tessera.images.frames import window_in_file
+from tessera.images.frames import Upright, window_in_file
 from tessera.images.policy import THUMBNAIL_NAME, SlicePolicy, TileFormat
 from tessera.images.refusals import Limits, Reason, Refused
 from tessera.images.tiling import Rect
@@ -52,30 +52,29 @@ class Cut:
 
 
 class Slicer:
-    def __init__(self, parent: Parent, opened: opening.Opened, policy: SlicePolicy) -> None:
+    def __init__(self, parent: Parent, upright: Upright, policy: SlicePolicy) -> None:
         self._parent = parent
-        self._opened = opened
+        self._upright = upright
         self._policy = policy
         self._folder = Path(parent.request["folder"])
-        self._image = colour.to_srgb(opened.image)
         self._shrinking: list[Future[None]] = []
-        self._row_bytes = 3 * self._image.width
-        self._shrinker = Shrinker(self._image.width, self._image.height)
+        self._row_bytes = 3 * upright.width
+        self._shrinker = Shrinker(upright.width, upright.height)
 
     def cuts(self, done: set[int]) -> list[Cut]:
         """The tiles still to be made, in the order in which their last row is read."""
-        upright = self._opened.upright
-        boxes = self._policy.boxes(*upright.size)
+        boxes = self._policy.boxes(*self._upright.size)
         cuts = [
-            Cut(box.index, window_in_file(box.window, upright))
+            Cut(box.index, window_in_file(box.window, self._upright))
             for box in boxes
             if box.index not in done
         ]
         return sorted(cuts, key=lambda cut: (cut.window.bottom, cut.window.left))
 
-    def run(self, cuts: Iterable[Cut]) -> None:
+    def run(self, cuts: Iterable[Cut], stored: Iterator[Strip]) -> None:
         threads = min(MOST_ENCODERS, len(os.sched_getaffinity(0)))
-        with ThreadPoolExecutor(threads) as pool, closing(self._strips(pool)) as reading:
+        with ThreadPoolExecutor(threads) as pool:
+            reading = self._also_shrunk(stored, pool)
             held: deque[Strip] = deque()
             making: deque[list[Future[None]]] = deque()
             for (top, bottom), row in groupby(cuts, lambda c: (c.window.top, c.window.bottom)):
@@ -93,22 +92,22 @@ class Slicer:
                 _finish(unfinished)
         self._write_thumbnail()
 
-    def _strips(self, pool: ThreadPoolExecutor) -> Generator[Strip, None, None]:
-        for strip in strips(self._image):
+    def _also_shrunk(self, stored: Iterator[Strip], pool: ThreadPoolExecutor) -> Iterator[Strip]:
+        for strip in stored:
             self._shrinking.append(pool.submit(self._shrinker.add, strip))
             yield strip
             self._parent.say(rows=strip.bottom)
 
     def _make(self, held: list[Strip], cut: Cut) -> None:
         left, top, right, bottom = cut.window
-        stored = np.concatenate(
-            [
-                strip.pixels[max(top - strip.top, 0) : max(bottom - strip.top, 0), left:right]
-                for strip in held
-            ]
-        )
+        parts = [
+            strip.pixels[max(top - strip.top, 0) : max(bottom - strip.top, 0), left:right]
+            for strip in held
+        ]
+        # a whole image is one part, and must not be copied
+        stored = parts[0] if len(parts) == 1 else np.concatenate(parts)
         content = encode(
-            turned(stored, self._opened.upright.orientation),
+            turned(stored, self._upright.orientation),
             self._policy.format,
             self._policy.quality,
         )
@@ -118,7 +117,7 @@ class Slicer:
 
     def _write_thumbnail(self) -> None:
         self._parent.wait_for_room()
-        width, height, content = self._shrinker.finish(self._opened.upright.orientation)
+        width, height, content = self._shrinker.finish(self._upright.orientation)
         (self._folder / THUMBNAIL_NAME).write_bytes(content)
         self._parent.say(thumbnail=[width, height], sha256=_sha256(content), size=len(content))
 
@@ -126,7 +125,7 @@ class Slicer:
 def slice_file(parent: Parent) -> None:
     request = parent.request
     limits = Limits(**request["limits"])
-    opened = opening.open_image(Path(request["path"]), limits)
+    opened, image = opening.open_image(Path(request["path"]), limits)
     form = TileFormat(request["policy"]["format"])
     policy = SlicePolicy(**{**request["policy"], "format": form})
     if list(opened.upright) != request["upright"]:
@@ -135,8 +134,11 @@ def slice_file(parent: Parent) -> None:
         _check_whole(*opened.upright.size, form, limits)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        slicer = Slicer(parent, opened, policy)
-        slicer.run(slicer.cuts(set(request["done"])))
+        slicer = Slicer(parent, opened.upright, policy)
+        rows = image.height if policy.whole else STRIP
+        with closing(strips(colour.to_srgb(image), rows)) as stored:
+            del image  # the strips alone have it: with the last of them a held image is let go
+            slicer.run(slicer.cuts(set(request["done"])), stored)
     except pyvips.Error as error:
         raise opened.refusal(error) from None
     parent.say(done=True)
@@ -149,11 +151,12 @@ def _check_whole(width: int, height: int, form: TileFormat, limits: Limits) -> N
             f"The image has {width} x {height} pixels, and a WebP at most {WEBP_SIDE} on a side. "
             "It has to be cut into tiles, or stored as JPEG.",
         )
-    if width * height > limits.held_pixels:
+    most = limits.held_pixels // (2 if form is TileFormat.WEBP else 1)  # WebP takes twice as much
+    if width * height > most:
         raise Refused(
             Reason.TOO_MANY_PIXELS,
-            f"The image has {width} x {height} pixels. Above {limits.held_pixels // 10**6} "
-            "megapixels it has to be cut into tiles.",
+            f"The image has {width} x {height} pixels. Above {most // 10**6} megapixels it has to "
+            f"be cut into tiles{', or stored as JPEG' if form is TileFormat.WEBP else ''}.",
         )
 
 

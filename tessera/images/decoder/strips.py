@@ -1,7 +1,7 @@
 """The pixels of an image, decoded once from the first row to the last."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -26,8 +26,8 @@ class Strip(NamedTuple):
         return self.top + len(self.pixels)
 
 
-def strips(image: pyvips.Image) -> Iterator[Strip]:
-    """All rows of an sRGB image, while libvips decodes the next ones.
+def strips(image: pyvips.Image, rows: int = STRIP) -> Generator[Strip, None, None]:
+    """All rows of an sRGB image, so many at a time, while libvips decodes the next ones.
 
     The image goes through libvips in one run, into a socket. Asked for one crop after the
     other, libvips drops the rows between two runs that the decoder cannot go back to, and
@@ -41,8 +41,8 @@ def strips(image: pyvips.Image) -> Iterator[Strip]:
     # if we stop early, the sockets are closed first, and that ends the thread
     with ThreadPoolExecutor(1) as decoder, reading, writing:
         decoding = decoder.submit(_decode, image, writing)
-        for top in range(0, image.height, STRIP):
-            pixels = np.empty((min(STRIP, image.height - top), image.width, 3), np.uint8)
+        for top in range(0, image.height, rows):
+            pixels = np.empty((min(rows, image.height - top), image.width, 3), np.uint8)
             if reading.recv_into(pixels.data.cast("B"), 0, socket.MSG_WAITALL) < pixels.nbytes:
                 break
             yield Strip(top, pixels)
