@@ -39,7 +39,12 @@ def main() -> int:
     except DomainError as error:
         say(f"✗ {error.detail}")
         return 1
-    (ROOT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    return concluded(report, ROOT)
+
+
+def concluded(report: dict[str, Any], folder: Path) -> int:
+    """Write a report down and say what is wrong with it; returns the exit status."""
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     _table(report)
     wrong = failures(report)
     for line in wrong:

@@ -7,9 +7,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer
+from tessera.earnings import invariants as earnings
 from tessera.earnings.models import Earning, EarningState
 from tessera.kernel import db
 from tessera.ledger import invariants as ledger
+from tessera.ledger.models import Account, AccountKind, Entry, Event, Transfer
 from tessera.payouts import invariants as payouts
 from tessera.quality.models import Gold
 from workers.invariants import QUEUE_RULES
@@ -19,6 +21,7 @@ async def audit(sessions: db.Sessions) -> dict[str, Any]:
     """Totals, and whether every rule holds that the scheduled check watches too."""
     async with db.reading(sessions) as reader:
         in_ledger = await _broken(reader, ledger.RULES)
+        in_earnings = await _broken(reader, earnings.RULES)
         in_payouts = await _broken(reader, payouts.RULES)
         in_queue = [
             name
@@ -29,9 +32,10 @@ async def audit(sessions: db.Sessions) -> dict[str, Any]:
     return {
         **totals,
         "ledger_balanced": not in_ledger,
+        "earnings_consistent": not in_earnings,
         "payouts_consistent": not in_payouts,
         "queue_consistent": not in_queue,
-        "broken_rules": in_ledger + in_payouts + in_queue,
+        "broken_rules": in_ledger + in_earnings + in_payouts + in_queue,
     }
 
 
@@ -41,9 +45,10 @@ async def _broken(reader: AsyncSession, rules: Mapping[str, str]) -> list[str]:
 
 async def _totals(reader: AsyncSession) -> dict[str, int]:
     spent = await reader.scalar(
-        select(func.sum(Earning.amount_micro + Earning.fee_micro)).where(
-            Earning.state == EarningState.AVAILABLE
-        )
+        select(-func.sum(Entry.amount_micro))
+        .join(Transfer, Transfer.id == Entry.transfer_id)
+        .join(Account, Account.id == Entry.account_id)
+        .where(Transfer.event == Event.EARN, Account.kind == AccountKind.ESCROW)
     )
     undecided = await reader.scalar(
         select(func.count())

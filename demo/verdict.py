@@ -32,6 +32,7 @@ def failures(report: Mapping[str, Any]) -> list[str]:
         "an answer's pay was left undecided": report["undecided_earnings"] == 0,
         "nothing was paid out": report["paid_out_micro"] > 0,
         "the ledger is not balanced": report["ledger_balanced"],
+        "the earnings do not agree with the ledger": report["earnings_consistent"],
         "the payouts do not agree with the ledger": report["payouts_consistent"],
         "queue, leases and answers do not agree": report["queue_consistent"],
         "a dataset is not what its manifest says": report["dataset_verified"],

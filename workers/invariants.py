@@ -4,6 +4,7 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy import text
 
+from tessera.earnings import invariants as earnings
 from tessera.kernel import db
 from tessera.ledger import invariants as ledger
 from tessera.payouts import invariants as payouts
@@ -39,9 +40,9 @@ QUEUE_RULES = {
 async def check(context: JobContext) -> None:
     async with db.reading(context.sessions) as reader:
         await reader.execute(text(f"SET LOCAL statement_timeout = {PATIENCE_MS}"))
-        findings = [*await ledger.check(reader), *await ledger.check(reader, payouts.RULES)]
-        for finding in findings:
-            _report(finding.rule, finding.broken)
+        for rules in (ledger.RULES, earnings.RULES, payouts.RULES):
+            for finding in await ledger.check(reader, rules):
+                _report(finding.rule, finding.broken)
         for name, sql in QUEUE_RULES.items():
             _report(name, (await reader.execute(text(sql))).scalar_one())
 

@@ -1,5 +1,6 @@
 """The mosaics: large enough, truthful to the pixel, the same for the same seed, cheap to make."""
 
+import os
 import subprocess
 import sys
 from itertools import combinations, product
@@ -29,7 +30,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     folder = tmp_path_factory.mktemp("mosaic")
     script = WRITE.format(folder=folder)
     done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env={**os.environ, "VIPS_CONCURRENCY": "4"},  # it takes more the more cores there are
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return folder / "mosaic.jpg", int(done.stdout)
 
@@ -46,7 +51,7 @@ def test_making_the_large_mosaic_takes_little_memory(written: tuple[Path, int]) 
     path, peak_kb = written
     image = pyvips.Image.new_from_file(str(path))
     assert (image.width, image.height, image.bands) == (12_000, 9_000, 3)
-    assert peak_kb < 1_000_000
+    assert peak_kb < 300_000
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,18 +1,27 @@
 """The demo fails for each thing that may be wrong, and for nothing else."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.__main__ import concluded
 from demo.verdict import PROMISED, failures
+from deploy.embedded.places import Places
+from tests.deploy.driving import CHECKOUT
 
 RIGHT = {
     "images": 63, "tiles": 493, "tasks": 400, "answers": 1800, "gold_answers": 470,
     "seconds": 195.0, "reviewed": 8, "label_accuracy": 0.95, "box_precision": 0.95,
     "box_recall": 0.95, "box_mean_iou": 0.80, "spammers": 5, "spammers_blocked": 5,
     "honest_blocked": 0, "spent_micro": 179, "worst_case_micro": 179, "undecided_earnings": 0,
-    "paid_out_micro": 1, "ledger_balanced": True, "payouts_consistent": True,
-    "queue_consistent": True, "dataset_id": "7303", "dataset_verified": True,
+    "paid_out_micro": 1, "ledger_balanced": True, "earnings_consistent": True,
+    "payouts_consistent": True, "queue_consistent": True, "dataset_id": "7303",
+    "dataset_verified": True,
 }  # fmt: skip
 """As bad as it may be."""
 WRONG: list[tuple[str, dict[str, Any]]] = [
@@ -28,6 +37,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("an answer's pay was left undecided", {"undecided_earnings": 1}),
     ("nothing was paid out", {"paid_out_micro": 0}),
     ("the ledger is not balanced", {"ledger_balanced": False}),
+    ("the earnings do not agree with the ledger", {"earnings_consistent": False}),
     ("the payouts do not agree with the ledger", {"payouts_consistent": False}),
     ("queue, leases and answers do not agree", {"queue_consistent": False}),
     ("a dataset is not what its manifest says", {"dataset_verified": False}),
@@ -66,3 +76,28 @@ def test_a_report_that_leaves_something_out_fails(name: str) -> None:
 
 def test_a_crowd_whose_answers_are_never_settled_does_not_pass_by_its_reviewer() -> None:
     assert failures({**RIGHT, "reviewed": RIGHT["tasks"]})
+
+
+@pytest.mark.parametrize(("change", "status"), [({}, 0), ({"box_recall": 0.5}, 1)], ids=str)
+def test_the_demo_succeeds_only_if_all_is_right_and_writes_its_report_either_way(
+    change: dict[str, Any], status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = {**RIGHT, **change, "stopped": {}}
+    assert concluded(report, tmp_path) == status
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    said = capsys.readouterr().out
+    assert [line for line in failures(report) if f"✗ {line}" not in said] == []
+
+
+def test_a_demo_that_cannot_run_fails_and_says_why(tmp_path: Path) -> None:
+    with Places.under(tmp_path / "var" / "demo").alone():
+        done = subprocess.run(
+            [sys.executable, "-m", "demo"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"in use by process {os.getpid()}" in done.stdout

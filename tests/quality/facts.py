@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from tessera.earnings import invariants as earnings
 from tessera.kernel import db
 from tessera.ledger import invariants
 from workers.invariants import QUEUE_RULES
@@ -60,6 +61,6 @@ async def broken(sessions: db.Sessions) -> list[str]:
         for rule, query in QUEUE_RULES.items():
             count = (await reader.execute(text(query))).scalar_one()
             found += [f"{rule}: {count}"] if count else []
-        checked = await invariants.check(reader)
+        checked = await invariants.check(reader, {**invariants.RULES, **earnings.RULES})
         found += [f"{each.rule}: {each.samples}" for each in checked if each.broken]
     return found

@@ -5,16 +5,19 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from deploy.embedded.stack import Servers
+from tessera.earnings import invariants as earnings
 from tessera.kernel import db
 from tessera.ledger import invariants as ledger
+from tessera.ledger.service import OUTSIDE, escrow
 from tessera.payouts import invariants as payouts
-from tests.assignment.crowd import RIGHT, Earner, a_project
+from tests.assignment.crowd import RIGHT, Earner, a_project, settle_all
 from tests.client import Work
-from tests.ledger.money import an_earner
+from tests.ledger.money import an_earner, move
 from tests.ledger.superuser import tamper
 from workers import invariants
 
-EVERY_RULE = {*ledger.RULES, *payouts.RULES, *invariants.QUEUE_RULES}
+EVERY_RULE = {*ledger.RULES, *earnings.RULES, *payouts.RULES, *invariants.QUEUE_RULES}
+DISAGREE = {"earnings_agree_with_the_ledger"}
 TAMPERING = {
     "UPDATE ledger_accounts SET balance_micro = 701 WHERE kind = 'earner'": {
         "balances_are_sums_of_entries",
@@ -23,17 +26,25 @@ TAMPERING = {
     "INSERT INTO queue_entries (project_id, lane, task_id, place)"
     " SELECT project_id, 0, task_id, place FROM leases LIMIT 1": {"place-twice"},
     "UPDATE tasks SET places = 0, places_used = 0": {"over-assigned"},
-    "DELETE FROM earnings": {"answer-without-earning"},
+    "DELETE FROM earnings": {"answer-without-earning", *DISAGREE},
+    "UPDATE earnings SET amount_micro = amount_micro - 1": DISAGREE,
+    "UPDATE earnings SET fee_micro = fee_micro + 1": DISAGREE,
+    "UPDATE earnings SET earner_id = gen_random_uuid()": DISAGREE,
+    "UPDATE earnings SET state = 'approved', transfer_id = NULL": DISAGREE,
+    "UPDATE ledger_accounts SET owner_id = gen_random_uuid() WHERE kind = 'escrow'": DISAGREE,
 }
 
 
 @pytest.fixture
-async def used(sessions: db.Sessions) -> None:
-    """Money in the ledger, a task that is leased, and one that is answered."""
+async def used(sessions: db.Sessions, work: Work) -> None:
+    """Money in the ledger, a task that is answered and paid for, and one that is leased."""
     await an_earner(sessions, has=700)
-    project_id = await a_project(sessions, tasks=2)
+    project_id = await a_project(sessions, tasks=2, target_confidence=0.5)
     earner = Earner(sessions)
     await earner.answer(await earner.lease(project_id, 1), RIGHT)
+    await settle_all(sessions, project_id)
+    await move(sessions, OUTSIDE, escrow(project_id), 24_000, currency="USD")
+    await work.sweep("post-earnings")
     await earner.lease(project_id, 1)
 
 
