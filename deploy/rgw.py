@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from deploy.embedded.places import Places
+from deploy.embedded.places import Places, any_free_port
 from deploy.embedded.process import Child, Program, StartFailed
 
 FOLDER = Path("var/ceph")
@@ -133,8 +132,9 @@ class _Cluster:
 
 
 def _start(cluster: _Cluster) -> Gateway:
-    monitor = f"[v1:127.0.0.1:{_any_free_port()}]"
-    address = f"127.0.0.1:{_any_free_port()}"
+    # No usual ones: of two clusters that start at once, one would talk to the other's half.
+    monitor = f"[v1:127.0.0.1:{any_free_port()}]"
+    address = f"127.0.0.1:{any_free_port()}"
     _configure(cluster, monitor, address)
     cluster.keep_running("ceph-mon", "-f", "-i", "a")
     cluster.run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", str(uuid4()))
@@ -227,14 +227,6 @@ def _run(
     except subprocess.TimeoutExpired:
         raise StartFailed(f"{command[0]} did not end in time.") from None
     return done.stdout
-
-
-def _any_free_port() -> int:
-    """Not a usual one: of two clusters that start at once, one would talk to the other's half."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _why_not_ready(address: str) -> str | None:

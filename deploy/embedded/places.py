@@ -1,8 +1,10 @@
 """Where things lie under the root folder, and the small facts kept from run to run."""
 
+import errno
 import fcntl
 import json
 import os
+import random
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 Lock = NewType("Lock", int)
 """An open file that is locked. The kernel frees it when the last process that holds it ends."""
+_LENT = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class AlreadyRunning(Conflict):
@@ -54,7 +57,7 @@ class Places:
         """
         notes = self.root / "ports.json"
         last = _read(notes).get(name, preferred)
-        port = next((p for p in (last, preferred) if is_free(p)), None) or _any_free_port()
+        port: int = next(filter(is_free, (last, preferred, *_lasting_ports())))
         _write(notes, name, port)
         return port
 
@@ -62,10 +65,14 @@ class Places:
         """Listen at the port of the last run, else at the preferred one, else at any.
 
         For a server that takes a socket: nobody else can get the port before it does.
+
+        Raises:
+            OSError: The host is not ours.
         """
         notes = self.root / "ports.json"
         last = _read(notes).get(name, preferred)
-        listening = _try_listen(host, last) or _try_listen(host, preferred) or listen(host, 0)
+        tried = (_try_listen(host, port) for port in (last, preferred, *_lasting_ports()))
+        listening = next(filter(None, tried))
         _write(notes, name, listening.getsockname()[1])
         return listening
 
@@ -117,7 +124,9 @@ def listen(host: str, port: int) -> socket.socket:
 def _try_listen(host: str, port: int) -> socket.socket | None:
     try:
         return listen(host, port)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
         return None
 
 
@@ -131,11 +140,18 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def any_free_port() -> int:
+    return next(filter(is_free, _lasting_ports()))
+
+
+def _lasting_ports() -> list[int]:
+    """Ports to try, none of which the system lends to an outgoing connection.
+
+    It might do so while the server that remembers the port is down, which then finds it taken.
+    """
+    lent_from = int(_LENT.read_text().split()[0]) if _LENT.exists() else 32_768
+    ports = range(20_000, min(lent_from, 32_000)) or range(20_000, 32_000)
+    return random.choices(ports, k=100)  # noqa: S311
 
 
 def _remembered(path: Path, name: str, make: Callable[[], str]) -> str:

@@ -204,7 +204,8 @@ def _claim(program: Program, places: Places, say: Say) -> Lock:
         leftover = int(path.read_text() or 0)
         say(f"· stopping {program.name} left from an earlier run")
         if leftover:
-            with suppress(ProcessLookupError):
+            # its number may be somebody else's by now, while a child of its own holds the lock
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(leftover, kind)
         lock = _try_lock_for(path, patience)
     if lock is None:

@@ -96,16 +96,15 @@ def _listening(given: Mapping[str, str], places: Places) -> socket.socket:
     """Where the environment says; else where the API listened in the last run, if it can.
 
     Raises:
-        StartFailed: Somebody else listens where the environment says.
+        StartFailed: Somebody else listens where the environment says, or nobody here can.
     """
     host = given.get("TESSERA_API_HOST") or "127.0.0.1"
     port = given.get("TESSERA_API_PORT")
-    if not port:
-        return places.listener("api", host, 8000)
     try:
-        return listen(host, int(port))
+        return listen(host, int(port)) if port else places.listener("api", host, 8000)
     except OSError as error:
-        raise StartFailed(f"The API cannot listen on {host}, port {port}: {error}") from error
+        where = f"{host}, port {port}" if port else host
+        raise StartFailed(f"The API cannot listen on {where}: {error}") from error
 
 
 def settings(servers: Servers) -> dict[str, str]:

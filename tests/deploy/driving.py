@@ -1,11 +1,12 @@
 """Driving what runs in another process: its lines, its children, its end."""
 
+import http.client
 import os
 import select
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 
@@ -89,7 +90,7 @@ def names(processes: Iterable[psutil.Process]) -> set[str]:
     return found
 
 
-def eventually(claim: Callable[[], object], *, patience: float = 10) -> None:
+def eventually(claim: Callable[[], object], *, patience: float = 60) -> None:
     deadline = time.monotonic() + patience
     while not claim():
         assert time.monotonic() < deadline, "it did not become true"
@@ -101,3 +102,12 @@ def gone(process: psutil.Process) -> bool:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def allowed_origin(endpoint: str, *, asking: str) -> str | None:
+    """Whose pages may write to a store, as it says to a browser with a page from `asking`."""
+    connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=30)
+    with closing(connection):
+        wanted = {"Origin": asking, "Access-Control-Request-Method": "PUT"}
+        connection.request("OPTIONS", "/tessera/x", headers=wanted)
+        return connection.getresponse().getheader("Access-Control-Allow-Origin")

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from deploy.embedded.places import Places
 from deploy.embedded.process import Child, Program, StartFailed
 from tests.deploy.driving import Driven, eventually, gone
 
+LENT = Path("/proc/sys/net/ipv4/ip_local_port_range")
 SLEEPER = "import time; time.sleep(600)"
 DEAF_PARENT = f"""
 import signal, subprocess, sys, time
@@ -58,11 +60,12 @@ def test_a_child_deaf_to_its_signal_is_killed_with_all_its_children(root: Path) 
 
 
 def test_the_children_of_a_child_that_crashed_do_not_outlive_it(root: Path) -> None:
-    crashing = DEAF_PARENT.replace("time.sleep(600)\n", "time.sleep(0.5); 1 / 0")
-    child = Child(python(crashing), Places.under(root), say=quiet)
+    crashes = "import signal; signal.signal(signal.SIGUSR1, lambda *_: 1 / 0)"
+    child = Child(python(crashes + DEAF_PARENT), Places.under(root), say=quiet)
     eventually(lambda: any("deaf" in line for line in child.read_on()))
     grandchildren = psutil.Process(child.pid).children()
     assert len(grandchildren) == 1
+    os.kill(child.pid, signal.SIGUSR1)
     with pytest.raises(StartFailed, match="ZeroDivisionError"):
         child.wait_until_done()
     eventually(lambda: gone(grandchildren[0]))
@@ -108,6 +111,18 @@ def test_a_listener_keeps_its_port_from_run_to_run_and_takes_another_if_it_is_ta
             assert address[1] != preferred
     with others.listener("api", "127.0.0.1", preferred) as again:
         assert again.getsockname() == address
+
+
+@pytest.mark.skipif(not LENT.exists(), reason="this system does not say what it lends")
+def test_ports_that_are_kept_are_none_that_an_outgoing_connection_may_have_meanwhile(
+    root: Path,
+) -> None:
+    places, first_lent = Places.under(root), int(LENT.read_text().split()[0])
+    with places.listener("api", "127.0.0.1", 18917) as taken:
+        port = taken.getsockname()[1]
+        assert places.port("s3", port) < first_lent
+        with places.listener("another", "127.0.0.1", port) as another:
+            assert another.getsockname()[1] < first_lent
 
 
 def test_secrets_and_ports_are_remembered_and_survive_a_torn_write(root: Path) -> None:

@@ -22,7 +22,7 @@ from deploy.embedded.places import AlreadyRunning, Places
 from deploy.embedded.process import StartFailed
 from deploy.embedded.stack import HalfGiven, Servers, Stack, running
 from deploy.embedded.valkey import Valkey
-from tests.deploy.driving import NOTHING_GIVEN, Driven, eventually, gone, names
+from tests.deploy.driving import NOTHING_GIVEN, Driven, allowed_origin, eventually, gone, names
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as nobody")
 
@@ -248,19 +248,17 @@ def test_s3_refuses_a_wrong_key_and_lets_only_the_given_origin_call(
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.put_object(Bucket=servers.s3_bucket, Key="x", Body=b"x")
     stranger.close()
-    host = servers.s3_endpoint.removeprefix("http://")
-    assert f"access-control-allow-origin: {ORIGIN}\r" in _preflight(host, "http://elsewhere.test")
+    assert allowed_origin(servers.s3_endpoint, asking="http://elsewhere.test") == ORIGIN
 
 
-def _preflight(host: str, origin: str) -> str:
-    name, _, port = host.partition(":")
-    question = (
-        f"OPTIONS /tessera/x HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n"
-        "Access-Control-Request-Method: PUT\r\nConnection: close\r\n\r\n"
-    )
-    with socket.create_connection((name, int(port))) as connection:
-        connection.sendall(question.encode())
-        return b"".join(iter(lambda: connection.recv(4096), b"")).decode().lower()
+def test_an_object_lies_in_its_folder_as_soon_as_it_is_acknowledged(
+    shared: tuple[Path, Servers],
+) -> None:
+    root, servers = shared
+    s3 = s3_of(servers)
+    s3.put_object(Bucket=servers.s3_bucket, Key="words/kept", Body=b"kept")
+    assert (root / "s3" / servers.s3_bucket / "words" / "kept").read_bytes() == b"kept"
+    s3.close()
 
 
 def test_secrets_are_in_no_command_line_and_in_files_for_their_owner_only(

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from deploy.embedded.places import Places
-from tests.deploy.driving import Driven, eventually, gone, names
+from tests.deploy.driving import Driven, allowed_origin, eventually, gone, names
 from tests.deploy.supervised import API
 
 UP = "Ctrl-C stops everything"
@@ -66,6 +66,16 @@ def test_the_apps_get_the_servers_and_their_own_address(warm_root: Path) -> None
     assert set(seen) == {*words.split(), "API_HOST", "API_PORT", "DECISIONS_EVERY"}
 
 
+def test_pages_from_the_address_of_the_api_and_no_others_may_call_the_store(
+    warm_root: Path,
+) -> None:
+    with supervised(warm_root) as it:
+        url = it.wait_for(UP).split()[1]
+        (store,) = (line.split()[-1] for line in it.lines if "TESSERA_S3_ENDPOINT" in line)
+        for origin in (url, "http://elsewhere.test"):
+            assert allowed_origin(store, asking=origin) == url
+
+
 def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:
     port = str(Places.under(warm_root).port("mine", 18917))
     with supervised(warm_root, TESSERA_API_PORT=port) as it:
@@ -83,11 +93,13 @@ def test_a_port_that_the_environment_names_and_somebody_has_is_refused(warm_root
 
 @pytest.mark.parametrize(
     ("host", "asked_at"),
-    [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1")],  # noqa: S104
+    [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")],  # noqa: S104
 )
 def test_the_api_may_listen_on_any_address_of_this_machine(
     warm_root: Path, host: str, asked_at: str
 ) -> None:
+    if host == "::1" and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("This machine has no IPv6.")
     with supervised(warm_root, TESSERA_API_HOST=host) as it:
         url = it.wait_for(UP).split()[1]
         assert url.startswith(f"http://{asked_at}:")
