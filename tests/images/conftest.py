@@ -18,14 +18,18 @@ OnTheWay = Callable[..., AbstractAsyncContextManager[tuple[Door, Work]]]
 
 
 @pytest.fixture
-def on_the_way(settings: Settings, servers: Servers, context: JobContext) -> OnTheWay:
-    """Makes the door, and a worker behind it."""
-    access = Access(
+def access(servers: Servers) -> Access:
+    return Access(
         endpoint=servers.s3_endpoint,
         access_key=servers.s3_access_key,
         secret_key=servers.s3_secret_key,
         bucket=servers.s3_bucket,
     )
+
+
+@pytest.fixture
+def on_the_way(settings: Settings, access: Access, context: JobContext) -> OnTheWay:
+    """Makes the door, and a worker behind it."""
 
     @asynccontextmanager
     async def way(

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
@@ -18,7 +19,7 @@ from tessera.kernel import db
 from tessera.storage import keys
 from tests.images.conftest import OnTheWay
 from tests.images.ingesting import JPEG, Desk, desk, fates, kept, put
-from tests.images.pictures import TO_STORED, chunk, held, png, scene
+from tests.images.pictures import TO_STORED, chunk, held, jpeg_bytes, png, scene
 from tests.objects import get_bytes
 from tests.waiting import until_locks_are_waited_for
 from tests.world import World, photograph
@@ -107,6 +108,23 @@ async def is_all_that_is_kept(world: World, here: Desk, image_ids: set[str]) -> 
     async with db.reading(world.sessions) as reader:
         of_tiles = await reader.scalars(text("SELECT image_id::text FROM tiles"))
         assert sorted(of_tiles) == sorted(image_ids)
+
+
+async def test_tiles_have_the_quality_that_their_project_asks_for(world: World) -> None:
+    picture = jpeg_bytes(scene(96, 64), quality=100)
+    for quality in (50, 95):
+        here = await desk(world, slicing={"whole": True, "quality": quality})
+        await here.bring({"a.jpg": picture})
+        (key,) = (await kept(world, here)).objects["tiles"]
+        tile = await get_bytes(world.store, key, 10**6)
+        assert quantisation(tile) == quantisation(jpeg_bytes(scene(8, 8), quality=quality))
+
+
+def quantisation(jpeg: bytes) -> dict[int, list[int]]:
+    """What its quality means for a JPEG: how coarsely each frequency is kept."""
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert isinstance(picture, JpegImageFile)
+        return picture.quantization
 
 
 async def test_what_counts_are_the_bytes_and_not_the_declared_type(world: World) -> None:

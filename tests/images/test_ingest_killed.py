@@ -3,14 +3,18 @@
 from pathlib import Path
 from uuid import UUID
 
+from pydantic import HttpUrl
 from sqlalchemy import text
 
+from tessera.images.ingest import TILES_NOTED_AT_ONCE
 from tessera.images.tiling import grid
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tests.images.ingesting import Desk, desk, fates, put
+from tessera.storage.s3 import Access
+from tests.images.ingesting import Desk, desk, fates, kept, put, sent
 from tests.images.pictures import jpeg_bytes, scene
 from tests.objects import get_bytes
+from tests.storage.stumbling import stumbling
 from tests.stories.processes import eventually, idle, running, worker
 from tests.world import World, photograph
 
@@ -41,6 +45,32 @@ async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orph
     await is_complete(world, here)
     (original,) = await keys(world, here, "originals")
     assert await get_bytes(world.store, original, 10**8) == picture
+
+
+async def test_tiles_that_were_noted_before_a_kill_are_not_stored_again(
+    world: World, settings: Settings, access: Access, tmp_path: Path
+) -> None:
+    here = await desk(world, slicing={"tile": TILE, "margin": MARGIN})
+    await sent(here, jpeg_bytes(scene(WIDTH, HEIGHT), quality=90))
+
+    def until_some_are_noted(_: str) -> int:
+        if len(door.taken) == 1 + TILES_NOTED_AT_ONCE:  # the original came first
+            door.hold("tiles/")
+        return 0
+
+    async with stumbling(access, stumbles=until_some_are_noted) as (door, through):
+        behind = settings.model_copy(update={"s3_endpoint": HttpUrl(through.endpoint)})
+        slicer = worker(behind, tmp_path)
+        with running(slicer):
+            await door.until_held(1)
+            before = (await kept(world, here)).tile_keys
+            slicer.kill()
+            await door.let_go()
+            slicer.start()
+            await eventually(lambda: idle(world.sessions))
+    assert len(before) == TILES_NOTED_AT_ONCE
+    assert {door.taken[key] for key in before} == {1}
+    await is_complete(world, here)
 
 
 async def is_complete(world: World, here: Desk) -> None:

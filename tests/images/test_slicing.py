@@ -142,6 +142,16 @@ async def test_slicing_goes_on_where_it_was_and_makes_the_same_bytes(tmp_path: P
     assert nothing.thumbnail == complete.thumbnail
 
 
+@pytest.mark.parametrize("form", [TileFormat.JPEG, TileFormat.WEBP])
+async def test_tiles_of_a_lower_quality_are_smaller(tmp_path: Path, form: TileFormat) -> None:
+    path = saved(tmp_path, "a.png", SCENE)
+    small, large = [
+        await cut(path, SlicePolicy(whole=True, format=form, quality=quality))
+        for quality in (50, 80)
+    ]
+    assert len(small.tiles[0]) < 0.8 * len(large.tiles[0])
+
+
 async def test_a_piece_says_the_hash_of_its_file(tmp_path: Path) -> None:
     path = saved(tmp_path, "a.png", SCENE)
     async with slice_image(path, await inspect(path), EXACT, tmp_path) as slices:
