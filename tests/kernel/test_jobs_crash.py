@@ -20,7 +20,7 @@ from deploy.embedded.places import Places
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.stack import Servers
 from tessera.kernel import db, jobs
-from tests.kernel.working import QUICK, Notes, Spawn, ending, eventually, spawning, until_held
+from tests.kernel.working import KILLED, Notes, Spawn, ending, eventually, spawning, until_held
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ async def until_all_ended(notes: Notes, count: int, *, patience: float = 60) -> 
 async def test_what_a_killed_worker_had_in_hand_runs_again(
     sessions: db.Sessions, spawn: Spawn, notes: Notes
 ) -> None:
-    await enqueue(sessions, 15, seconds=1)
-    for _ in range(3):
+    await enqueue(sessions, 15, seconds=2)
+    for _ in range(2):
         worker = spawn()
         begun = notes.count("begin").total()
         await eventually(lambda begun=begun: notes.count("begin").total() > begun)  # type: ignore[misc]
@@ -136,7 +136,7 @@ async def test_a_job_that_kills_its_worker_is_held_and_the_others_run(
     found = await until_held(sessions, meanwhile=supervise)
     assert [job.name for job in found] == ["die"]
     died = len(workers) - 1
-    assert died in {QUICK.crashes, QUICK.crashes + 1}
+    assert died in {KILLED.crashes, KILLED.crashes + 1}
     assert found[0].error == f"Poisonous: its last {died} workers died"
     await until_all_ended(notes, 9)
     assert workers[-1].is_alive()
@@ -163,7 +163,7 @@ async def test_a_worker_that_loses_postgres_ends_in_failure_and_nothing_is_lost(
 ) -> None:
     await enqueue(sessions, 12, seconds=0.3)
     worker = spawn()
-    await eventually(lambda: len(notes.count("begin")) == 10)
+    await eventually(lambda: len(notes.count("begin")) >= 10)
     admin = await asyncpg.connect(servers.admin_database_url)
     await admin.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

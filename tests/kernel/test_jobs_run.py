@@ -1,5 +1,7 @@
 import asyncio
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 
 from tessera.kernel import db, jobs
 from tessera.kernel.errors import Invalid, Unavailable
-from tests.kernel.working import QUICK, eventually, until_held, working
+from tests.kernel.working import KILLED, QUICK, eventually, until_held, working
 from workers import runner
 
 
@@ -131,10 +133,15 @@ async def test_a_limit_for_a_job_that_is_not_there_is_refused(database_url: str)
         await runner.run(database_url, {}, None, stop=asyncio.Event(), limits={"slcie": 2})
 
 
-@pytest.mark.parametrize(("seconds", "runs"), [(0.5, 1), (30, 2)], ids=["finished", "given back"])
+@pytest.mark.parametrize(
+    ("seconds", "grace", "attempts"),
+    [(0.5, 60, [1]), (3600, 0.1, [1, 2])],
+    ids=["finished", "given back"],
+)
 async def test_a_worker_that_is_stopped_finishes_what_it_can_and_gives_back_the_rest(
-    sessions: db.Sessions, database_url: str, seconds: float, runs: int
+    sessions: db.Sessions, database_url: str, seconds: float, grace: float, attempts: list[int]
 ) -> None:
+    pace = replace(QUICK, grace=timedelta(seconds=grace))
     begun: list[int] = []
     ended: list[int] = []
 
@@ -144,13 +151,13 @@ async def test_a_worker_that_is_stopped_finishes_what_it_can_and_gives_back_the_
         ended.append(run.attempt)
 
     await enqueue(sessions, "nap")
-    async with asyncio.timeout(10):
-        async with working(database_url, {"nap": nap}):
-            await eventually(lambda: len(begun) == 1)
-        assert await left(sessions) == ({} if runs == 1 else {"queued": 1})
-        async with working(database_url, {"nap": nap}):
-            await eventually(lambda: len(ended) == 1)
-    assert len(begun) == runs
+    async with working(database_url, {"nap": nap}, pace=pace):
+        await eventually(lambda: len(begun) == 1)
+    assert await left(sessions) == ({"queued": 1} if len(attempts) > 1 else {})
+    async with working(database_url, {"nap": nap}):
+        await eventually(lambda: len(ended) == 1)
+    assert begun == attempts
+    assert ended == attempts[-1:]
 
 
 async def test_a_job_whose_task_was_cancelled_is_not_lost(
@@ -164,7 +171,7 @@ async def test_a_job_whose_task_was_cancelled_is_not_lost(
             raise asyncio.CancelledError
 
     await enqueue(sessions, "cancelled")
-    async with working(database_url, {"cancelled": cancelled}):
+    async with working(database_url, {"cancelled": cancelled}, pace=KILLED):
         await eventually(lambda: len(runs) == 2)
     assert await left(sessions) == {}
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,13 +22,14 @@ PATIENCE = 60.0
 QUICK = runner.Pace(
     concurrency=10,
     poll=timedelta(milliseconds=50),
-    heartbeat=timedelta(seconds=1),
-    grace=timedelta(seconds=1),
+    grace=timedelta(seconds=10),
     attempts=3,
     first_delay=timedelta(milliseconds=100),
     longest_delay=timedelta(seconds=1),
     crashes=4,
 )
+KILLED = replace(QUICK, heartbeat=timedelta(seconds=1), grace=timedelta(seconds=3))
+"""What a killed worker had in hand is soon missed; so is what one has that was only stalled."""
 
 
 @asynccontextmanager
@@ -139,5 +141,5 @@ async def _run(database_url: str, notes: int) -> None:
         None,
         stop=runner.stop_on_signals(),
         sweeps=[Sweep("look", timedelta(seconds=1), look)],
-        pace=QUICK,
+        pace=KILLED,
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.embedded.places import any_free_port
 from tessera.kernel import db
 from tessera.storage import keys
 from tessera.storage.errors import StorageUnavailable
@@ -25,14 +25,14 @@ SECRET = "a-secret-key-nobody-may-see"
 FILE = Path(__file__)
 FILE_BYTES = FILE.read_bytes()
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+BRIEF = timedelta(seconds=0.3)
 
 
-def a_store(port: int, *, threads: int = 16) -> Store:
+def a_store(port: int, *, threads: int = 16, patience: timedelta = timedelta(seconds=10)) -> Store:
     access = Access(
         endpoint=f"http://127.0.0.1:{port}", access_key="key", secret_key=SECRET, bucket="tessera"
     )
-    brief = timedelta(seconds=0.3)
-    return Store(access, threads=threads, connect_timeout=brief, read_timeout=brief)
+    return Store(access, threads=threads, connect_timeout=patience, read_timeout=patience)
 
 
 @asynccontextmanager
@@ -43,10 +43,7 @@ async def a_server(handle: Handle) -> AsyncIterator[int]:
 
 
 def a_closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return any_free_port()  # and no outgoing connection's, which might be our own
 
 
 async def drain(found: AsyncIterator[object]) -> None:
@@ -68,7 +65,7 @@ def every_call(store: Store, tmp_path: Path) -> dict[str, Callable[[], Coroutine
 async def test_every_call_to_a_store_that_is_down_fails_as_unavailable_and_in_time(
     tmp_path: Path,
 ) -> None:
-    store = a_store(a_closed_port())
+    store = a_store(a_closed_port(), patience=BRIEF)
     calls = every_call(store, tmp_path)
     began = time.monotonic()
     results = await asyncio.gather(*(call() for call in calls.values()), return_exceptions=True)
@@ -93,7 +90,7 @@ async def test_a_store_that_never_answers_is_given_up_and_takes_only_its_own_thr
         writer.close()
 
     async with a_server(hang) as port:
-        store = a_store(port, threads=2)
+        store = a_store(port, threads=2, patience=BRIEF)
         calls = [get_bytes(store, KEY, 9) for _ in range(4)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         store.close()

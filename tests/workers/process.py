@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from httpx2 import AsyncClient, ConnectError
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.embedded.places import any_free_port
 from tessera.kernel.settings import Settings
 from tests.stories.processes import eventually
 
@@ -62,7 +62,7 @@ def samples(text: str) -> dict[Sample, float]:
 @contextmanager
 def a_worker(settings: Settings, log: Path, **more: str) -> Iterator[Worker]:
     """Started here, and asked to stop at the end of the block."""
-    port = free_port()
+    port = any_free_port()
     env = {**os.environ, **environment(settings), "TESSERA_METRICS_PORT": str(port), **more}
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -84,9 +84,3 @@ def environment(settings: Settings) -> dict[str, str]:
         "TESSERA_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
         "TESSERA_S3_BUCKET": settings.s3_bucket,
     }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
