@@ -104,11 +104,14 @@ def veteran(site: Site) -> UUID:
 async def test_a_hundred_times_the_tasks_make_a_lease_no_dearer(
     small: Site, large: Site, who: Callable[[Site], UUID]
 ) -> None:
-    """But for the levels that the indexes grow by: one or two in a hundred times the rows."""
+    """But for the levels that the indexes grow by: one or two in a hundred times the rows.
+
+    That makes 1.25 and 1.45 times the pages; a plan that reads what it need not makes ten.
+    """
     small_lease, small_answers = await small.cost(who(small), leases=10)
     large_lease, large_answers = await large.cost(who(large), leases=10)
-    assert large_lease <= 1.3 * small_lease
-    assert large_answers <= 1.5 * small_answers
+    assert large_lease <= 1.6 * small_lease
+    assert large_answers <= 1.8 * small_answers
 
 
 async def test_what_was_deleted_at_the_head_of_the_queue_costs_nothing_to_who_has_passed_it(
