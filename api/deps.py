@@ -20,6 +20,7 @@ from tessera.kernel.errors import Forbidden, Unauthenticated
 from tessera.kernel.settings import Settings as _Settings
 from tessera.storage.s3 import Store as _Store
 
+# All are `async`, whether or not they wait: a plain function would be sent to a thread.
 bearer = HTTPBearer(auto_error=False, description="A session token, or an API key")
 
 
@@ -39,7 +40,7 @@ async def _read(request: Request) -> AsyncIterator[db.Reader]:
         yield session
 
 
-async def _token(
+async def token_of(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> str:
     if credentials is None:
@@ -47,7 +48,7 @@ async def _token(
     return credentials.credentials
 
 
-async def _caller(request: Request, token: Annotated[str, Depends(_token)]) -> _Caller:
+async def _caller(request: Request, token: Annotated[str, Depends(token_of)]) -> _Caller:
     caller = await accounts.caller_of(request.state.session, token)
     structlog.contextvars.bind_contextvars(person_id=str(caller.person_id))
     return caller
@@ -65,22 +66,22 @@ async def _operator(caller: Annotated[_Caller, Depends(_caller)]) -> _Caller:
     return caller
 
 
-def _settings(request: Request) -> _Settings:
+async def _settings(request: Request) -> _Settings:
     settings: _Settings = request.app.state.settings
     return settings
 
 
-def _store(request: Request) -> _Store:
+async def _store(request: Request) -> _Store:
     store: _Store = request.app.state.store
     return store
 
 
-def _sessions(request: Request) -> db.Sessions:
+async def _sessions(request: Request) -> db.Sessions:
     sessions: db.Sessions = request.app.state.sessions
     return sessions
 
 
-def _after(
+async def _after(
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next` of the last page")
     ] = None,
@@ -97,7 +98,7 @@ Sessions = Annotated[db.Sessions, Depends(_sessions)]
 Caller = Annotated[_Caller, Depends(_caller)]
 Operator = Annotated[_Caller, Depends(_operator)]
 EarnerId = Annotated[UUID, Depends(_earner)]
-Token = Annotated[str, Depends(_token)]
+Token = Annotated[str, Depends(token_of)]
 Settings = Annotated[_Settings, Depends(_settings)]
 Store = Annotated[_Store, Depends(_store)]
 After = Annotated[paging.After | None, Depends(_after)]

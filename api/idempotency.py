@@ -10,8 +10,8 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
 
-from api.deps import bearer
-from api.requests import LARGE_BODY, LARGE_BODY_BYTES, StrictRequest, invalid
+from api.deps import bearer, token_of
+from api.requests import LARGE_BODY, StrictRequest, invalid
 from tessera.accounts import service as accounts
 from tessera.kernel import db, idempotency
 from tessera.kernel.errors import Invalid
@@ -68,8 +68,9 @@ class Route(APIRoute):
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
-            if is_large:
-                request.most_bytes = LARGE_BODY_BYTES
+            if is_large and request.may_be_large():
+                await _known(request)
+                request.allow_large()
             for name in request.query_params.keys() - known:
                 raise invalid("There is no such parameter.", "query", name)
             if has_body and await request.body():
@@ -84,11 +85,22 @@ class Route(APIRoute):
         return strict
 
 
+async def _known(request: Request) -> None:
+    """Find out who calls before their large body is read: for nobody it would be much work.
+
+    Raises:
+        Unauthenticated: Nobody we know.
+    """
+    token = await token_of(await bearer(request))
+    async with db.reading(request.app.state.sessions) as reader:
+        await accounts.caller_of(reader, token)
+
+
 async def _once(request: Request, key: str, handle: Handler) -> Response:
     credentials = await bearer(request)
     if credentials is None:
         return await handle(request)
-    content = _digest(request.url.query, (await request.body()).hex())
+    content = _digest(request.url.query, await request.body())
     async with db.transaction(request.app.state.sessions) as session:
         # who calls is found out first: a revoked token gets no answer again either
         caller = await accounts.caller_of(session, credentials.credentials)
@@ -120,5 +132,10 @@ def _again(first: idempotency.IdempotencyKey) -> Response:
     )
 
 
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode()).digest()
+def _digest(*parts: str | bytes) -> bytes:
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8))
+        whole.update(data)
+    return whole.digest()

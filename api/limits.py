@@ -5,6 +5,7 @@ signing up answer 503.
 """
 
 import hashlib
+import ipaddress
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,9 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import Counter
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +29,7 @@ from api.deps import bearer
 from tessera.accounts import service as accounts
 from tessera.kernel import db
 from tessera.kernel.errors import TooManyRequests, Unavailable
+from tessera.kernel.logs import describe
 
 REFUSED = Counter("tessera_rate_limited_total", "Calls that were too many", ["limit"])
 
@@ -54,13 +59,21 @@ account that is tried, from wherever; `lease` and `answer` by person, whatever t
 WORK = {("POST", "/v1/work/leases"): "lease", ("POST", "/v1/work/answers"): "answer"}
 """What `Counted` counts."""
 MOST_REMEMBERED = 10_000
+PATIENCE_SECONDS, REST_SECONDS = 0.5, 5
+"""How long a call waits for Redis; and how long none asks it again when that was in vain."""
 
 
 class Limiter:
     def __init__(self, redis_url: str) -> None:
         self._pool = BlockingConnectionPool.from_url(
-            redis_url, max_connections=50, timeout=5, socket_timeout=2
+            redis_url,
+            max_connections=50,
+            timeout=PATIENCE_SECONDS,
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 1, (Disconnected,)),  # Redis may just have been restarted
         )
+        self._rests_until = 0.0
         storage = RedisStorage(
             f"async+{redis_url}",
             implementation="redispy",
@@ -83,21 +96,37 @@ class Limiter:
         """
         db.forbid_in_transaction("Redis")
         limit = LIMITS[name]
-        key = hashlib.sha256(who.encode()).hexdigest()
         try:
-            if await self._strategy.hit(limit.item, name, key):
-                return
-            window = await self._strategy.get_window_stats(limit.item, name, key)
-        except (RedisError, OSError) as error:
-            log.warning("rate limits unavailable", limit=name, error=str(error))
+            free_at = await self._count(limit.item, name, hashlib.sha256(who.encode()).hexdigest())
+        except Unavailable:
             if limit.closed_without_redis:
-                raise Unavailable("This is not possible right now; try again soon.") from error
+                raise
             return
-        REFUSED.labels(name).inc()
-        raise RateLimited(
-            f"Too many calls: {limit.item} are allowed.",
-            retry_after_seconds=max(1, math.ceil(window.reset_time - time.time())),
-        )
+        if free_at is not None:
+            REFUSED.labels(name).inc()
+            raise RateLimited(
+                f"Too many calls: {limit.item} are allowed.",
+                retry_after_seconds=max(1, math.ceil(free_at - time.time())),
+            )
+
+    async def _count(self, item: RateLimitItem, name: str, key: str) -> float | None:
+        """Count one call; if it is one too many, say when there may be another.
+
+        Raises:
+            Unavailable: Redis is down, or was a moment ago.
+        """
+        down = Unavailable("This is not possible right now; try again soon.")
+        if time.monotonic() < self._rests_until:
+            raise down
+        try:
+            if await self._strategy.hit(item, name, key):
+                return None
+            window = await self._strategy.get_window_stats(item, name, key)
+        except (RedisError, OSError) as error:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            log.warning("rate limits unavailable", limit=name, error=describe(error))
+            raise down from error
+        return window.reset_time
 
 
 async def count(request: Request, name: str, who: str) -> None:
@@ -111,9 +140,22 @@ def limited_by_address(name: str) -> Callable[[Request], Awaitable[None]]:
     """A dependency that counts calls by where they come from."""
 
     async def dependency(request: Request) -> None:
-        await count(request, name, request.client.host if request.client else "")
+        await count(request, name, network(request.client.host if request.client else ""))
 
     return dependency
+
+
+def network(host: str) -> str:
+    """Whose an address is: of IPv6, everybody has 2^64 and is given them by the /64."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 class Counted:

@@ -4,14 +4,16 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tessera.kernel import errors
+from tessera.kernel.logs import describe
 
 TYPE = "https://tessera.example/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +46,8 @@ CODES = {
     413: "body-too-large",
     415: "unsupported-media-type",
 }
+GONE_AWAY = 499
+"""For logs and metrics: who called did not wait until all was read. As nginx has it."""
 SCHEMA = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail", "instance"],
@@ -146,12 +150,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PoolTimeout)
     async def pool(request: Request, error: PoolTimeout) -> JSONResponse:
-        log.warning("no free connection", error=str(error))
+        log.warning("no free connection", error=describe(error))
         return respond(of_error(errors.Unavailable("Too busy; try again.")), request)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=GONE_AWAY)
 
     @app.exception_handler(OSError)
     async def unreachable(request: Request, error: OSError) -> JSONResponse:
-        log.warning("dependency unreachable", error=str(error))
+        log.warning("dependency unreachable", error=describe(error))
         return respond(of_error(errors.Unavailable("A dependency is down; try again.")), request)
 
 

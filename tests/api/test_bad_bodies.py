@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from httpx2 import Response
@@ -17,6 +18,8 @@ from tests.client import As
 from tests.world import World
 
 MEBIBYTE = 2**20
+ANSWERS = "/v1/work/answers"
+GOLD = f"/v1/projects/{uuid4()}/gold"
 NOT_JSON = [
     b"",
     b"{",
@@ -82,6 +85,32 @@ async def test_only_annotations_may_come_in_large_bodies(world: World) -> None:
     gold = f"/v1/projects/{project['id']}/gold"
     assert refused(await send(owner, body, gold), 422, "bad-coco")
     assert refused(await send(owner, body + b" ", gold), 413, "body-too-large")
+
+
+async def test_a_large_body_is_read_only_for_somebody_we_know(world: World) -> None:
+    sent = 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(LARGE_BODY_BYTES // MEBIBYTE):
+            sent += MEBIBYTE
+            yield b"[],".ljust(MEBIBYTE)
+
+    stranger = As(world.http, "tss_nobody")
+    for path in (ANSWERS, GOLD):
+        assert refused(await send(stranger, counted(), path), 401, "bad-token")
+        assert refused(await send(As(world.http, ""), counted(), path), 401, "unauthenticated")
+    assert sent == 0
+
+
+async def test_a_body_that_would_take_long_to_read_is_refused_unread(world: World) -> None:
+    earner = await world.earner()
+    for many in (b"[],", b"{},", b"1,", b'"a",', b'{"a":1},', b"[" * 900 + b"]" * 900 + b","):
+        room = LARGE_BODY_BYTES - len(b"[1]")
+        raw = b"[" + many * (room // len(many)) + b"1]"
+        got = await send(earner, raw, ANSWERS)
+        assert refused(got)
+        assert "too many parts" in got.text, many
 
 
 async def test_what_is_not_json_with_one_meaning_is_refused(

@@ -12,7 +12,7 @@ from pydantic import RedisDsn
 from redis.asyncio import Redis
 
 from api.app import create_app
-from api.limits import LIMITS, WORK, Limiter
+from api.limits import LIMITS, WORK, Limiter, network
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
@@ -100,6 +100,38 @@ async def test_processes_count_together_and_addresses_apart(
     assert counted == [{401: LOGINS}, {429: LOGINS}]
     async with limited(settings, sessions, store, "203.0.113.2") as elsewhere:
         assert await at_once(1, elsewhere, "/v1/sessions", LOGIN) == {401: 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:203.0.113.1", "203.0.113.1", True),
+        ("203.0.113.1", "203.0.113.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("::1", "0.0.0.1", False),
+    ],
+)
+def test_addresses_that_one_customer_is_given_count_as_one(
+    one: str, other: str, *, same: bool
+) -> None:
+    assert (network(one) == network(other)) is same
+
+
+async def test_another_address_of_the_same_network_does_not_lift_the_limit(
+    settings: Settings,
+    sessions: db.Sessions,
+    store: Store,
+    redis: Redis,  # noqa: ARG001 - empties it
+) -> None:
+    for address in (f"2001:db8::{n}" for n in range(LOGINS)):
+        async with limited(settings, sessions, store, address) as http:
+            assert (await http.post("/v1/sessions", json=LOGIN)).status_code == 401
+    async with limited(settings, sessions, store, "2001:db8::ffff") as http:
+        assert limited_well(await http.post("/v1/sessions", json=LOGIN))
+    async with limited(settings, sessions, store, "2001:db8:0:1::") as http:
+        assert (await http.post("/v1/sessions", json=LOGIN)).status_code == 401
 
 
 async def test_an_account_is_tried_so_often_from_all_addresses_together(
@@ -241,6 +273,28 @@ async def test_while_redis_is_down_work_goes_on_but_nobody_tries_passwords(
         assert (await someone.post("/v1/work/leases", {}, status=200))["leases"] == []
         body = answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT)
         assert refused(await someone.call("POST", "/v1/work/answers", body), 404, "lease-not-found")
+
+
+async def test_a_redis_that_hangs_costs_a_call_now_and_then_some_time_and_the_others_none(
+    world: World, settings: Settings, sessions: db.Sessions, store: Store
+) -> None:
+    asked = 0
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        hung = settings.model_copy(update={"redis_url": RedisDsn(f"redis://127.0.0.1:{port}/0")})
+        async with limited(hung, sessions, store) as http:
+            earner = As(http, (await world.earner()).token)
+            for _ in range(20):
+                await earner.post("/v1/work/leases", {}, status=200)
+            assert refused(await http.post("/v1/sessions", json=LOGIN), 503, "unavailable")
+    assert asked < 20
 
 
 def value(metric: str, **labels: str) -> float:

@@ -1,6 +1,7 @@
 """What only shows in the API as it is really run: on a socket, with its log."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +10,7 @@ import pytest
 from httpx2 import Client, Response
 
 from tests.api.serving import Served
+from tests.deploy.driving import eventually
 from tests.world import BOX_SCHEMA
 
 PASSWORD = "a canary for a password"
@@ -102,6 +104,17 @@ def test_ten_megabytes_over_a_socket_get_their_answer(http: Client) -> None:
     assert got.headers["content-type"] == "application/problem+json"
     assert "x-request-id" in got.headers
     assert http.get("/healthz").status_code == 200
+
+
+def test_who_hangs_up_in_the_middle_of_a_body_is_no_failure_of_ours(served: Served) -> None:
+    where = urlsplit(served.url)
+    with socket.create_connection((where.hostname, where.port)) as caller:
+        caller.sendall(
+            b"POST /v1/sign-up HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+    eventually(lambda: '"status":499' in served.log.read_text().replace(" ", ""))
+    assert "unexpected error" not in served.log.read_text()
 
 
 def test_it_does_not_say_what_it_is_made_of(http: Client) -> None:
