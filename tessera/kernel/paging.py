@@ -1,6 +1,8 @@
 """Keyset pages: opaque cursors that say after which row the next page begins.
 
-Pages neither shift nor repeat while rows arrive, and no row is ever counted.
+Pages neither shift nor repeat while rows arrive, none that was there at the first page is left
+out, and no row is ever counted. Of rows that arrive meanwhile some may be left out, also of those
+that come last: a row is as old as its transaction.
 """
 
 import base64
