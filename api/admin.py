@@ -12,10 +12,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts import credentials, members, service
-from tessera.accounts.errors import LastOwner
-from tessera.accounts.models import Membership, Organisation, Role
+from tessera.accounts.errors import LastOwner, NotAnOperator
+from tessera.accounts.models import Membership, Organisation, Person, PersonKind, Role
 from tessera.kernel import db, jobs
-from tessera.kernel.errors import DomainError, Invalid, NotFound
+from tessera.kernel.errors import Conflict, DomainError, Invalid, NotFound
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
 
@@ -24,24 +24,33 @@ class OurBucket(Invalid):
     code = "our-bucket"
 
 
+class BucketTaken(Conflict):
+    code = "bucket-taken"
+
+
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
-async def add_to_platform(session: AsyncSession, *, email: str, role: Role | None = None) -> Role:
+async def add_to_platform(
+    session: AsyncSession, *, person_id: UUID, role: Role | None = None
+) -> tuple[Person, Role]:
     """Make somebody a member of the organisation that runs this Tessera, or change their role.
 
     Args:
+        person_id: Not an address: anybody may have signed up with it.
         role: If it is not said, the first member is owner, others are finance, and who is a
             member keeps their role.
 
     Returns:
-        Their role now.
+        Them, and their role now.
 
     Raises:
-        NotAnOperator: Nobody signed up as an operator with this address.
+        NotAnOperator: There is no operator with this id.
         LastOwner: The platform would have no owner.
     """
-    person = await members.operator(session, email)
+    person = await session.get(Person, person_id)
+    if person is None or person.kind is not PersonKind.OPERATOR:
+        raise NotAnOperator("There is no operator with this id.")
     platform = await session.scalar(select(Organisation).where(Organisation.is_platform))
     if platform is None:
         if role not in {None, Role.OWNER}:
@@ -49,27 +58,40 @@ async def add_to_platform(session: AsyncSession, *, email: str, role: Role | Non
         await service.found_organisation(
             session, name="Platform", owner_id=person.id, is_platform=True
         )
-        return Role.OWNER
+        return person, Role.OWNER
     member = await session.get(Membership, (platform.id, person.id))
-    role = role or (member.role if member else Role.FINANCE)
-    await members.set_role(session, platform.id, person_id=person.id, role=role)
-    return role
+    if member is None:
+        role = role or Role.FINANCE
+        session.add(Membership(organisation_id=platform.id, person_id=person.id, role=role))
+        return person, role
+    if role is not None:
+        await members.set_role(session, platform.id, person_id=person.id, role=role)
+    return person, role or member.role
 
 
 async def set_bucket(
-    session: AsyncSession, *, organisation_id: UUID, bucket: str, ours: str
+    session: AsyncSession, *, organisation_id: UUID, bucket: str | None, ours: str
 ) -> None:
     """Let an organisation import from a bucket; it can read all of it.
 
     Args:
+        bucket: If there is none, it may import from no bucket any more.
         ours: The bucket of this Tessera, with everybody's images.
 
     Raises:
         OurBucket: It is ours.
+        BucketTaken: It is another organisation's.
         NotFound: There is no such organisation.
     """
     if bucket == ours:
         raise OurBucket("This Tessera keeps everybody's images in that bucket.")
+    theirs = select(Organisation.id).where(
+        Organisation.import_bucket == bucket,
+        Organisation.import_bucket.is_not(None),
+        Organisation.id != organisation_id,
+    )
+    if (other := await session.scalar(theirs)) is not None:
+        raise BucketTaken(f"The organisation {other} imports from that bucket.")
     changed = await session.scalar(
         update(Organisation)
         .where(Organisation.id == organisation_id)
@@ -81,22 +103,25 @@ async def set_bucket(
 
 
 @app.command()
-def platform_member(email: str, role: Annotated[Role | None, typer.Option()] = None) -> None:
+def platform_member(person_id: UUID, role: Annotated[Role | None, typer.Option()] = None) -> None:
     """Let an operator act for the platform: record deposits, pay out.
 
-    The first one is its owner; others are finance, unless you say another role. Said of a member,
-    it changes their role.
+    Ask them for their person_id: they read it in /v1/me. The first one is its owner; others are
+    finance, unless you say another role. Said of a member, it changes their role.
     """
 
     async def add(session: AsyncSession) -> None:
-        typer.echo(f"{email}: {await add_to_platform(session, email=email, role=role)}")
+        person, now = await add_to_platform(session, person_id=person_id, role=role)
+        typer.echo(f"{person.email}, signed up {person.created_at:%Y-%m-%d %H:%M}: {now}")
 
     _run(add)
 
 
 @app.command()
-def import_bucket(organisation_id: UUID, bucket: str) -> None:
-    """Name the bucket that an organisation may import images from."""
+def import_bucket(
+    organisation_id: UUID, bucket: Annotated[str | None, typer.Argument()] = None
+) -> None:
+    """Name the bucket that an organisation, and no other, may import images from; or none."""
     ours = Settings().s3_bucket
     _run(
         lambda session: set_bucket(
@@ -124,6 +149,12 @@ def allow_origin(origin: str) -> None:
 def disable_person(email: str) -> None:
     """Shut somebody out: their sessions and API keys end at once, and they cannot log in."""
     _run(lambda session: credentials.disable(session, email=email))
+
+
+@app.command()
+def enable_person(email: str) -> None:
+    """Let somebody in again who was shut out by mistake; they log in anew."""
+    _run(lambda session: credentials.enable(session, email=email))
 
 
 @app.command()

@@ -9,6 +9,9 @@ T = TypeVar("T")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Micro = Annotated[int, Field(strict=True, gt=0, le=10**15)]
 """Micro-units of a currency: a whole number above zero, up to a billion units."""
+Deposited = Annotated[int, Field(strict=True, gt=0, le=10**17)]
+"""Up to a hundred billion units, as a dollar is 25,000 of some. Programs that read numbers as
+doubles still have each hundredth right."""
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from httpx2 import AsyncClient
 
@@ -68,9 +69,10 @@ async def open_office(http: AsyncClient, sessions: db.Sessions) -> Office:
         await sign_up(http, f"finance{n}@demo.example", name=f"Finn {n}", kind="operator")
         for n in (1, 2)
     ]
+    ids = [UUID((await person.get("/v1/me"))["person_id"]) for person in finance]
     async with db.transaction(sessions) as session:
-        for person in finance:
-            await add_to_platform(session, email=person.email)
+        for person_id in ids:
+            await add_to_platform(session, person_id=person_id)
     mine = await operator.get("/v1/organisations")
     organisation = (
         mine[0] if mine else await operator.post("/v1/organisations", {"name": "Mosaic Demo"})

@@ -34,6 +34,10 @@ FINE: Mapping[str, Mapping[str, str]] = {
         "prefer-bigint-over-int": "the engine's own tables, as it makes them",
         "prefer-identity": "so too",
     },
+    "invitations": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
+        "require-concurrent-index-creation": "organisations are few",
+    },
 }
 """What squawk says of a migration that is right as it is, and why."""
 

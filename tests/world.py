@@ -75,10 +75,7 @@ class World:
 
     async def member(self, owner: As, organisation_id: str, role: Role) -> As:
         member = await self.person("operator")
-        await owner.put(
-            f"/v1/organisations/{organisation_id}/members",
-            {"email": member.email, "role": role.value},
-        )
+        await joins(member, owner, organisation_id, role)
         return member
 
     async def finance(self, count: int = 2) -> list[As]:
@@ -167,6 +164,16 @@ class World:
         await operator.post(f"/v1/projects/{project['id']}/launch")
         await self.work.jobs()
         return operator, project
+
+
+async def joins(
+    someone: As, owner: As, organisation_id: str, role: Role, *, status: int = 200
+) -> Any:
+    """Somebody accepts an owner's invitation."""
+    invited = await owner.post(
+        f"/v1/organisations/{organisation_id}/invitations", {"role": role.value}
+    )
+    return await someone.post("/v1/invitations/accept", {"token": invited["token"]}, status=status)
 
 
 def coco(names: Sequence[str], box: Sequence[float] = (20, 20, 60, 40)) -> dict[str, Any]:

@@ -99,9 +99,14 @@ async def log_in(body: LogIn, request: Request, sessions: Sessions, settings: Se
     return TokenOut(token=token)
 
 
-@router.delete("/sessions/current", status_code=HTTPStatus.NO_CONTENT)
-async def log_out(session: Write, _caller: Caller, token: Token) -> Response:
-    """Log out: the token is of no use from now on."""
+@router.delete(
+    "/sessions/current",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems.documented(Forbidden),
+)
+async def log_out(session: Write, token: Token) -> Response:
+    """Log out: the token is of no use from now on. API keys are revoked by their organisation."""
+    await credentials.owner_of(session, token=token)
     await service.log_out(session, token=token)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

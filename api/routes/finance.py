@@ -1,22 +1,33 @@
 """The platform's finance: money that arrives, and batches of payouts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import problems
+from api import idempotency, problems
 from api.deps import After, Caller, Limit, Read, Write
-from api.idempotency import NEVER_STORED, Route
-from api.schemas import Currency, In, Micro, Out, PageOut
+from api.idempotency import NEVER_STORED, KeyRequired, Route
+from api.schemas import Currency, Deposited, In, Out, PageOut
 from tessera.accounts.roles import Right
 from tessera.kernel import paging
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.ledger import deposits
-from tessera.ledger.errors import ReferenceReused, UnknownCurrency
+from tessera.ledger.deposits import Reversal
+from tessera.ledger.errors import (
+    AlreadyReversed,
+    AmountTooLarge,
+    BadReference,
+    InsufficientFunds,
+    OwnDeposit,
+    ReferenceReused,
+    UnknownCurrency,
+)
 from tessera.payouts import batches, sending
 from tessera.payouts.errors import BatchChanged, NothingToPay, OwnBatch, WrongState
 from tessera.payouts.models import BatchState, Payout, PayoutBatch, PayoutState, Rail
@@ -44,18 +55,36 @@ Payer = Annotated[UUID, Depends(_payer)]
 
 class NewDeposit(In):
     organisation_id: UUID
-    amount_micro: Micro
+    amount_micro: Deposited
     currency: Currency
     reference: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    """The bank's reference; a repeat of it is not counted again."""
+    """What the bank calls this transfer, in any spelling; a repeat of it is not counted again."""
 
 
 class DepositOut(Out):
     transfer_id: int
 
 
+class NewReversal(In):
+    amount_micro: Deposited | None = None
+    """Without it, all that is left of the deposit."""
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    """For the organisation to read in its statement."""
+
+
+class ReversalOut(Out):
+    transfer_id: int
+    organisation_id: UUID
+    currency: str
+    amount_micro: int
+    left_micro: int
+    """Of the deposit."""
+
+
 class NewBatch(In):
     currency: Currency
+    disabled: bool = False
+    """Gather what people asked for before they were shut out; no other batch has it."""
 
 
 class BatchOut(Out):
@@ -63,6 +92,9 @@ class BatchOut(Out):
     currency: str
     rail: Rail
     state: BatchState
+    items: int = 0
+    """How many there are in it now."""
+    total_micro: int = 0
     items_sha256: str
     created_by: UUID
     edited_by: UUID
@@ -106,7 +138,9 @@ class ReturnedItem(In):
 @router.post(
     "/deposits",
     status_code=HTTPStatus.CREATED,
-    responses=problems.documented(NotFound, Forbidden, ReferenceReused, UnknownCurrency),
+    responses=problems.documented(
+        NotFound, Forbidden, ReferenceReused, UnknownCurrency, BadReference, AmountTooLarge
+    ),
 )
 async def deposit(body: NewDeposit, session: Write, actor_id: Depositor) -> DepositOut:
     """Record a bank transfer that arrived from an organisation."""
@@ -122,16 +156,48 @@ async def deposit(body: NewDeposit, session: Write, actor_id: Depositor) -> Depo
 
 
 @router.post(
+    "/deposits/{transfer_id}/reversal",
+    status_code=HTTPStatus.CREATED,
+    response_model=ReversalOut,
+    responses=problems.documented(
+        NotFound, OwnDeposit, AlreadyReversed, InsufficientFunds, KeyRequired
+    ),
+)
+async def reverse_deposit(
+    transfer_id: Annotated[int, Path(gt=0, le=2**63 - 1)],
+    body: NewReversal,
+    request: Request,
+    session: Write,
+    actor_id: Depositor,
+) -> Reversal:
+    """Take back a deposit that somebody else recorded by mistake, or a part of it.
+
+    An amount needs an `Idempotency-Key`: a repeat would take as much again. Who takes everything
+    back twice finds nothing left.
+    """
+    if body.amount_micro is not None and idempotency.HEADER not in request.headers:
+        raise KeyRequired("Send an `Idempotency-Key`, so that a repeat does not take more.")
+    return await deposits.reverse(
+        session,
+        transfer_id=transfer_id,
+        amount_micro=body.amount_micro,
+        reason=body.reason,
+        actor_id=actor_id,
+    )
+
+
+@router.post(
     "/payout-batches",
     status_code=HTTPStatus.CREATED,
-    response_model=BatchOut,
     responses=problems.documented(Forbidden, NothingToPay),
 )
-async def create_batch(body: NewBatch, session: Write, actor_id: Payer) -> PayoutBatch:
+async def create_batch(body: NewBatch, session: Write, actor_id: Payer) -> BatchOut:
     """Gather the payouts that wait in a currency."""
-    batch = await batches.create(session, currency=body.currency, creator_id=actor_id)
+    batch = await batches.create(
+        session, currency=body.currency, creator_id=actor_id, disabled=body.disabled
+    )
     await session.refresh(batch)
-    return batch
+    return await _shown(session, batch)
 
 
 @router.get("/payout-batches")
@@ -141,19 +207,15 @@ async def list_batches(
     """Batches, newest first."""
     found = await batches.page(session, after=after, limit=limit)
     return PageOut(
-        items=[BatchOut.model_validate(batch) for batch in found],
+        items=await _all_shown(session, found),
         next=paging.cursor(found, limit),
     )
 
 
-@router.get(
-    "/payout-batches/{batch_id}",
-    response_model=BatchOut,
-    responses=problems.documented(NotFound, Forbidden),
-)
-async def get_batch(batch_id: UUID, session: Read, _actor_id: Payer) -> PayoutBatch:
+@router.get("/payout-batches/{batch_id}", responses=problems.documented(NotFound, Forbidden))
+async def get_batch(batch_id: UUID, session: Read, _actor_id: Payer) -> BatchOut:
     """One batch."""
-    return await batches.get(session, batch_id=batch_id)
+    return await _shown(session, await batches.get(session, batch_id=batch_id))
 
 
 @router.get("/payout-batches/{batch_id}/items", responses=problems.documented(NotFound, Forbidden))
@@ -175,38 +237,52 @@ async def list_items(
 
 @router.delete(
     "/payout-batches/{batch_id}/items/{payout_id}",
-    response_model=BatchOut,
     responses=problems.documented(NotFound, Forbidden, WrongState),
 )
 async def remove_item(
-    batch_id: UUID, payout_id: UUID, session: Write, actor_id: Payer
-) -> PayoutBatch:
-    """Take an item out of a batch; an approval is void then."""
-    return await batches.remove(session, batch_id=batch_id, payout_id=payout_id, editor_id=actor_id)
+    batch_id: UUID,
+    payout_id: UUID,
+    session: Write,
+    actor_id: Payer,
+    *,
+    to_balance: Annotated[bool, Query()] = False,
+) -> BatchOut:
+    """Take an item out of a batch; an approval is void then.
+
+    It waits for another batch or, with `to_balance`, is cancelled: the money is in the earner's
+    balance again.
+    """
+    batch = await batches.remove(
+        session,
+        batch_id=batch_id,
+        payout_id=payout_id,
+        editor_id=actor_id,
+        to_balance=to_balance,
+    )
+    return await _shown(session, batch)
 
 
 @router.post(
     "/payout-batches/{batch_id}/approve",
-    response_model=BatchOut,
     responses=problems.documented(NotFound, OwnBatch, BatchChanged, NothingToPay, WrongState),
 )
 async def approve_batch(
     batch_id: UUID, body: Approval, session: Write, actor_id: Payer
-) -> PayoutBatch:
+) -> BatchOut:
     """Approve a batch that somebody else made."""
-    return await batches.approve(
+    batch = await batches.approve(
         session, batch_id=batch_id, approver_id=actor_id, items_sha256=body.items_sha256
     )
+    return await _shown(session, batch)
 
 
 @router.post(
     "/payout-batches/{batch_id}/cancel",
-    response_model=BatchOut,
     responses=problems.documented(NotFound, Forbidden, WrongState),
 )
-async def cancel_batch(batch_id: UUID, session: Write, _actor_id: Payer) -> PayoutBatch:
+async def cancel_batch(batch_id: UUID, session: Write, _actor_id: Payer) -> BatchOut:
     """Give a batch up before it is sent; its payouts wait for the next one."""
-    return await batches.cancel(session, batch_id=batch_id)
+    return await _shown(session, await batches.cancel(session, batch_id=batch_id))
 
 
 @router.post(
@@ -262,3 +338,18 @@ async def return_item(
         reason=body.reason,
         actor_id=actor_id,
     )
+
+
+async def _shown(session: AsyncSession, batch: PayoutBatch) -> BatchOut:
+    (shown,) = await _all_shown(session, [batch])
+    return shown
+
+
+async def _all_shown(session: AsyncSession, found: Sequence[PayoutBatch]) -> list[BatchOut]:
+    sums = await batches.sums(session, [batch.id for batch in found])
+    shown = []
+    for batch in found:
+        items, total_micro = sums.get(batch.id, (0, 0))
+        added = {"items": items, "total_micro": total_micro}
+        shown.append(BatchOut.model_validate(batch).model_copy(update=added))
+    return shown

@@ -1,4 +1,4 @@
-"""Organisations: members, API keys, money."""
+"""Organisations: members, invitations, API keys, money."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -6,15 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import EmailStr
+from pydantic import StringConstraints
 
 from api import problems
 from api.deps import Caller, Limit, Operator, Read, Write
 from api.idempotency import NEVER_STORED, Route
 from api.schemas import In, Name, Out
-from tessera.accounts import members, service
-from tessera.accounts.errors import BadScope, LastOwner, NotAnOperator
-from tessera.accounts.models import ApiKey, Organisation, Person, Role
+from tessera.accounts import invitations, members, service
+from tessera.accounts.errors import AlreadyMember, BadInvitation, BadScope, LastOwner
+from tessera.accounts.models import ApiKey, Invitation, Membership, Organisation, Person, Role
 from tessera.accounts.roles import Right
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.ledger import service as ledger
@@ -34,8 +34,7 @@ class OrganisationOut(Out):
     created_at: datetime
 
 
-class NewMember(In):
-    email: EmailStr
+class NewRole(In):
     role: Role
 
 
@@ -43,6 +42,35 @@ class MemberOut(Out):
     person_id: UUID
     email: str
     name: str
+    role: Role
+
+
+class NewInvitation(In):
+    role: Role
+    note: Name | None = None
+    """For whom it is, in your own words. It proves nothing: who brings the token is let in."""
+
+
+class InvitationOut(Out):
+    id: UUID
+    role: Role
+    note: str | None
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime
+
+
+class CreatedInvitationOut(InvitationOut):
+    token: str
+    """Shown this once."""
+
+
+class Acceptance(In):
+    token: Annotated[str, StringConstraints(max_length=200)]
+
+
+class MembershipOut(Out):
+    organisation_id: UUID
     role: Role
 
 
@@ -92,29 +120,29 @@ async def found(body: NewOrganisation, session: Write, operator: Operator) -> Or
 
 @router.get("/organisations", response_model=list[OrganisationOut])
 async def mine(session: Read, caller: Caller) -> list[Organisation]:
-    """The organisations you belong to."""
+    """All organisations you belong to, on one page."""
     return list(await members.organisations_of(session, caller=caller))
 
 
 @router.get("/organisations/{organisation_id}/members")
 async def list_members(organisation_id: UUID, session: Read, caller: Caller) -> list[MemberOut]:
-    """Who belongs to it, and as what."""
+    """All who belong to it, and as what, on one page."""
     return [
         _member(person, role)
         for person, role in await members.members(session, organisation_id, caller=caller)
     ]
 
 
-@router.put(
-    "/organisations/{organisation_id}/members",
-    responses=problems.documented(NotFound, Forbidden, NotAnOperator, LastOwner),
+@router.patch(
+    "/organisations/{organisation_id}/members/{person_id}",
+    responses=problems.documented(NotFound, Forbidden, LastOwner),
 )
-async def set_member(
-    organisation_id: UUID, body: NewMember, session: Write, caller: Caller
+async def change_role(
+    organisation_id: UUID, person_id: UUID, body: NewRole, session: Write, caller: Caller
 ) -> MemberOut:
-    """Add a member, or change a member's role."""
-    person, role = await members.set_member(
-        session, organisation_id, email=body.email, role=body.role, caller=caller
+    """Give a member another role. An owner's invitations end when they are owner no more."""
+    person, role = await members.change_role(
+        session, organisation_id, person_id=person_id, role=body.role, caller=caller
     )
     return _member(person, role)
 
@@ -127,9 +155,56 @@ async def set_member(
 async def remove_member(
     organisation_id: UUID, person_id: UUID, session: Write, caller: Caller
 ) -> Response:
-    """Take a member out; the API keys they made stop working."""
+    """Take a member out; the API keys and invitations they made stop working."""
     await members.remove_member(session, organisation_id, person_id=person_id, caller=caller)
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post(
+    "/organisations/{organisation_id}/invitations",
+    status_code=HTTPStatus.CREATED,
+    responses=problems.documented(NotFound, Forbidden),
+    openapi_extra={NEVER_STORED: True},
+)
+async def invite(
+    organisation_id: UUID, body: NewInvitation, session: Write, caller: Caller
+) -> CreatedInvitationOut:
+    """Invite somebody: hand the token over yourself. It is good once, for 7 days."""
+    made, token = await invitations.invite(
+        session, organisation_id, role=body.role, note=body.note, caller=caller
+    )
+    return CreatedInvitationOut(**InvitationOut.model_validate(made).model_dump(), token=token)
+
+
+@router.get("/organisations/{organisation_id}/invitations", response_model=list[InvitationOut])
+async def list_invitations(
+    organisation_id: UUID, session: Read, caller: Caller
+) -> list[Invitation]:
+    """All invitations that can still be accepted, on one page."""
+    return list(await invitations.invitations(session, organisation_id, caller=caller))
+
+
+@router.delete(
+    "/organisations/{organisation_id}/invitations/{invitation_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems.documented(NotFound, Forbidden),
+)
+async def withdraw_invitation(
+    organisation_id: UUID, invitation_id: UUID, session: Write, caller: Caller
+) -> Response:
+    """Take an invitation back; its token is of no use from now on."""
+    await invitations.withdraw(session, organisation_id, invitation_id=invitation_id, caller=caller)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post(
+    "/invitations/accept",
+    response_model=MembershipOut,
+    responses=problems.documented(BadInvitation, Forbidden, AlreadyMember),
+)
+async def accept_invitation(body: Acceptance, session: Write, operator: Operator) -> Membership:
+    """Become a member, with the token that an owner gave you."""
+    return await invitations.accept(session, token=body.token, caller=operator)
 
 
 @router.post(
@@ -151,7 +226,7 @@ async def create_key(
 
 @router.get("/organisations/{organisation_id}/api-keys", response_model=list[KeyOut])
 async def list_keys(organisation_id: UUID, session: Read, caller: Caller) -> list[ApiKey]:
-    """API keys, revoked ones too."""
+    """All API keys, revoked ones too, on one page."""
     return list(await members.keys(session, organisation_id, caller=caller))
 
 

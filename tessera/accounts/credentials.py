@@ -1,11 +1,12 @@
 """When a password or a token may be in wrong hands: a new password, and shutting somebody out."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import passwords, service, tokens
+from tessera.accounts import invitations, passwords, service, tokens
 from tessera.accounts.errors import WrongPassword
 from tessera.accounts.models import ApiKey, Person, Session
 from tessera.kernel import db
@@ -53,25 +54,42 @@ async def change_password(
 
 
 async def disable(session: AsyncSession, *, email: str) -> None:
-    """Shut somebody out for good: no session or API key of theirs is of use any more.
+    """Shut somebody out: no session, API key or invitation of theirs is ever of use again.
 
     Raises:
         NotFound: Nobody has this address.
     """
-    person_id = await session.scalar(select(Person.id).where(Person.email == email.lower()))
-    if person_id is None:
-        raise NotFound(f"Nobody has signed up with {email}.")
-    await session.execute(
-        update(Person)
-        .where(Person.id == person_id, Person.disabled_at.is_(None))
-        .values(disabled_at=func.now())
-    )
+    person_id = await _set_disabled(session, email, func.coalesce(Person.disabled_at, func.now()))
     await _end_sessions(session, person_id)
     await session.execute(
         update(ApiKey)
         .where(ApiKey.created_by == person_id, ApiKey.revoked_at.is_(None))
         .values(revoked_at=func.now())
     )
+    await invitations.withdraw_all(session, made_by=person_id)
+
+
+async def enable(session: AsyncSession, *, email: str) -> None:
+    """Let somebody log in again; what was ended when they were disabled stays so.
+
+    Raises:
+        NotFound: Nobody has this address.
+    """
+    await _set_disabled(session, email, None)
+
+
+async def _set_disabled(
+    session: AsyncSession, email: str, since: ColumnElement[datetime] | None
+) -> UUID:
+    person_id: UUID | None = await session.scalar(
+        update(Person)
+        .where(Person.email == email.lower())
+        .values(disabled_at=since)
+        .returning(Person.id)
+    )
+    if person_id is None:
+        raise NotFound(f"Nobody has signed up with {email}.")
+    return person_id
 
 
 async def _end_sessions(

@@ -1,4 +1,4 @@
-from tessera.kernel.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from tessera.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
 
 class BadCredentials(Unauthenticated):
@@ -21,6 +21,16 @@ class EmailTaken(Conflict):
 
 class LastOwner(Conflict):
     code = "last-owner"
+
+
+class BadInvitation(NotFound):
+    """Whatever is wrong with it: who tries tokens out is not told that one was good once."""
+
+    code = "bad-invitation"
+
+
+class AlreadyMember(Conflict):
+    code = "already-member"
 
 
 class BadScope(Invalid):

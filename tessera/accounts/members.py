@@ -4,12 +4,11 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import tokens
-from tessera.accounts.errors import BadScope, LastOwner, NotAnOperator
-from tessera.accounts.models import ApiKey, Membership, Organisation, Person, PersonKind, Role
+from tessera.accounts import invitations, tokens
+from tessera.accounts.errors import BadScope, LastOwner
+from tessera.accounts.models import ApiKey, Membership, Organisation, Person, Role
 from tessera.accounts.roles import KEY_SCOPES, Caller, Right
 from tessera.kernel import db
 from tessera.kernel.errors import Forbidden, NotFound
@@ -33,58 +32,46 @@ async def members(
     return rows.all()
 
 
-async def set_member(
-    session: AsyncSession, organisation_id: UUID, *, email: str, role: Role, caller: Caller
+async def change_role(
+    session: AsyncSession, organisation_id: UUID, *, person_id: UUID, role: Role, caller: Caller
 ) -> tuple[Person, Role]:
-    """Add somebody, or change their role; it counts from their next request on.
+    """Give a member another role; it counts from their next request on.
 
     Raises:
-        NotAnOperator: Nobody signed up as an operator with this address.
+        NotFound: They are no member.
         LastOwner: The organisation would have no owner.
     """
     caller.may(organisation_id, Right.MEMBERS)
-    person = await operator(session, email)
-    await set_role(session, organisation_id, person_id=person.id, role=role)
-    return person, role
-
-
-async def operator(session: AsyncSession, email: str) -> Person:
-    """Whom an organisation can take in.
-
-    Raises:
-        NotAnOperator: Nobody signed up as an operator with this address.
-    """
-    person: Person | None = await session.scalar(
-        select(Person).where(Person.email == email.lower(), Person.kind == PersonKind.OPERATOR)
-    )
-    if person is None:
-        raise NotAnOperator("Nobody has signed up as an operator with this address.")
-    return person
+    await set_role(session, organisation_id, person_id=person_id, role=role)
+    return await session.get_one(Person, person_id), role
 
 
 async def set_role(
     session: AsyncSession, organisation_id: UUID, *, person_id: UUID, role: Role
 ) -> None:
-    """Add a member, or change their role, without asking who wants it.
+    """Give a member another role, without asking who wants it.
 
     Raises:
+        NotFound: They are no member.
         LastOwner: The organisation would have no owner.
     """
-    await session.execute(
-        insert(Membership)
-        .values(organisation_id=organisation_id, person_id=person_id, role=role)
-        .on_conflict_do_update(
-            index_elements=[Membership.organisation_id, Membership.person_id],
-            set_={"role": role},
-        )
+    changed = await session.scalar(
+        update(Membership)
+        .where(Membership.organisation_id == organisation_id, Membership.person_id == person_id)
+        .values(role=role)
+        .returning(Membership.person_id)
     )
+    if changed is None:
+        raise NotFound("There is no such member.")
+    if role is not Role.OWNER:
+        await invitations.withdraw_all(session, made_by=person_id, organisation_id=organisation_id)
     await _require_owner(session, organisation_id)
 
 
 async def remove_member(
     session: AsyncSession, organisation_id: UUID, *, person_id: UUID, caller: Caller
 ) -> None:
-    """Take somebody out, and with them the API keys they made.
+    """Take somebody out, and with them the API keys and invitations they made.
 
     Raises:
         NotFound: They are no member.
@@ -108,6 +95,7 @@ async def remove_member(
         )
         .values(revoked_at=func.now())
     )
+    await invitations.withdraw_all(session, made_by=person_id, organisation_id=organisation_id)
     await _require_owner(session, organisation_id)
 
 

@@ -42,6 +42,7 @@ class Organisation(Entity):
         Index(
             "uq_organisations_platform", "is_platform", unique=True, postgresql_where="is_platform"
         ),
+        Index("uq_organisations_import_bucket", "import_bucket", unique=True),
     )
 
     name: Mapped[str]
@@ -58,6 +59,20 @@ class Membership(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"), primary_key=True, index=True)
     role: Mapped[Role]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Invitation(Entity):
+    """A role that whoever brings the token gets; gone as soon as it is accepted or withdrawn."""
+
+    __tablename__ = "invitations"
+
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"), index=True)
+    role: Mapped[Role]
+    note: Mapped[str | None]
+    """For whom it is, in the owner's words. It proves nothing."""
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("people.id"), index=True)
+    expires_at: Mapped[datetime]
 
 
 class Session(Base):

@@ -71,10 +71,13 @@ async def log_in(sessions: db.Sessions, *, email: str, password: str, lifetime: 
         raise BadCredentials("The e-mail address or the password is wrong.")
     token = tokens.new(tokens.SESSION)
     async with db.transaction(sessions) as session:
-        # locked and looked at again: a password that is just being changed opens nothing
+        # locked and looked at again: who is just being disabled does not get in, nor does
+        # a password that is just being changed open anything
         unchanged = db.locking(
             select(Person.id).where(
-                Person.id == person.id, Person.password_hash == person.password_hash
+                Person.id == person.id,
+                Person.password_hash == person.password_hash,
+                Person.disabled_at.is_(None),
             )
         )
         if await session.scalar(unchanged) is None:

@@ -5,6 +5,7 @@ import secrets
 
 SESSION = "tss_"
 API_KEY = "tsk_"
+INVITATION = "tsi_"
 
 
 def new(prefix: str) -> str:

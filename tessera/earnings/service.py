@@ -185,9 +185,9 @@ async def projects_waiting(session: AsyncSession, *, longer_than: timedelta) -> 
     return (await session.scalars(select(Project.id).where(waiting))).all()
 
 
-async def projects_due(session: AsyncSession) -> Sequence[UUID]:
-    """Projects with approved earnings that are not in the ledger yet."""
-    due = select(Earning.project_id).where(_IS_APPROVED).distinct()
+async def projects_due(session: AsyncSession, *, every: timedelta) -> Sequence[UUID]:
+    """Projects with approved earnings that may be told, and are not in the ledger yet."""
+    due = select(Earning.project_id).where(_IS_APPROVED, *_told(every)).distinct()
     return (await session.scalars(due)).all()
 
 

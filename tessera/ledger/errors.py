@@ -1,4 +1,4 @@
-from tessera.kernel.errors import Conflict, Invalid
+from tessera.kernel.errors import Conflict, Forbidden, Invalid
 
 
 class InsufficientFunds(Conflict):
@@ -19,3 +19,19 @@ class AmountTooLarge(Invalid):
 
 class UnknownCurrency(Invalid):
     code = "unknown-currency"
+
+
+class BadReference(Invalid):
+    code = "invalid-reference"
+
+
+class OwnDeposit(Forbidden):
+    """Who recorded a deposit cannot be who takes it back."""
+
+    code = "own-deposit"
+
+
+class AlreadyReversed(Conflict):
+    """Nothing, or not so much, is left of the deposit."""
+
+    code = "already-reversed"

@@ -27,13 +27,6 @@ RULES: Mapping[str, str] = MappingProxyType(
             GROUP BY a.id
             HAVING a.balance_micro <> coalesce(sum(e.amount_micro), 0)
         """,
-        "floors_hold": """
-            SELECT a.id FROM ledger_accounts AS a
-            LEFT JOIN ledger_entries AS e ON e.account_id = a.id
-            WHERE a.kind <> 'outside'
-            GROUP BY a.id
-            HAVING a.balance_micro < 0 OR coalesce(sum(e.amount_micro), 0) < 0
-        """,
         "currencies_sum_to_zero": """
             SELECT currency AS id FROM ledger_accounts
             GROUP BY currency HAVING sum(balance_micro) <> 0

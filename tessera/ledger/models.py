@@ -33,6 +33,7 @@ class AccountKind(StrEnum):
 
 class Event(StrEnum):
     DEPOSIT = "deposit"
+    DEPOSIT_REVERSED = "deposit_reversed"
     RESERVE = "reserve"
     RELEASE = "release"
     EARN = "earn"

@@ -3,7 +3,7 @@
 The hash of the items ties what was looked at to what is approved, and that to what is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import exists, func, select, tuple_
@@ -13,6 +13,7 @@ from tessera.accounts.models import Person
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
+from tessera.payouts import service
 from tessera.payouts.errors import BatchChanged, NothingToPay, OwnBatch
 from tessera.payouts.items import Item, items_sha256
 from tessera.payouts.models import BatchState, Payout, PayoutBatch, PayoutState, Rail
@@ -20,20 +21,31 @@ from tessera.payouts.moves import expect_move, locked_batch, move_batch, move_pa
 
 
 async def create(
-    session: AsyncSession, *, currency: str, creator_id: UUID, limit: int = 500
+    session: AsyncSession,
+    *,
+    currency: str,
+    creator_id: UUID,
+    disabled: bool = False,
+    limit: int = 500,
 ) -> PayoutBatch:
-    """Gather what waits in a currency, oldest first; not of people who were shut out.
+    """Gather what waits in a currency, oldest first.
+
+    Args:
+        disabled: Gather what people asked for who were shut out since, instead of all the rest:
+            it is theirs, but where it goes may be why they were shut out, so nobody pays it
+            without meaning to.
 
     Raises:
         NothingToPay: Nothing waits, or somebody else is gathering it right now.
     """
+    shut_out = exists().where(Person.id == Payout.earner_id, Person.disabled_at.is_not(None))
     oldest = (
         select(Payout)
         .where(
             Payout.currency == currency,
             Payout.rail == Rail.MANUAL,
             Payout.state == PayoutState.REQUESTED,
-            ~exists().where(Person.id == Payout.earner_id, Person.disabled_at.is_not(None)),
+            shut_out if disabled else ~shut_out,
         )
         .order_by(Payout.created_at, Payout.id)
         .limit(limit)
@@ -74,6 +86,16 @@ async def page(session: AsyncSession, *, after: After | None, limit: int) -> Seq
         newest = newest.where(tuple_(PayoutBatch.created_at, PayoutBatch.id) < after)
     newest = newest.order_by(PayoutBatch.created_at.desc(), PayoutBatch.id.desc()).limit(limit)
     return (await session.scalars(newest)).all()
+
+
+async def sums(session: AsyncSession, batch_ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
+    """How many items each batch has, and their micro-units in all; of those that have any."""
+    rows = await session.execute(
+        select(Payout.batch_id, func.count(), func.sum(Payout.amount_micro))
+        .where(Payout.batch_id.in_(batch_ids))
+        .group_by(Payout.batch_id)
+    )
+    return {batch_id: (count, int(micro)) for batch_id, count, micro in rows if batch_id}
 
 
 async def items(
@@ -119,9 +141,17 @@ async def approve(
 
 
 async def remove(
-    session: AsyncSession, *, batch_id: UUID, payout_id: UUID, editor_id: UUID
+    session: AsyncSession,
+    *,
+    batch_id: UUID,
+    payout_id: UUID,
+    editor_id: UUID,
+    to_balance: bool = False,
 ) -> PayoutBatch:
     """Take an item out again; it waits for another batch, and an approval is void.
+
+    Args:
+        to_balance: It does not wait: it is cancelled, and the money in the earner's balance again.
 
     Raises:
         NotFound: There is no such item in this batch.
@@ -129,7 +159,11 @@ async def remove(
     """
     batch = await locked_batch(session, batch_id)
     here = Payout.id == payout_id, Payout.batch_id == batch_id
-    await move_payout(session, PayoutState.REQUESTED, *here, batch_id=None)
+    payout = await move_payout(session, PayoutState.REQUESTED, *here, batch_id=None)
+    if to_balance:
+        await service.cancel(
+            session, payout_id=payout_id, earner_id=payout.earner_id, actor_id=editor_id
+        )
     return await move_batch(
         session,
         batch,

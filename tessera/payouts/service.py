@@ -20,6 +20,9 @@ from tessera.payouts.errors import BelowMinimum, NoDestination, NotPayable
 from tessera.payouts.models import Destination, Payout, PayoutState
 from tessera.payouts.moves import move_payout
 
+MINIMUM_MICRO = MICRO
+"""Least that is paid out, in any currency."""
+
 
 async def set_destination(
     session: AsyncSession, *, earner_id: UUID, rail: str, details: dict[str, Any]
@@ -51,12 +54,7 @@ async def destination(session: AsyncSession, *, earner_id: UUID) -> Destination:
 
 
 async def request(
-    session: AsyncSession,
-    *,
-    earner_id: UUID,
-    currency: str,
-    amount_micro: int | None,
-    minimum_micro: int = MICRO,
+    session: AsyncSession, *, earner_id: UUID, currency: str, amount_micro: int | None
 ) -> Payout:
     """Take money out of an earner's balance, on its way to where they said.
 
@@ -78,7 +76,7 @@ async def request(
         )
     )
     balances = await ledger.balances(session, AccountKind.EARNER, earner_id)
-    amount = _amount(amount_micro, balances.get(currency, 0), currency, minimum_micro)
+    amount = _amount(amount_micro, balances.get(currency, 0), currency)
     payout = Payout(
         earner_id=earner_id,
         currency=currency,
@@ -99,8 +97,13 @@ async def request(
     return payout
 
 
-async def cancel(session: AsyncSession, *, payout_id: UUID, earner_id: UUID) -> Payout:
+async def cancel(
+    session: AsyncSession, *, payout_id: UUID, earner_id: UUID, actor_id: UUID | None = None
+) -> Payout:
     """Take a request back, as long as it is in no batch.
+
+    Args:
+        actor_id: Who does it, if it is not the earner.
 
     Raises:
         NotFound: There is none, or it is somebody else's.
@@ -118,7 +121,9 @@ async def cancel(session: AsyncSession, *, payout_id: UUID, earner_id: UUID) -> 
         ledger.earner(earner_id),
         amount_micro=payout.amount_micro,
         currency=payout.currency,
-        reason=Reason(Event.PAYOUT_CANCELLED, f"payout:{payout.id}:cancelled", earner_id),
+        reason=Reason(
+            Event.PAYOUT_CANCELLED, f"payout:{payout.id}:cancelled", actor_id or earner_id
+        ),
     )
     return payout
 
@@ -140,16 +145,16 @@ def _said(destination: Destination | None) -> Destination:
     return destination
 
 
-def _amount(wanted: int | None, balance: int, currency: str, minimum: int) -> int:
+def _amount(wanted: int | None, balance: int, currency: str) -> int:
     if currency not in MINOR_DIGITS:
         raise UnknownCurrency(f"{currency} is not a currency of this Tessera.")
     step = minor_micro(currency)
     amount = balance - balance % step if wanted is None else wanted
-    if amount < max(minimum, 1):
+    if amount < MINIMUM_MICRO:
         raise BelowMinimum(
             "This is less than is paid out.",
             amount_micro=amount,
-            minimum_micro=minimum,
+            minimum_micro=MINIMUM_MICRO,
             currency=currency,
         )
     if amount % step:

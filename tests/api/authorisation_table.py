@@ -78,7 +78,7 @@ _SIGN_UP = {
 _LOG_IN = {"email": "nobody@example.org", "password": "wrong"}
 _PASSWORD = {"current_password": PASSWORD, "new_password": "another long one"}
 _KEY = {"name": "program", "scopes": ["projects:read"]}
-_MEMBER = {"email": "{email}", "role": "manager"}
+_ROLE = {"role": "manager"}
 _BANK = {"rail": "manual", "details": {"holder": "Ada", "iban": "DE89370400440532013000"}}
 _FILES = {"files": [{"name": "1.jpg", "content_type": "image/jpeg"}]}
 
@@ -95,14 +95,18 @@ TABLE: Mapping[str, Row] = {
     "GET /docs": Row(ANYBODY, 200),
     "POST /v1/sign-up": Row(ANYBODY, 201, _SIGN_UP),
     "POST /v1/sessions": Row(ANYBODY, 401, _LOG_IN),
-    "DELETE /v1/sessions/current": Row(EVERYBODY, 204),
+    "DELETE /v1/sessions/current": Row(PEOPLE, 204),
     "GET /v1/me": Row(EVERYBODY, 200),
     "PUT /v1/me/password": Row(PEOPLE, 204, _PASSWORD),
     "POST /v1/organisations": Row(OPERATORS, 201, {"name": "Another"}),
     "GET /v1/organisations": Row(EVERYBODY, 200),
     f"GET {_ORGANISATION}/members": Row(OWNER, 200),
-    f"PUT {_ORGANISATION}/members": Row(OWNER, 200, _MEMBER),
+    f"PATCH {_ORGANISATION}/members/{{person_id}}": Row(OWNER, 200, _ROLE),
     f"DELETE {_ORGANISATION}/members/{{person_id}}": Row(OWNER, 204),
+    f"POST {_ORGANISATION}/invitations": Row(OWNER, 201, _ROLE),
+    f"GET {_ORGANISATION}/invitations": Row(OWNER, 200),
+    f"DELETE {_ORGANISATION}/invitations/{{invitation_id}}": Row(OWNER, 204),
+    "POST /v1/invitations/accept": Row(OPERATORS, 404, {"token": "none"}),
     f"POST {_ORGANISATION}/api-keys": Row(OWNER, 201, _KEY),
     f"GET {_ORGANISATION}/api-keys": Row(OWNER, 200),
     f"DELETE {_ORGANISATION}/api-keys/{{key_id}}": Row(OWNER, 204),
@@ -155,6 +159,9 @@ TABLE: Mapping[str, Row] = {
     "GET /v1/payouts": Row(EARNERS, 200),
     "POST /v1/payouts/{payout_id}/cancel": Row(EARNERS, 409),
     "POST /v1/finance/deposits": Row(PLATFORM, 201, _DEPOSIT, shared=True),
+    "POST /v1/finance/deposits/{transfer_id}/reversal": Row(
+        PLATFORM, 409, {"reason": "Reserved meanwhile."}, shared=True
+    ),
     "POST /v1/finance/payout-batches": Row(PLATFORM, 409, {"currency": "USD"}),
     "GET /v1/finance/payout-batches": Row(PLATFORM, 200),
     f"GET {_BATCH}": Row(PLATFORM, 200, shared=True),

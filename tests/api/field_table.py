@@ -13,6 +13,9 @@ THINGS: Mapping[str, str] = {
     "me": "person_id kind rights{}",
     "organisation": "id name created_at",
     "member": "person_id email name role",
+    "invitation": "id role note created_by created_at expires_at",
+    "new invitation": "id role note created_by created_at expires_at token",
+    "membership": "organisation_id role",
     "key": "id name hint scopes[] created_at revoked_at",
     "new key": "id name hint scopes[] created_at revoked_at key",
     # what operators read
@@ -83,9 +86,10 @@ THINGS: Mapping[str, str] = {
     ),
     # what the platform's finance reads
     "deposit": "transfer_id",
+    "reversal": "transfer_id organisation_id currency amount_micro left_micro",
     "batch": (
-        "id currency rail state items_sha256 created_by edited_by approved_by created_at "
-        "approved_at submitted_at"
+        "id currency rail state items total_micro items_sha256 created_by edited_by approved_by "
+        "created_at approved_at submitted_at"
     ),
     "item": "id earner_id currency amount_micro destination{} state rail_reference reason",
     "nothing": "",
@@ -105,8 +109,12 @@ ANSWERS: Mapping[str, str] = {
     "POST /v1/organisations": "organisation",
     "GET /v1/organisations": "list of organisation",
     f"GET {_ORGANISATION}/members": "list of member",
-    f"PUT {_ORGANISATION}/members": "member",
+    f"PATCH {_ORGANISATION}/members/{{person_id}}": "member",
     f"DELETE {_ORGANISATION}/members/{{person_id}}": "nothing",
+    f"POST {_ORGANISATION}/invitations": "new invitation",
+    f"GET {_ORGANISATION}/invitations": "list of invitation",
+    f"DELETE {_ORGANISATION}/invitations/{{invitation_id}}": "nothing",
+    "POST /v1/invitations/accept": "membership",
     f"POST {_ORGANISATION}/api-keys": "new key",
     f"GET {_ORGANISATION}/api-keys": "list of key",
     f"DELETE {_ORGANISATION}/api-keys/{{key_id}}": "nothing",
@@ -157,6 +165,7 @@ ANSWERS: Mapping[str, str] = {
     "GET /v1/payouts": "page of payout",
     "POST /v1/payouts/{payout_id}/cancel": "payout",
     "POST /v1/finance/deposits": "deposit",
+    "POST /v1/finance/deposits/{transfer_id}/reversal": "reversal",
     "POST /v1/finance/payout-batches": "batch",
     "GET /v1/finance/payout-batches": "page of batch",
     f"GET {_BATCH}": "batch",
@@ -179,8 +188,8 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 
 _FACTS = (
     "allowed amount_micro at available_micro classes count currency evidence field fields images "
-    "items_sha256 known max_bytes max_micro minimum_micro most_objects most_tiles needed_micro "
-    "needs payout_id reference retry_after_seconds size state step_micro uploads"
+    "items_sha256 known left_micro max_bytes max_micro minimum_micro most_objects most_tiles "
+    "needed_micro needs payout_id reference retry_after_seconds size state step_micro uploads"
 )
 FACTS = frozenset(_FACTS.split())
 """What refusals say beside their sentence."""

@@ -101,7 +101,7 @@ async def two_tenants(world: World) -> Tenants:
 async def _tenant(world: World, finance: As) -> tuple[As, Place]:
     """An owner, and the ids of what their organisation has."""
     owner, organisation_id = await world.operator()
-    await finance.post(
+    deposit = await finance.post(
         "/v1/finance/deposits",
         {
             "organisation_id": organisation_id,
@@ -125,8 +125,9 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
     member = await world.member(owner, organisation_id, Role.REVIEWER)
     return owner, {
         "organisation_id": organisation_id,
+        "transfer_id": deposit["transfer_id"],
         "person_id": (await member.get("/v1/me"))["person_id"],
-        "email": member.email,
+        "invitation_id": (await _invitation(owner, organisation_id))["id"],
         "key_id": (await _key(owner, organisation_id, {Right.REVIEW}))["id"],
         "project_id": project["id"],
         "image_id": image["id"],
@@ -179,6 +180,12 @@ async def _key(owner: As, organisation_id: str, scopes: Any) -> Any:
     )
 
 
+async def _invitation(owner: As, organisation_id: str) -> Any:
+    return await owner.post(
+        f"/v1/organisations/{organisation_id}/invitations", {"role": "reviewer", "note": "Ada"}
+    )
+
+
 async def _narrow_keys(owner: As, organisation_id: str) -> dict[str, str]:
     """A key for each scope that may do nothing else."""
     return {
@@ -209,4 +216,4 @@ def nowhere(like: Place) -> Place:
         name: uuid4().hex * 2 if name == "dataset_id" else str(uuid4())
         for name in like
         if name.endswith("_id")
-    } | {"email": "nobody@example.org", "items_sha256": "0" * 64, "fence": like["fence"]}
+    } | {"transfer_id": 10**9, "items_sha256": "0" * 64, "fence": like["fence"]}

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import sys
+from uuid import uuid4
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from tessera.kernel import db, jobs
 from tessera.kernel.settings import Settings
+from tests.client import As
 from tests.stories.processes import environment
 from tests.world import World
 
@@ -40,41 +44,78 @@ async def roles(world: World) -> dict[str, str]:
         return dict(rows.all())
 
 
+async def ids(*people: As) -> list[str]:
+    return [(await someone.get("/v1/me"))["person_id"] for someone in people]
+
+
 async def test_the_platforms_first_member_is_its_owner_and_others_get_the_role_that_is_said(
     world: World, settings: Settings
 ) -> None:
-    first, second, third = [(await world.person("operator")).email for _ in range(3)]
+    people = [await world.person("operator") for _ in range(3)]
+    first, second, third = await ids(*people)
     said = await admin(settings, "platform-member", first, "--role", "finance", status=1)
     assert "first member is its owner" in said
     assert await roles(world) == {}
-    assert await admin(settings, "platform-member", first) == f"{first}: owner\n"
-    assert await admin(settings, "platform-member", second) == f"{second}: finance\n"
+    assert (await admin(settings, "platform-member", first)).endswith(": owner\n")
+    assert (await admin(settings, "platform-member", second)).endswith(": finance\n")
     await admin(settings, "platform-member", third, "--role", "reviewer")
-    assert await roles(world) == {first: "owner", second: "finance", third: "reviewer"}
+    wanted = ("owner", "finance", "reviewer")
+    assert await roles(world) == {p.email: role for p, role in zip(people, wanted, strict=True)}
 
 
 async def test_a_platform_member_keeps_their_role_until_another_is_said(
     world: World, settings: Settings
 ) -> None:
-    first, second = [(await world.person("operator")).email for _ in range(2)]
+    people = [await world.person("operator") for _ in range(2)]
+    first, second = await ids(*people)
     await admin(settings, "platform-member", first, "--role", "owner")
     await admin(settings, "platform-member", second)
     await admin(settings, "platform-member", second, "--role", "owner")
-    assert await admin(settings, "platform-member", second) == f"{second}: owner\n"
+    assert (await admin(settings, "platform-member", second)).endswith(": owner\n")
     await admin(settings, "platform-member", first, "--role", "finance")
-    assert await roles(world) == {first: "finance", second: "owner"}
+    now = {people[0].email: "finance", people[1].email: "owner"}
+    assert await roles(world) == now
     said = await admin(settings, "platform-member", second, "--role", "finance", status=1)
     assert "needs an owner" in said
-    assert await roles(world) == {first: "finance", second: "owner"}
+    assert await roles(world) == now
+
+
+async def test_whoever_gives_a_role_sees_with_which_address_they_signed_up_and_when(
+    world: World, settings: Settings
+) -> None:
+    someone = await world.person("operator")
+    said = await admin(settings, "platform-member", *await ids(someone))
+    async with db.reading(world.sessions) as reader:
+        when = (await reader.execute(text("SELECT created_at FROM people"))).scalar_one()
+    assert said == f"{someone.email}, signed up {when:%Y-%m-%d %H:%M}: owner\n"
 
 
 async def test_nobody_but_an_operator_becomes_a_platform_member(
     world: World, settings: Settings
 ) -> None:
-    for email in ((await world.earner()).email, "nobody@example.org"):
-        said = await admin(settings, "platform-member", email, status=1)
-        assert "Nobody has signed up as an operator" in said
+    (earner,) = await ids(await world.earner())
+    for person_id in (earner, str(uuid4())):
+        said = await admin(settings, "platform-member", person_id, status=1)
+        assert "There is no operator with this id" in said
+    operator = await world.person("operator")
+    await admin(settings, "platform-member", operator.email, status=2)
     assert await roles(world) == {}
+
+
+async def test_a_bucket_is_one_organisations(world: World, settings: Settings) -> None:
+    (_, first), (_, second) = [await world.operator() for _ in range(2)]
+    for _ in range(2):
+        await admin(settings, "import-bucket", first, "photographs")
+    said = await admin(settings, "import-bucket", second, "photographs", status=1)
+    assert f"organisation {first} imports from that bucket" in said
+    with pytest.raises(IntegrityError):
+        async with db.transaction(world.sessions) as session:
+            await session.execute(text("UPDATE organisations SET import_bucket = 'photographs'"))
+    await admin(settings, "import-bucket", first)
+    await admin(settings, "import-bucket", second, "photographs")
+    async with db.reading(world.sessions) as reader:
+        rows = await reader.execute(text("SELECT id::text, import_bucket FROM organisations"))
+        assert dict(rows.all()) == {first: None, second: "photographs"}
 
 
 async def test_what_is_no_origin_is_said_to_be_none(settings: Settings) -> None:

@@ -67,6 +67,11 @@ async def test_everybody_gets_what_the_table_says(
     ("route", "inner"),
     [
         ("DELETE /v1/organisations/{organisation_id}/members/{person_id}", "person_id"),
+        ("PATCH /v1/organisations/{organisation_id}/members/{person_id}", "person_id"),
+        (
+            "DELETE /v1/organisations/{organisation_id}/invitations/{invitation_id}",
+            "invitation_id",
+        ),
         ("DELETE /v1/organisations/{organisation_id}/api-keys/{key_id}", "key_id"),
         ("POST /v1/projects/{project_id}/images/uploaded", "image_id"),
     ],

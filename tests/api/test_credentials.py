@@ -9,6 +9,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import text
 
 from api.limits import LIMITS, Limiter
+from tessera.accounts import credentials
 from tessera.accounts.models import Role
 from tessera.accounts.roles import KEY_SCOPES
 from tessera.kernel import db
@@ -17,7 +18,8 @@ from tests.api.refusing import refused
 from tests.api.test_limits import at_once, here, limited_well, redis  # noqa: F401 - fixtures
 from tests.api.unchanged import nothing_changes
 from tests.client import As
-from tests.world import PASSWORD, World
+from tests.waiting import until_locks_are_waited_for
+from tests.world import PASSWORD, World, joins
 
 NEW = "another long password"
 
@@ -89,6 +91,18 @@ async def test_an_old_password_opens_nothing_while_it_is_being_replaced(world: W
     assert refused(await late, 401, "bad-credentials")
 
 
+async def test_who_is_just_being_disabled_does_not_get_in(world: World) -> None:
+    ada = await world.earner()
+    async with db.transaction(world.sessions) as session:
+        await credentials.disable(session, email=ada.email)
+        late = asyncio.create_task(log_in(world.http, ada.email, PASSWORD))
+        await until_locks_are_waited_for(world.sessions)
+    assert refused(await late, 401, "bad-credentials")
+    async with db.reading(world.sessions) as reader:
+        is_open = text("SELECT count(*) FROM sessions WHERE revoked_at IS NULL")
+        assert (await reader.execute(is_open)).scalar_one() == 0
+
+
 async def test_passwords_are_not_tried_out_there_either(
     here: AsyncClient,  # noqa: F811
     world: World,
@@ -124,12 +138,14 @@ async def test_tries_at_an_account_count_together_with_logins(
     assert limited_well(await change(As(here, ada.token)))
 
 
-async def test_who_is_disabled_on_the_server_is_out_for_good(
+async def test_who_is_disabled_on_the_server_is_out_and_comes_back_without_what_they_had(
     world: World, settings: Settings
 ) -> None:
     owner, organisation_id = await world.operator()
     other, _ = await world.operator()
     key = await a_key(owner, organisation_id)
+    invitations = f"/v1/organisations/{organisation_id}/invitations"
+    invited = await owner.post(invitations, {"role": "owner"})
     assert await admin(settings, "disable-person", owner.email.upper()) == 0
     for someone in (owner, key):
         assert out(await someone.call("GET", "/v1/me"))
@@ -138,10 +154,13 @@ async def test_who_is_disabled_on_the_server_is_out_for_good(
     async with nothing_changes(world.sessions):
         assert await admin(settings, "disable-person", owner.email) == 0
         assert await admin(settings, "disable-person", "nobody@example.org") == 1
-    async with db.transaction(world.sessions) as session:
-        await session.execute(text("UPDATE people SET disabled_at = NULL"))
+    assert await admin(settings, "enable-person", "nobody@example.org") == 1
+    assert await admin(settings, "enable-person", owner.email.upper()) == 0
     for someone in (owner, key):
-        assert out(await someone.call("GET", "/v1/me")), "though the person were let in again"
+        assert out(await someone.call("GET", "/v1/me"))
+    again = As(world.http, (await log_in(world.http, owner.email, PASSWORD)).json()["token"])
+    assert await again.get(invitations) == []
+    await other.post("/v1/invitations/accept", {"token": invited["token"]}, status=404)
 
 
 async def admin(settings: Settings, *words: str) -> int:
@@ -165,7 +184,7 @@ async def test_keys_of_a_removed_member_stay_dead_when_they_come_back(world: Wor
     of_another = await a_key(maker, elsewhere)
     members = f"/v1/organisations/{organisation_id}/members"
     await owner.delete(f"{members}/{(await maker.get('/v1/me'))['person_id']}")
-    await owner.put(members, {"email": maker.email, "role": "owner"})
+    await joins(maker, owner, organisation_id, Role.OWNER)
     assert out(await theirs.call("GET", "/v1/me"))
     for kept in (mine, of_another):
         assert (await kept.call("GET", "/v1/me")).status_code == 200

@@ -1,6 +1,8 @@
 """From approved to the balance: each earning once, whatever happens on the way."""
 
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -93,7 +95,7 @@ async def test_one_project_that_cannot_pay_does_not_keep_others_from_being_paid(
         held["USD"],
         currency="USD",
     )
-    with pytest.raises(ExceptionGroup, match="could not be posted"):
+    with pytest.raises(ExceptionGroup, match="left as they were"):
         await world.work.sweep("post-earnings")
     both = [*people, *others]
     assert [await available(person) for person in both] == [0, 0, 0] + [12 * PRICE] * 3
@@ -119,6 +121,44 @@ async def test_what_nobody_decided_within_a_week_is_approved(world: World) -> No
     await world.work.sweep("post-earnings")
     assert await available(early) == await available(late) == 2 * here.project["price_micro"]
     assert await broken(world.sessions) == []
+
+
+async def test_one_project_that_cannot_be_decided_does_not_keep_others_from_it(
+    world: World,
+) -> None:
+    first = await court(world, "a.jpg", quality={"min_overlap": 3})
+    second = await court(world, "a.jpg", quality={"min_overlap": 3}, beside=first)
+    by_project: dict[UUID, tuple[Court, As]] = {}
+    for here in (first, second):
+        await here.launch()
+        (earner,) = await here.say(CAT)
+        await age(world, earner, days=8)
+        by_project[UUID(here.project["id"])] = here, earner
+    async with db.reading(world.sessions) as reader:
+        stuck, free = await earnings.projects_waiting(reader, longer_than=timedelta(days=7))
+    async with refusing(world, stuck):
+        with pytest.raises(ExceptionGroup, match="left as they were"):
+            await world.work.sweep("approve-overdue")
+    for project_id, state in ((stuck, "pending"), (free, "approved")):
+        here, earner = by_project[project_id]
+        assert [each["state"] for each in await here.earnings(earner)] == [state]
+
+
+@asynccontextmanager
+async def refusing(world: World, project_id: UUID) -> AsyncIterator[None]:
+    """Have the database refuse every change to a project's earnings."""
+    async with db.transaction(world.sessions) as session:
+        await session.execute(
+            text(
+                "ALTER TABLE earnings ADD CONSTRAINT refused"
+                f" CHECK (project_id <> '{project_id}') NOT VALID"
+            )
+        )
+    try:
+        yield
+    finally:
+        async with db.transaction(world.sessions) as session:
+            await session.execute(text("ALTER TABLE earnings DROP CONSTRAINT refused"))
 
 
 async def age(world: World, earner: As, *, days: float) -> None:

@@ -1,13 +1,15 @@
 """Earners hear of approved answers together, so that no moment tells which of them were gold."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from tessera.earnings.service import told_at
+from tessera.earnings.service import projects_due, told_at
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.context import JobContext
@@ -44,6 +46,7 @@ async def test_approved_answers_become_known_and_paid_together(
         await here.launch()
         (earner,) = await here.say(CAT)
         await approved_at(world, minutes=10)
+        assert await due(world) == []
         await here.world.work.sweep("post-earnings")
         price = here.project["price_micro"]
         assert await told(here, earner) == {("pending", None)}
@@ -51,12 +54,19 @@ async def test_approved_answers_become_known_and_paid_together(
         assert money["earned_micro"] == {"USD": {"pending": 2 * price}}
         assert money["available_micro"] == {}
         await approved_at(world, minutes=-50)
+        assert await due(world) == [UUID(here.project["id"])]
         await here.world.work.sweep("post-earnings")
         ((state, moment),) = await told(here, earner)
         assert (state, datetime.fromisoformat(str(moment)).minute) == ("available", 0)
         money = await earner.get("/v1/earnings/balance")
         assert money["earned_micro"] == {"USD": {"available": 2 * price}}
         assert money["available_micro"] == {"USD": 2 * price}
+
+
+async def due(world: World) -> Sequence[UUID]:
+    """Projects that are looked at every five seconds: only those with something to tell."""
+    async with db.reading(world.sessions) as reader:
+        return await projects_due(reader, every=HOUR)
 
 
 async def told(here: Any, earner: Any) -> set[tuple[str, str | None]]:

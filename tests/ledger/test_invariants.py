@@ -44,7 +44,7 @@ async def test_nothing_is_broken_at_first_nor_after_money_has_moved(
         ),
         (
             "UPDATE ledger_entries SET amount_micro = -amount_micro",
-            {"balances_are_sums_of_entries", "floors_hold"},
+            {"balances_are_sums_of_entries"},
         ),
         (
             "INSERT INTO ledger_transfers (reference, event) VALUES ('empty', 'deposit')",

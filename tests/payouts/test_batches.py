@@ -11,6 +11,7 @@ from tessera.payouts.errors import BatchChanged, NothingToPay, OwnBatch, WrongSt
 from tessera.payouts.models import BatchState, PayoutState
 from tests.ledger.money import balances
 from tests.payouts.world import UNIT, Finance, a_person, a_request, an_earner
+from tests.world import World
 
 
 async def test_a_batch_takes_what_waits_in_its_currency_oldest_first(
@@ -28,26 +29,6 @@ async def test_a_batch_takes_what_waits_in_its_currency_oldest_first(
     assert await finance.items(await finance.make()) == {new.id: PayoutState.BATCHED}
     with pytest.raises(NothingToPay):
         await finance.make()
-
-
-async def test_who_was_shut_out_is_not_paid_until_they_are_let_in_again(
-    sessions: db.Sessions, finance: Finance
-) -> None:
-    payout = await a_request(sessions, await an_earner(sessions))
-    batch = await finance.make()
-    await shut_out(sessions, "now()")
-    await finance.remove(batch, payout.id)
-    with pytest.raises(NothingToPay):
-        await finance.make()
-    await shut_out(sessions, "NULL")
-    assert await finance.items(await finance.make()) == {payout.id: PayoutState.BATCHED}
-
-
-async def shut_out(sessions: db.Sessions, since: str) -> None:
-    async with db.transaction(sessions) as session:
-        await session.execute(
-            text(f"UPDATE people SET disabled_at = {since} WHERE kind = 'earner'")
-        )
 
 
 async def test_what_is_in_a_batch_is_no_longer_the_earners_to_cancel(
@@ -243,3 +224,21 @@ async def test_batches_and_items_are_paged(sessions: db.Sessions, finance: Finan
         first = await batches.items(session, batch_id=batch.id, after=None, limit=2)
         rest = await batches.items(session, batch_id=batch.id, after=first[-1].id, limit=2)
     assert [len(first), len(rest)] == [2, 1]
+
+
+async def test_a_batch_says_how_many_items_it_has_and_how_much_they_are(
+    world: World, finance: Finance
+) -> None:
+    out, _ = [await a_request(world.sessions, await an_earner(world.sessions)) for _ in range(2)]
+    batch = await finance.make()
+    (reader,) = await world.finance(1)
+    path = f"/v1/finance/payout-batches/{batch.id}"
+    (listed,) = (await reader.get("/v1/finance/payout-batches"))["items"]
+    smaller = await reader.delete(f"{path}/items/{out.id}", status=200)
+    empty = await reader.post(f"{path}/cancel")
+    assert [(each["items"], each["total_micro"]) for each in (listed, smaller, empty)] == [
+        (2, 20 * UNIT),
+        (1, 10 * UNIT),
+        (0, 0),
+    ]
+    assert await reader.get(path) == empty

@@ -48,7 +48,8 @@ class Play:
 
     async def remove(self, n: int) -> None:
         batch = self.made[n % len(self.made)]
-        await self.finance.remove(batch, (await self._items(batch, n))[0])
+        item = (await self._items(batch, n))[0]
+        await self.finance.remove(batch, item, to_balance=n % 2 == 1)
 
     async def cancel(self, n: int) -> None:
         await self.finance.cancel(self.made[n % len(self.made)])

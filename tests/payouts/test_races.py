@@ -79,8 +79,10 @@ async def test_two_who_gather_at_once_never_gather_the_same(
     batches = [batch for batch in made if not isinstance(batch, BaseException)]
     assert all(isinstance(b, NothingToPay) for b in made if isinstance(b, BaseException))
     gathered = [item for batch in batches for item in await finance.items(batch)]
-    assert len(gathered) == len(set(gathered))
-    assert set(gathered) <= asked
+    assert len(gathered) == len(asked)
+    assert set(gathered) == asked
+    for batch in batches:  # each has what it was made of
+        assert (await finance.approve(batch)).state == BatchState.APPROVED
 
 
 async def test_m27_what_is_approved_while_an_item_is_removed_is_never_the_changed_batch(

@@ -62,7 +62,7 @@ async def test_m32_everything_is_whole_minor_units_and_the_rest_stays(
         (0, None, BelowMinimum),
     ],
 )
-async def test_an_amount_that_cannot_be_paid_is_refused_and_moves_nothing(
+async def test_m30_an_amount_that_cannot_be_paid_is_refused_and_moves_nothing(
     sessions: db.Sessions, has: int, amount: int | None, refusal: type[Exception]
 ) -> None:
     earner_id = await an_earner(sessions, has=has)
@@ -90,15 +90,6 @@ async def test_who_asks_for_more_than_there_is_reads_how_much_there_is(world: Wo
     asked = {"amount_micro": 5 * UNIT, "available_micro": 0, "currency": "USD"}
     assert asked.items() <= problem.items()
     assert (await earner.get("/v1/payouts"))["items"] == []
-
-
-async def test_m30_the_minimum_is_what_the_caller_says(sessions: db.Sessions) -> None:
-    earner_id = await an_earner(sessions, has=20_000)
-    async with db.transaction(sessions) as session:
-        payout = await service.request(
-            session, earner_id=earner_id, currency="EUR", amount_micro=None, minimum_micro=10_000
-        )
-    assert payout.amount_micro == 20_000
 
 
 async def test_a_currency_nobody_has_or_knows_is_refused(sessions: db.Sessions) -> None:

@@ -64,10 +64,16 @@ class Finance:
     maker: UUID
     checker: UUID
 
-    async def make(self, currency: str = "EUR", limit: int = 500) -> PayoutBatch:
+    async def make(
+        self, currency: str = "EUR", limit: int = 500, *, disabled: bool = False
+    ) -> PayoutBatch:
         async with db.transaction(self.sessions) as session:
             return await batches.create(
-                session, currency=currency, creator_id=self.maker, limit=limit
+                session,
+                currency=currency,
+                creator_id=self.maker,
+                disabled=disabled,
+                limit=limit,
             )
 
     async def approve(
@@ -82,11 +88,20 @@ class Finance:
             )
 
     async def remove(
-        self, batch: PayoutBatch, payout_id: UUID, *, by: UUID | None = None
+        self,
+        batch: PayoutBatch,
+        payout_id: UUID,
+        *,
+        by: UUID | None = None,
+        to_balance: bool = False,
     ) -> PayoutBatch:
         async with db.transaction(self.sessions) as session:
             return await batches.remove(
-                session, batch_id=batch.id, payout_id=payout_id, editor_id=by or self.maker
+                session,
+                batch_id=batch.id,
+                payout_id=payout_id,
+                editor_id=by or self.maker,
+                to_balance=to_balance,
             )
 
     async def cancel(self, batch: PayoutBatch) -> PayoutBatch:

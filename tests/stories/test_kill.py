@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -97,10 +98,7 @@ async def funded(siege: Siege) -> tuple[Patient, tuple[Patient, Patient], dict[s
     for finance in (maker, checker):
         person_id = (await finance.get("/v1/me"))["person_id"]
         async with db.transaction(siege.sessions) as session:
-            email = await session.scalar(
-                text("SELECT email FROM people WHERE id = :id"), {"id": person_id}
-            )
-            await admin.add_to_platform(session, email=email)
+            await admin.add_to_platform(session, person_id=UUID(person_id))
     organisation = await operator.post("/v1/organisations", {"name": "Besieged Ltd"})
     deposit = {
         "organisation_id": organisation["id"],
