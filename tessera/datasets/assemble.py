@@ -76,6 +76,7 @@ def _object(merged: dict[str, Any], tiles: Sequence[SettledTile]) -> LabelledObj
         confidence=round(merged["confidence"], DIGITS),
         source=shown_by[0].source,
         tiles=[each.number for each in shown_by],
+        crowd=merged.get("optional", False),
     )
 
 
@@ -87,5 +88,5 @@ def _tile(tile: SettledTile, piece: Piece) -> LabelledTile:
         window=list(tile.window),
         source=tile.source,
         confidence=round(certain, DIGITS),
-        classes=sorted({each["class"] for each in piece.objects}),
+        classes=sorted({each["class"] for each in piece.objects if not each.get("optional")}),
     )

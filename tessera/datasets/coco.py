@@ -78,14 +78,18 @@ def _annotation(number: int, image_id: int, found: LabelledObject) -> dict[str, 
         "id": number,
         "image_id": image_id,
         "category_id": found.class_id,
-        **({} if found.box is None else _place(found.box)),
+        **({} if found.box is None else _place(found.box, crowd=found.crowd)),
         "score": found.confidence,
         "attributes": found.attributes,
         "source": found.source,
     }
 
 
-def _place(box: Edges) -> dict[str, Any]:
+def _place(box: Edges, *, crowd: bool) -> dict[str, Any]:
     left, top, right, bottom = box
     width, height = round(right - left, 2), round(bottom - top, 2)
-    return {"bbox": [left, top, width, height], "area": round(width * height, 2), "iscrowd": 0}
+    return {
+        "bbox": [left, top, width, height],
+        "area": round(width * height, 2),
+        "iscrowd": int(crowd),
+    }

@@ -14,7 +14,7 @@ import orjson
 from tessera.datasets.tally import Tally
 from tessera.kinds import LabelSchema
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the same labels would be written as other bytes."""
 
 

@@ -1,9 +1,9 @@
 """Parquet, for DuckDB, Spark and pandas: one row per object.
 
 An image on which nothing is has one row with no object in it, so that it is not forgotten:
-`WHERE object_id IS NOT NULL` leaves the objects. `image_id` is the one of the COCO file, and
-`object_id` that of its annotation or image label. All classes, used or not, are in the schema's
-metadata under `tessera`.
+`WHERE object_id IS NOT NULL` leaves the objects, and `WHERE NOT crowd` those to train on.
+`image_id` is the one of the COCO file, and `object_id` that of its annotation or image label. All
+classes, used or not, are in the schema's metadata under `tessera`.
 """
 
 from pathlib import Path
@@ -43,6 +43,7 @@ _COLUMNS = pa.schema(
         pa.field("confidence", pa.float64()),
         pa.field("source", pa.string()),
         pa.field("tiles", pa.list_(pa.int32())),
+        pa.field("crowd", pa.bool_()),
     ]
 )
 # Of numbers that hardly repeat, a dictionary is larger than they are: in the file and in memory
@@ -51,7 +52,7 @@ _REPEATING = [
     *("class_id", "class", "source"),
 ]
 _NOWHERE = (None, None, None, None)
-_NOTHING = (None, None, None, *_NOWHERE, None, None, None, None)
+_NOTHING = (None, None, None, *_NOWHERE, None, None, None, None, None)
 
 
 class ParquetWriter:
@@ -90,6 +91,7 @@ class ParquetWriter:
             found.confidence,
             found.source,
             found.tiles,
+            found.crowd,
         )
 
     def _to_columns(self) -> None:

@@ -19,6 +19,9 @@ class LabelledObject:
     """What settled the tile that owns it: `consensus`, `review` or `gold`."""
     tiles: list[int]
     """Numbers of the tiles that show it, the owner first."""
+    crowd: bool
+    """A region of gold in which objects are not told apart: to find one there is neither right nor
+    wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class LabelledTile:
     source: str
     confidence: float
     classes: list[int]
-    """Ids of all classes that it shows."""
+    """Ids of all classes that it shows, but for what is optional."""
 
 
 @dataclass(frozen=True, slots=True)

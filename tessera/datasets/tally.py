@@ -23,7 +23,8 @@ class Tally:
     images_empty: int = 0
     left_out: Counter[Gap] = field(default_factory=Counter)
     objects: Counter[int] = field(default_factory=Counter)
-    """By class."""
+    """By class, without crowds."""
+    crowds: int = 0
     tiles: Counter[str] = field(default_factory=Counter)
     """By what settled them."""
     confidences: Counter[int] = field(default_factory=Counter)
@@ -32,7 +33,8 @@ class Tally:
     def add(self, image: LabelledImage) -> None:
         self.images += 1
         self.images_empty += not image.objects
-        self.objects.update(each.class_id for each in image.objects)
+        self.objects.update(each.class_id for each in image.objects if not each.crowd)
+        self.crowds += sum(each.crowd for each in image.objects)
         self.tiles.update(each.source for each in image.tiles)
         self.confidences.update(
             round(each.confidence * _SCALE) for each in image.tiles if each.source != GOLD
@@ -46,6 +48,7 @@ class Tally:
             "images_unusable": self.left_out[Gap.UNUSABLE],
             "tiles": dict(self.tiles),
             "objects": self.objects.total(),
+            "crowds": self.crowds,
             "classes": [
                 {"id": each.id, "name": each.name, "objects": self.objects[each.id]}
                 for each in schema.classes

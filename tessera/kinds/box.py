@@ -147,10 +147,10 @@ def aggregate(
     imaginary object that nobody drew (so that *nothing here* has a confidence too). A product
     would fall to nothing on a tile of thirty objects, and ask for ever more answers about it.
     Objects centred outside the core do not count: they are another tile's, and at a window's edge
-    good people differ.
+    good people differ. As nobody is asked about them further, they are optional unless certain.
     """
     found, nothing_missed = consensus(each_once(opinions), schema, frame)
-    label = _canonical([each.as_json() for each in found if each.kept])
+    label = _canonical([each.as_json(target_confidence) for each in found if each.kept])
     confidence = min([nothing_missed, *(each.certainty for each in found if each.owned)])
     return Outcome(label, confidence, confidence >= target_confidence)
 
@@ -165,6 +165,7 @@ def to_image(label: Label, frame: TileFrame) -> list[ImageObject]:
             "confidence": each.get("confidence", 1.0),
             "cut": cut,
         }
+        | ({"optional": True} if each.get("optional") else {})
         for each, box, cut in zip(
             label["boxes"], drawn.tolist(), seams.cut_edges(drawn, frame), strict=True
         )

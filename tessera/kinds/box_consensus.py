@@ -43,13 +43,14 @@ class Found:
         """Probability that what was decided about it is right."""
         return self.exists * self.class_right if self.kept else 1 - self.exists
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, target_confidence: float) -> dict[str, Any]:
+        doubtful = not self.owned and self.certainty < target_confidence
         return {
             "class": self.class_id,
             "box": self.box,
             "attributes": self.attributes,
             "confidence": round(self.certainty, 4),
-        }
+        } | ({"optional": True} if doubtful else {})
 
 
 def consensus(

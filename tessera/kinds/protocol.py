@@ -7,10 +7,11 @@ Values:
     answer: What an earner sent, JSON, in tile pixels. `validate` brings it into canonical form:
         equal answers are equal bytes.
     label: An answer that was decided upon. Each object may also carry `confidence` in [0, 1]
-        (absent means 1) and, in gold, `optional`: true (neither a miss nor a false alarm).
+        (absent means 1) and `optional`: true (neither a miss nor a false alarm).
     image object: One object in image pixels: `class`, `attributes`, `confidence`, the kind's
         geometry under the kind's own key (none for classify), and either `cut` (one tile's view:
-        names of the window edges, not image edges, that it touches) or `sources` (merged).
+        names of the window edges, not image edges, that it touches) or `sources` (merged). It is
+        `optional`: true where the label says so; merged, where all labels that have it do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -136,6 +137,9 @@ class Kind(Protocol):
 
     def merge(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
         """All tiles of one image together: every object once, in image pixels.
+
+        What is optional to all tiles that have it, and outside the core of each, is left out: the
+        tile that it belongs to was asked, and has nothing there.
 
         The order of pieces does not matter, but for `sources`: indices into `pieces`, the one
         whose core holds the object first.

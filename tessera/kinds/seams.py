@@ -39,6 +39,8 @@ class Seen:
     confidence: NDArray[np.float64]
     cut: NDArray[np.bool_]
     """Whether the window ends before the object does."""
+    firm: NDArray[np.bool_]
+    """Not optional."""
     tiles: Indices
 
 
@@ -65,6 +67,7 @@ def merge_boxes(pieces: Sequence[Piece]) -> list[ImageObject]:
         classes=np.array([each["class"] for each in drawn], dtype=np.int64),
         confidence=np.array([each["confidence"] for each in drawn], dtype=np.float64),
         cut=np.array([bool(each["cut"]) for each in drawn]),
+        firm=np.array([not each.get("optional", False) for each in drawn]),
         tiles=np.repeat(np.arange(len(order)), [len(pieces[i].objects) for i in order]),
     )
     frames = [pieces[i].frame for i in order]
@@ -195,6 +198,8 @@ def _objects(
     np.maximum.at(confidence, groups[winning], seen.confidence[winning])
     cores = as_boxes([each.core for each in frames])[seen.tiles]
     elsewhere = ~centred_in(boxes[groups], *cores.T)
+    own = centred_in(seen.boxes, *cores.T)  # what a tile sees of it, as when people were asked
+    firm, owned = (np.bincount(groups, each, len(boxes)) > 0 for each in (seen.firm, own))
     size = -areas(seen.boxes)
     best_first = np.lexsort((size, elsewhere, groups))
     sources: list[list[int]] = [[] for _ in boxes]
@@ -206,14 +211,15 @@ def _objects(
     _, starts = np.unique(groups[by_class], return_index=True)
     speaker = by_class[starts].tolist()
     rows, names, sure = boxes.tolist(), classes.tolist(), confidence.tolist()
-    for i in np.lexsort((classes, boxes[:, 2], boxes[:, 3], boxes[:, 0], boxes[:, 1])).tolist():
+    in_order = np.lexsort((classes, boxes[:, 2], boxes[:, 3], boxes[:, 0], boxes[:, 1]))
+    for i in in_order[(firm | owned)[in_order]].tolist():
         yield {
             "class": names[i],
             "box": rows[i],
             "attributes": drawn[speaker[i]]["attributes"],
             "confidence": sure[i],
             "sources": sources[i],
-        }
+        } | ({} if firm[i] else {"optional": True})
 
 
 def _outlines(seen: Seen, groups: Indices, frames: Sequence[TileFrame]) -> Boxes:

@@ -31,6 +31,7 @@ objects = st.builds(
     confidence=sure,
     source=st.sampled_from(("consensus", "review", "gold")),
     tiles=st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=3),
+    crowd=st.booleans(),
 )
 images = st.lists(
     st.builds(
@@ -75,6 +76,7 @@ def test_coco_holds_every_object_and_no_other(records: list[LabelledImage]) -> N
         left, top, width, height = each["bbox"]
         assert found.box is not None
         assert (left, top, round(left + width, 2), round(top + height, 2)) == found.box
+        assert each["iscrowd"] == found.crowd
 
 
 @given(images)
@@ -113,10 +115,11 @@ def test_parquet_has_a_row_per_object_and_one_for_each_image_without(
             assert edges == (found.box or (None,) * 4)
             assert dict(row["attributes"]) == found.attributes
             assert (row["confidence"], row["tiles"]) == (found.confidence, found.tiles)
+            assert row["crowd"] == found.crowd
 
 
 def test_parquet_is_written_in_groups_of_rows_and_none_is_lost_between_them() -> None:
-    found = LabelledObject(1, (0.0, 0.0, 1.0, 1.0), {}, 1.0, "gold", [0])
+    found = LabelledObject(1, (0.0, 0.0, 1.0, 1.0), {}, 1.0, "gold", [0], crowd=False)
     sizes = [ROWS_AS_OBJECTS - 1, 2, ROWS_IN_GROUP, 1, 0]
     records = [
         LabelledImage(i, "u", "n", 1, 1, "s", [found] * size, []) for i, size in enumerate(sizes)

@@ -98,6 +98,21 @@ def test_an_object_at_the_windows_edge_that_another_tile_owns_holds_nobody_up() 
     assert not decide(asked).decided
 
 
+def test_what_another_tile_owns_is_optional_unless_it_is_certain() -> None:
+    frame = TileFrame(Window(0, 0, 200, 200), Window(0, 0, 180, 180), Size(400, 400))
+    sure, doubtful = a_box(182, 100, 196, 120), a_box(184, 20, 198, 60)
+    outcome = decide(
+        opinions(boxes(COIN, sure, doubtful), boxes(COIN, sure, doubtful), boxes(COIN, sure)),
+        frame=frame,
+    )
+    assert outcome.decided
+    optional = [each["box"] for each in outcome.label["boxes"] if each.get("optional")]
+    assert optional == [doubtful["box"]]
+    assert len(outcome.label["boxes"]) == 3
+    assert box.score(boxes(COIN, sure), outcome.label) == 1.0, "nobody is blamed for leaving it out"
+    assert box.score(boxes(COIN, sure, doubtful), outcome.label) == 1.0, "nor for drawing it"
+
+
 def test_the_core_is_in_image_pixels_and_the_boxes_are_not() -> None:
     frame = TileFrame(Window(180, 0, 380, 200), Window(200, 0, 360, 200), Size(900, 200))
     mine, theirs = a_box(100, 50, 150, 90), a_box(2, 50, 30, 90)

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from tessera.kinds import Piece, Size, TileFrame, Window, box
 from tessera.kinds.geometry import ious
-from tests.kinds.samples import a_box, a_schema, boxes, edges_of, scattered, seen_by, tiles_of
+from tests.kinds.samples import (
+    a_box,
+    a_schema,
+    boxes,
+    edges_of,
+    opinions,
+    scattered,
+    seen_by,
+    tiles_of,
+)
 
 SCHEMA = a_schema()
 WIDE = Size(180, 100)
@@ -93,6 +102,49 @@ def test_the_tile_whose_core_holds_an_object_speaks_for_it() -> None:
     assert found["sources"] == [1, 0]
     assert found["attributes"] == {"occluded": "yes"}
     assert found["confidence"] == 0.99
+
+
+def agreed(frame: TileFrame, *answers: list[dict[str, Any]]) -> Piece:
+    """What people say of a tile; objects in image pixels."""
+    said = opinions(*[moved(objects, -frame.window.left) for objects in answers])
+    outcome = box.aggregate(said, SCHEMA, frame, target_confidence=0.95)
+    return Piece(frame, box.to_image(outcome.label, frame))
+
+
+@pytest.mark.parametrize("edges", [(91, 20, 97, 40), (84, 20, 100, 40)], ids=["whole", "cut"])
+def test_the_tile_that_owns_an_object_decides_where_its_neighbour_is_in_doubt(
+    edges: tuple[float, ...],
+) -> None:
+    seen = a_box(*edges)
+    in_doubt, certain = agreed(LEFT, [seen], []), agreed(LEFT, [seen], [seen])
+    nothing, there = agreed(RIGHT, [], []), agreed(RIGHT, [seen], [seen])
+    assert box.merge([in_doubt, nothing], SCHEMA) == []
+    for pieces in ([in_doubt, there], [certain, nothing], [certain, there]):
+        (found,) = box.merge(pieces, SCHEMA)
+        assert found["box"] == list(edges)
+        assert "optional" not in found
+
+
+def test_a_piece_in_doubt_is_still_joined_to_what_its_owner_saw_of_it() -> None:
+    image = Size(120, 100)
+    first = TileFrame(Window(0, 0, 100, 100), Window(0, 0, 90, 100), image)
+    last = TileFrame(Window(20, 0, 120, 100), Window(90, 0, 120, 100), image)
+    pieces = [
+        agreed(first, *[[a_box(5, 20, 100, 40)]] * 3),
+        agreed(last, [a_box(20, 20, 110, 40)], []),
+    ]
+    assert pieces[1].objects[0]["optional"] is True
+    assert [each["box"] for each in box.merge(pieces, SCHEMA)] == [[5, 20, 110, 40]]
+
+
+def test_what_is_optional_to_its_owner_too_stays_optional() -> None:
+    crowd = a_box(40, 20, 160, 60, optional=True)
+    pieces = [
+        Piece(each, box.to_image(box.to_tile([crowd], SCHEMA, each), each))
+        for each in (LEFT, RIGHT)
+    ]
+    (found,) = box.merge(pieces, SCHEMA)
+    assert (found["box"], found["optional"]) == (crowd["box"], True)
 
 
 def test_without_margin_what_goes_on_beyond_the_seam_is_joined() -> None:
@@ -179,6 +231,8 @@ def test_every_box_of_every_tile_is_a_source_of_exactly_one_object(seed: int) ->
     rng, image = np.random.default_rng(seed), Size(700, 500)
     frames = tiles_of(image, tile=200, margin=24)
     pieces, truth = seen_by(rng, scattered(rng, image, 40, sides=(10, 200)), frames, jitter=8)
+    for each in (each for piece in pieces for each in piece.objects):
+        each.pop("optional", None)
     found = box.merge(pieces, SCHEMA)
     for source, which in enumerate(truth):
         assert sum(source in each["sources"] for each in found) == len(which)
