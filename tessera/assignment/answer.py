@@ -161,13 +161,17 @@ async def _record(session: AsyncSession, fresh: Sequence[_Fresh]) -> None:
     )
     await session.execute(insert(Answer), [_row(each) for each in fresh])
     await earnings.expect(session, [_expected(each) for each in fresh])
-    by_project: dict[UUID, list[str]] = {}
+    by_project: dict[UUID, list[Held]] = {}
     for each in fresh:
-        by_project.setdefault(each.project.id, []).append(str(each.held.task_id))
-    for project_id, task_ids in by_project.items():
-        for start in range(0, len(task_ids), JUDGED_TOGETHER):
-            some = task_ids[start : start + JUDGED_TOGETHER]
-            payload = {"project_id": str(project_id), "task_ids": some}
+        by_project.setdefault(each.project.id, []).append(each.held)
+    for project_id, held in by_project.items():
+        for start in range(0, len(held), JUDGED_TOGETHER):
+            some = held[start : start + JUDGED_TOGETHER]
+            payload = {
+                "project_id": str(project_id),
+                "task_ids": [str(each.task_id) for each in some],
+                "lease_ids": [str(each.id) for each in some],
+            }
             await jobs.enqueue(session, "quality.settle", payload=payload)
 
 

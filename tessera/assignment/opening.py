@@ -67,7 +67,9 @@ async def open_tasks(session: AsyncSession, *, project_id: UUID) -> bool:
     if project is None or project.state is ProjectState.COMPLETED:
         return False
     quality = Quality(**project.quality)
-    gold = await _open(session, project, is_gold=True, places=project.gold_places, queued=0)
+    # none at the launch: what became gold since then was paid for like all others
+    gold_places = project.gold_places or quality.places
+    gold = await _open(session, project, is_gold=True, places=gold_places, queued=0)
     task_ids = await _open(
         session, project, is_gold=False, places=quality.places, queued=quality.min_overlap
     )
@@ -84,8 +86,6 @@ async def _open(
     session: AsyncSession, project: Project, *, is_gold: bool, places: int, queued: int
 ) -> Sequence[UUID]:
     each_micro = places * (project.price_micro + project.fee_micro)
-    if each_micro == 0:
-        return []
     left_micro = project.reserved_micro - project.committed_micro
     waiting = (
         select(Task.id)

@@ -13,11 +13,13 @@ CHUNK = 200
 
 
 async def settle(context: JobContext, run: Run) -> None:
+    new = run.payload.get("lease_ids")  # a job from before an upgrade has none
     async with db.transaction(context.sessions) as session:
         await settling.settle(
             session,
             project_id=UUID(run.payload["project_id"]),
             task_ids=[UUID(task_id) for task_id in run.payload["task_ids"]],
+            lease_ids=None if new is None else [UUID(lease_id) for lease_id in new],
         )
 
 

@@ -14,8 +14,7 @@ from tessera.projects.models import Project
 from tessera.projects.policies import Quality
 from tessera.quality.gold_share import gold_share
 from tessera.quality.models import Gold, TrustRecord
-from tessera.quality.trust import NEWCOMER, Trust, explain, standing
-from tessera.quality.trust import Standing as Rating
+from tessera.quality.trust import NEWCOMER, Rating, Trust, explain, rating
 
 CHUNK = 50
 RATED_BY = frozenset({"gold_share", "minimum_trust"})
@@ -90,7 +89,7 @@ async def _rate(
 ) -> None:
     """Have the standing of an earner follow from their trust, under the record's lock."""
     trust, policy = _trust(record), Quality(**project.quality)
-    blocked = standing(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
+    blocked = rating(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
     theirs = (Standing.project_id == project.id) & (Standing.earner_id == record.earner_id)
     if blocked or not may_unblock:  # who is blocked already keeps the reason that they have read
         theirs &= Standing.blocked_at.is_(None)
@@ -154,9 +153,9 @@ async def reject_blocked(session: AsyncSession, *, project_id: UUID, earner_id: 
 
     Judging rejects those answers and asks somebody else instead.
     """
-    task_ids = (
-        await session.scalars(
-            select(Answer.task_id).where(
+    pending = (
+        await session.execute(
+            select(Answer.task_id, Answer.lease_id).where(
                 Answer.project_id == project_id,
                 Answer.earner_id == earner_id,
                 IS_PENDING,
@@ -169,8 +168,9 @@ async def reject_blocked(session: AsyncSession, *, project_id: UUID, earner_id: 
         [
             {
                 "project_id": str(project_id),
-                "task_ids": [str(task_id) for task_id in task_ids[start : start + CHUNK]],
+                "task_ids": [str(each.task_id) for each in pending[start : start + CHUNK]],
+                "lease_ids": [str(each.lease_id) for each in pending[start : start + CHUNK]],
             }
-            for start in range(0, len(task_ids), CHUNK)
+            for start in range(0, len(pending), CHUNK)
         ],
     )

@@ -51,12 +51,24 @@ class _Bench:
     """Earners who may not go on, and why."""
 
 
-async def settle(session: AsyncSession, *, project_id: UUID, task_ids: Sequence[UUID]) -> None:
-    """Judge the new answers to some tasks, and settle the tasks that can be."""
+async def settle(
+    session: AsyncSession,
+    *,
+    project_id: UUID,
+    task_ids: Sequence[UUID],
+    lease_ids: Sequence[UUID] | None = None,
+) -> None:
+    """Judge the new answers to some tasks, and settle the tasks that can be.
+
+    Args:
+        lease_ids: Of the new answers. Without them gold is searched for whatever has no score; it
+            has hundreds of answers, so that costs more with each.
+    """
     tasks = await _locked(session, project_id, task_ids)
     gold = await _gold(session, project_id, task_ids)
     project = await session.get_one(Project, project_id)
-    to_gold = await _unjudged(session, project_id, list(gold))
+    theirs = Answer.task_id.in_(list(gold)) if lease_ids is None else Answer.lease_id.in_(lease_ids)
+    to_gold = await _unjudged(session, project_id, theirs) if gold else {}
     await judge.score_gold(
         session, project, {each: to_gold.get(task_id, []) for task_id, each in gold.items()}
     )
@@ -271,25 +283,19 @@ async def _gold(
 
 
 async def _unjudged(
-    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+    session: AsyncSession, project_id: UUID, theirs: ColumnElement[bool]
 ) -> dict[UUID, list[Answer]]:
-    """Answers to gold that have no score yet, and what blocked earners have pending; locked.
+    """Of some answers those to gold that have no score, or are a blocked earner's; locked.
 
     Not those from before it was gold: the label is partly their own.
     """
-    if not task_ids:
-        return {}
     blocked = select(Standing.earner_id).where(
         Standing.project_id == project_id, Standing.blocked_at.is_not(None)
     )
-    since_it_was_gold = exists().where(
-        Gold.project_id == project_id,
-        Gold.task_id == Answer.task_id,
-        Gold.created_at < Answer.answered_at,
-    )
-    new = _answers_to(project_id, task_ids).where(
-        (Answer.score.is_(None) & since_it_was_gold)
-        | (judge.IS_PENDING & Answer.earner_id.in_(blocked))
+    to_gold = exists().where(Gold.project_id == project_id, Gold.task_id == Answer.task_id)
+    new = _answers_of(project_id, theirs).where(
+        (Answer.score.is_(None) & to_gold.where(Gold.created_at < Answer.answered_at))
+        | (judge.IS_PENDING & to_gold & Answer.earner_id.in_(blocked))
     )
     return _by_task((await session.scalars(db.locking(new))).all())
 
@@ -298,13 +304,13 @@ async def _answers(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> dict[UUID, list[Answer]]:
     """All answers to tasks; who holds a task's lock is the only one to judge them."""
-    every = _answers_to(project_id, task_ids).execution_options(populate_existing=True)
+    every = _answers_of(project_id, Answer.task_id.in_(task_ids))
+    every = every.execution_options(populate_existing=True)
     return _by_task((await session.scalars(every)).all())
 
 
-def _answers_to(project_id: UUID, task_ids: Sequence[UUID]) -> Select[Answer]:
-    to_them = (Answer.project_id == project_id) & Answer.task_id.in_(task_ids)
-    return select(Answer).where(to_them).order_by(Answer.lease_id)
+def _answers_of(project_id: UUID, theirs: ColumnElement[bool]) -> Select[Answer]:
+    return select(Answer).where(Answer.project_id == project_id, theirs).order_by(Answer.lease_id)
 
 
 def _by_task(answers: Sequence[Answer]) -> dict[UUID, list[Answer]]:

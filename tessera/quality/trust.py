@@ -25,7 +25,7 @@ MISSED_BELOW = 0.5
 _PRIOR_ALPHA, _PRIOR_BETA = 1.6, 0.4
 
 
-class Standing(StrEnum):
+class Rating(StrEnum):
     OK = "ok"
     BLOCKED = "blocked"
 
@@ -64,10 +64,10 @@ class Trust:
 NEWCOMER = Trust()
 
 
-def standing(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> Standing:
+def rating(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> Rating:
     """Blocked once enough gold makes it as good as certain that trust is below the minimum."""
     unreliable = trust.seen >= ENOUGH_GOLD and trust.probability_below(minimum_trust) >= SURE
-    return Standing.BLOCKED if unreliable else Standing.OK
+    return Rating.BLOCKED if unreliable else Rating.OK
 
 
 def explain(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> str:

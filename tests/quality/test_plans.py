@@ -4,7 +4,9 @@ Of a project that they do not know they would say that it has one row in every t
 planner would compare all rows with each other. Autovacuum takes its time to find a new project.
 """
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,7 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.datasets import queries as datasets
 from tessera.kernel import db
-from tests.assignment.crowd import RIGHT, Earner, a_project, settle_all
+from tessera.kernel.jobs import Run
+from tessera.quality import jobs as judging
+from tessera.storage.context import JobContext
+from tests.assignment.crowd import RIGHT, Earner, a_project, number, settle_all
 
 TASKS = 2_000
 AT_EACH = 200
@@ -75,3 +80,48 @@ async def test_judging_in_a_new_project_does_not_look_at_all_its_tasks(alone: db
     async with db.reading(alone) as reader:
         await datasets.spent(reader, new, as_of=datetime.max.replace(tzinfo=UTC))
     assert await pages(alone) - before < AT_EACH * 1_000
+
+
+async def test_judging_one_answer_to_gold_does_not_look_at_those_before_it(
+    alone: db.Sessions, context: JobContext
+) -> None:
+    here = replace(context, sessions=alone)
+    project_id = await a_project(alone, tasks=200, gold=1, min_overlap=2)
+    before = [await one_judged(here, project_id) for _ in range(8)][-1]
+    async with db.transaction(alone) as session:
+        await session.execute(_ANSWERED, {"project_id": project_id, "count": EARLIER})
+    assert await one_judged(here, project_id) < before + EARLIER / 20
+
+
+EARLIER = 2_000
+_ANSWERED = text(
+    """
+    WITH made AS (
+      INSERT INTO leases (project_id, task_id, earner_id, lane, place, state, expires_at)
+      SELECT project_id, task_id, gen_random_uuid(), 2, 1000 + n, 'answered', now()
+      FROM gold, generate_series(1, CAST(:count AS int)) AS n WHERE project_id = :project_id
+      RETURNING project_id, id, task_id, earner_id
+    )
+    INSERT INTO answers
+      (project_id, lease_id, task_id, earner_id, outcome, value, seconds, score, verdict)
+    SELECT made.*, 'answered', '{"classes": [1]}', 1, 1, 'accepted' FROM made
+    """
+)
+_OF_GOLD = "SELECT lane = 2 FROM leases WHERE id = :id"
+_SCORE = "SELECT score FROM answers WHERE lease_id = :id"
+_LAST_JOB = "SELECT convert_from(payload, 'UTF8') FROM pgqueuer ORDER BY id DESC LIMIT 1"
+
+
+async def one_judged(here: JobContext, project_id: UUID) -> int:
+    """Pages that it takes to judge what somebody new says of the gold, as the job does it."""
+    earner, gold = Earner(here.sessions), False
+    while not gold:
+        (one,) = await earner.lease(project_id, 1)
+        gold = await number(here.sessions, _OF_GOLD, id=one.id)
+    await earner.answer([one], RIGHT)
+    payload = json.loads(await number(here.sessions, _LAST_JOB))
+    before = await pages(here.sessions)
+    await judging.settle(here, Run(1, "quality.settle", payload, 1, None))
+    touched = await pages(here.sessions) - before
+    assert await number(here.sessions, _SCORE, id=one.id) == 1
+    return touched

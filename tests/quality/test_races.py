@@ -55,6 +55,19 @@ async def test_ten_who_judge_the_same_tasks_come_to_one_result(world: World) -> 
     await has_one_result(here)
 
 
+async def test_jobs_from_before_an_upgrade_do_not_say_which_answers_are_new(world: World) -> None:
+    here, _ = await answered(world, random.Random(4))
+    async with db.transaction(world.sessions) as session:
+        await session.execute(
+            text(
+                "UPDATE pgqueuer SET payload ="
+                " convert_to((convert_from(payload, 'UTF8')::jsonb - 'lease_ids')::text, 'UTF8')"
+            )
+        )
+    await here.judge()
+    await has_one_result(here)
+
+
 async def test_judges_of_overlapping_tasks_and_people_do_not_block_each_other(
     world: World,
 ) -> None:

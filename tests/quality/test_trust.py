@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from tessera.quality.judge import UNANSWERED
-from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Standing, Trust, explain, standing
+from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Rating, Trust, explain, rating
 from tests.quality.scored import trust_after
 
 Scores = Callable[[np.random.Generator], float]
@@ -23,7 +23,7 @@ def blocked_after(draw: Scores, *, golds: int = 60, earners: int = 400) -> list[
         trust = NEWCOMER
         for _ in range(golds):
             trust = trust.updated(draw(rng))
-            if standing(trust) is Standing.BLOCKED:
+            if rating(trust) is Rating.BLOCKED:
                 stopped.append(trust.seen)
                 break
     return stopped
@@ -87,15 +87,15 @@ def test_who_does_not_look_is_blocked_within_six_gold(draw: Scores) -> None:
 
 
 def test_three_bad_tasks_block_nobody() -> None:
-    assert standing(trust_after([0.0] * 3)) is Standing.OK
-    assert standing(NEWCOMER) is Standing.OK
+    assert rating(trust_after([0.0] * 3)) is Rating.OK
+    assert rating(NEWCOMER) is Rating.OK
 
 
 def test_trust_that_was_earned_long_ago_does_not_protect_for_ever() -> None:
     trust = trust_after([1.0] * 200)
     for _ in range(25):
         trust = trust.updated(0.05)
-    assert standing(trust) is Standing.BLOCKED
+    assert rating(trust) is Rating.BLOCKED
 
 
 def test_a_newcomer_is_trusted_four_times_in_five() -> None:
@@ -120,8 +120,8 @@ def test_a_stricter_project_never_lets_more_people_through(
 ) -> None:
     trust = trust_after(given_scores)
     assert trust.probability_below(minimum) <= trust.probability_below(minimum + 0.05)
-    if standing(trust, minimum_trust=minimum) is Standing.BLOCKED:
-        assert standing(trust, minimum_trust=minimum + 0.05) is Standing.BLOCKED
+    if rating(trust, minimum_trust=minimum) is Rating.BLOCKED:
+        assert rating(trust, minimum_trust=minimum + 0.05) is Rating.BLOCKED
 
 
 @given(st.floats(1.5, 20), st.floats(1.1, 20), st.floats(0.1, 0.9))
