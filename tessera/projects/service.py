@@ -206,8 +206,10 @@ def _successor(project: Project, label_schema: dict[str, Any]) -> dict[str, Any]
     new = LabelSchema.parse(checked)
     if gone := sorted(set(old.ids) - set(new.ids)):
         raise NotEditable("Class ids stay for ever; these would go.", classes=gone)
-    if old.multiple and not new.multiple:
-        raise NotEditable("Several classes at once cannot become one.", fields=["label_schema"])
+    if old.multiple != new.multiple:  # gold of one class would blame who names a second one
+        raise NotEditable(
+            "One class or several at once: that stays for ever.", fields=["label_schema"]
+        )
     return checked
 
 

@@ -121,20 +121,25 @@ async def test_how_answers_are_judged_can_be_edited_while_people_work(world: Wor
     assert (problem["code"], problem["fields"]) == ("not-editable", fixed)
 
 
-async def test_class_ids_stay_for_ever_as_known_answers_use_them(world: World) -> None:
+@pytest.mark.parametrize("multiple", [True, False])
+async def test_class_ids_and_how_many_are_chosen_stay_for_ever_as_known_answers_use_them(
+    world: World, *, multiple: bool
+) -> None:
     operator, organisation_id = await world.operator()
     made = await world.project(
-        operator, organisation_id, kind="classify", label_schema={**ANIMALS, "multiple": True}
+        operator, organisation_id, kind="classify", label_schema={**ANIMALS, "multiple": multiple}
     )
     path = f"/v1/projects/{made['id']}"
-    fewer = {"classes": ANIMALS["classes"][:2], "multiple": True}
+    fewer = {"classes": ANIMALS["classes"][:2], "multiple": multiple}
     problem = await operator.patch(path, {"label_schema": fewer}, status=409)
     assert (problem["code"], problem["classes"]) == ("not-editable", [3])
-    single = {**ANIMALS, "multiple": False}
-    problem = await operator.patch(path, {"label_schema": single}, status=409)
+    other = {**ANIMALS, "multiple": not multiple}
+    problem = await operator.patch(path, {"label_schema": other}, status=409)
     assert problem["code"] == "not-editable"
     renamed = [{**each, "name": f"{each['name']}s"} for each in ANIMALS["classes"]]
-    edited = await operator.patch(path, {"label_schema": {"classes": renamed, "multiple": True}})
+    edited = await operator.patch(
+        path, {"label_schema": {"classes": renamed, "multiple": multiple}}
+    )
     assert [each["name"] for each in edited["label_schema"]["classes"]] == ["cats", "dogs", "owls"]
 
 
