@@ -115,8 +115,13 @@ class ItemOut(Out):
     reason: str | None
 
 
+class BatchItemOut(ItemOut):
+    earner_disabled: bool
+    """Whether they were shut out since they asked for it."""
+
+
 class ItemsOut(Out):
-    items: list[ItemOut]
+    items: list[BatchItemOut]
     next: UUID | None
 
 
@@ -229,8 +234,14 @@ async def list_items(
     """Who is paid how much by a batch, and what became of it."""
     await batches.get(session, batch_id=batch_id)
     found = await batches.items(session, batch_id=batch_id, after=cursor, limit=limit)
+    shut_out = await batches.shut_out(session, found)
     return ItemsOut(
-        items=[ItemOut.model_validate(item) for item in found],
+        items=[
+            BatchItemOut(
+                **ItemOut.model_validate(item).model_dump(), earner_disabled=item.id in shut_out
+            )
+            for item in found
+        ],
         next=found[-1].id if len(found) == limit else None,
     )
 

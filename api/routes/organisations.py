@@ -13,7 +13,13 @@ from api.deps import Caller, Limit, Operator, Read, Write
 from api.idempotency import NEVER_STORED, Route
 from api.schemas import In, Name, Out
 from tessera.accounts import invitations, members, service
-from tessera.accounts.errors import AlreadyMember, BadInvitation, BadScope, LastOwner
+from tessera.accounts.errors import (
+    AlreadyMember,
+    BadInvitation,
+    BadScope,
+    LastOwner,
+    TooManyInvitations,
+)
 from tessera.accounts.models import ApiKey, Invitation, Membership, Organisation, Person, Role
 from tessera.accounts.roles import Right
 from tessera.kernel.errors import Forbidden, NotFound
@@ -163,7 +169,7 @@ async def remove_member(
 @router.post(
     "/organisations/{organisation_id}/invitations",
     status_code=HTTPStatus.CREATED,
-    responses=problems.documented(NotFound, Forbidden),
+    responses=problems.documented(NotFound, Forbidden, TooManyInvitations),
     openapi_extra={NEVER_STORED: True},
 )
 async def invite(

@@ -29,6 +29,10 @@ class BadInvitation(NotFound):
     code = "bad-invitation"
 
 
+class TooManyInvitations(Conflict):
+    code = "too-many-invitations"
+
+
 class AlreadyMember(Conflict):
     code = "already-member"
 

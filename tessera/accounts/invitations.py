@@ -11,25 +11,36 @@ from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import tokens
-from tessera.accounts.errors import AlreadyMember, BadInvitation
+from tessera.accounts import service, tokens
+from tessera.accounts.errors import AlreadyMember, BadInvitation, TooManyInvitations
 from tessera.accounts.models import Invitation, Membership, Person, Role
 from tessera.accounts.roles import Caller, Right
 from tessera.kernel.errors import NotFound
 
 LIFETIME = timedelta(days=7)
+MOST_OPEN = 200
+"""Of one organisation, so that they fit on one page."""
 
 
 async def invite(
     session: AsyncSession, organisation_id: UUID, *, role: Role, note: str | None, caller: Caller
 ) -> tuple[Invitation, str]:
-    """Make an invitation. Its token is returned here and never again."""
+    """Make an invitation. Its token is returned here and never again.
+
+    Raises:
+        TooManyInvitations: So many are open already.
+        Forbidden: The caller is no owner any more.
+    """
     caller.may(organisation_id, Right.MEMBERS)
+    await service.still_owner(session, organisation_id, caller=caller)
     await session.execute(
         delete(Invitation).where(
             Invitation.organisation_id == organisation_id, Invitation.expires_at <= func.now()
         )
     )
+    of_theirs = select(func.count()).where(Invitation.organisation_id == organisation_id)
+    if (await session.scalar(of_theirs) or 0) >= MOST_OPEN:
+        raise TooManyInvitations(f"{MOST_OPEN} invitations are open; withdraw some first.")
     token = tokens.new(tokens.INVITATION)
     invitation = Invitation(
         organisation_id=organisation_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.accounts import invitations, tokens
+from tessera.accounts import invitations, service, tokens
 from tessera.accounts.errors import BadScope, LastOwner
 from tessera.accounts.models import ApiKey, Membership, Organisation, Person, Role
 from tessera.accounts.roles import KEY_SCOPES, Caller, Right
@@ -120,6 +120,7 @@ async def create_key(
         )
     if not set(scopes) <= caller.rights[organisation_id]:
         raise Forbidden("A key cannot do more than you.")
+    await service.still_owner(session, organisation_id, caller=caller)
     token = tokens.new(tokens.API_KEY)
     key = ApiKey(
         organisation_id=organisation_id,
@@ -167,7 +168,9 @@ async def _require_owner(session: AsyncSession, organisation_id: UUID) -> None:
     owners = await session.scalar(
         select(func.count())
         .select_from(Membership)
+        .join(Person, Person.id == Membership.person_id)
         .where(Membership.organisation_id == organisation_id, Membership.role == Role.OWNER)
+        .where(Person.disabled_at.is_(None))
     )
     if not owners:
         raise LastOwner("An organisation needs an owner.")

@@ -20,6 +20,7 @@ from tessera.accounts.models import (
 )
 from tessera.accounts.roles import PLATFORM_ONLY, RIGHTS, Caller, Right
 from tessera.kernel import db
+from tessera.kernel.errors import Forbidden
 
 
 async def register(
@@ -169,3 +170,22 @@ async def _key_caller(session: AsyncSession, token: str) -> Caller:
     # a key never does more than whoever made it may do by now
     rights = RIGHTS[row.role].intersection(map(Right, row.scopes))
     return Caller(row.created_by, PersonKind.OPERATOR, {row.organisation_id: rights}, key_id=row.id)
+
+
+async def still_owner(session: AsyncSession, organisation_id: UUID, *, caller: Caller) -> None:
+    """Hold off whoever is taking this role away, or is shutting its holder out.
+
+    For what goes with the role: made beside that, it would not be seen there, and stay.
+
+    Raises:
+        Forbidden: Somebody just did.
+    """
+    theirs = select(Membership.person_id).join(Person, Person.id == Membership.person_id)
+    owner = theirs.where(
+        Membership.organisation_id == organisation_id,
+        Membership.person_id == caller.person_id,
+        Membership.role == Role.OWNER,
+        Person.disabled_at.is_(None),
+    )
+    if await session.scalar(db.locking(owner)) is None:
+        raise Forbidden("You are no owner any more.")

@@ -68,7 +68,7 @@ def one_spelling(reference: str) -> str:
     Raises:
         BadReference: Nothing is left of it, or it has characters that nobody sees.
     """
-    spelled = " ".join(unicodedata.normalize("NFKC", reference).upper().split())
+    spelled = "".join(unicodedata.normalize("NFKC", reference).upper().split())
     if not spelled or not spelled.isprintable():
         raise BadReference("A bank's reference has characters that can be seen, and no others.")
     return spelled
@@ -146,7 +146,6 @@ async def _taken_back(session: AsyncSession, credit: Entry) -> tuple[int, int]:
         .where(
             Entry.account_id == credit.account_id,
             Entry.id > credit.id,
-            Transfer.event == Event.DEPOSIT_REVERSED,
             Transfer.reference.startswith(f"reversal:{credit.transfer_id}:"),
         )
     )

@@ -19,6 +19,8 @@ from tessera.payouts.items import Item, items_sha256
 from tessera.payouts.models import BatchState, Payout, PayoutBatch, PayoutState, Rail
 from tessera.payouts.moves import expect_move, locked_batch, move_batch, move_payout, move_payouts
 
+_SHUT_OUT = exists().where(Person.id == Payout.earner_id, Person.disabled_at.is_not(None))
+
 
 async def create(
     session: AsyncSession,
@@ -38,14 +40,13 @@ async def create(
     Raises:
         NothingToPay: Nothing waits, or somebody else is gathering it right now.
     """
-    shut_out = exists().where(Person.id == Payout.earner_id, Person.disabled_at.is_not(None))
     oldest = (
         select(Payout)
         .where(
             Payout.currency == currency,
             Payout.rail == Rail.MANUAL,
             Payout.state == PayoutState.REQUESTED,
-            shut_out if disabled else ~shut_out,
+            _SHUT_OUT if disabled else ~_SHUT_OUT,
         )
         .order_by(Payout.created_at, Payout.id)
         .limit(limit)
@@ -106,6 +107,12 @@ async def items(
     if after is not None:
         theirs = theirs.where(Payout.id > after)
     return (await session.scalars(theirs.order_by(Payout.id).limit(limit))).all()
+
+
+async def shut_out(session: AsyncSession, found: Sequence[Payout]) -> Collection[UUID]:
+    """Of some payouts those whose earner was shut out since."""
+    theirs = select(Payout.id).where(Payout.id.in_([each.id for each in found]), _SHUT_OUT)
+    return set(await session.scalars(theirs))
 
 
 async def approve(

@@ -92,6 +92,10 @@ THINGS: Mapping[str, str] = {
         "created_at approved_at submitted_at"
     ),
     "item": "id earner_id currency amount_micro destination{} state rail_reference reason",
+    "item of a batch": (
+        "id earner_id currency amount_micro destination{} state rail_reference reason "
+        "earner_disabled"
+    ),
     "nothing": "",
 }
 
@@ -169,7 +173,7 @@ ANSWERS: Mapping[str, str] = {
     "POST /v1/finance/payout-batches": "batch",
     "GET /v1/finance/payout-batches": "page of batch",
     f"GET {_BATCH}": "batch",
-    f"GET {_BATCH}/items": "page of item",
+    f"GET {_BATCH}/items": "page of item of a batch",
     f"DELETE {_ITEM}": "batch",
     f"POST {_BATCH}/approve": "batch",
     f"POST {_BATCH}/cancel": "batch",

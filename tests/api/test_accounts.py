@@ -9,7 +9,7 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import func, select, update
 
-from tessera.accounts import members, service
+from tessera.accounts import credentials, members, service
 from tessera.accounts.models import ApiKey, Person, Role, Session
 from tessera.accounts.roles import KEY_SCOPES, Right
 from tessera.accounts.tokens import digest
@@ -277,3 +277,12 @@ async def test_of_two_owners_who_remove_each_other_at_once_one_stays(
     assert refused(await late, 409, "last-owner")
     (left,) = await other.get(f"/v1/organisations/{organisation_id}/members")
     assert (left["email"], left["role"]) == (other.email, "owner")
+
+
+async def test_an_owner_who_is_shut_out_is_not_the_one_that_is_needed(world: World) -> None:
+    owner, organisation_id = await world.operator()
+    other = await world.member(owner, organisation_id, Role.OWNER)
+    async with db.transaction(world.sessions) as session:
+        await credentials.disable(session, email=other.email)
+    got = await owner.call("DELETE", await membership(owner, organisation_id))
+    assert refused(got, 409, "last-owner")

@@ -3,11 +3,13 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import pytest
 from httpx2 import Response
 from sqlalchemy import func, select, text, update
 
-from tessera.accounts import invitations, service
+from tessera.accounts import credentials, invitations, members, service
 from tessera.accounts.models import Invitation, Role
 from tessera.accounts.tokens import digest
 from tessera.kernel import db
@@ -203,3 +205,47 @@ async def test_expired_invitations_are_forgotten(world: World, sessions: db.Sess
     async with db.reading(sessions) as reader:
         count = select(func.count()).select_from(Invitation)
         assert (await reader.execute(count)).scalar_one() == 1
+
+
+@pytest.mark.parametrize("lost", ["role", "account"])
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [("invitations", {"role": "owner"}), ("api-keys", {"name": "N", "scopes": ["money:read"]})],
+)
+async def test_what_an_owner_makes_while_they_are_shut_out_is_not_made(
+    world: World, sessions: db.Sessions, lost: str, what: str, body: dict[str, Any]
+) -> None:
+    """Whoever shuts them out does not see it; it would come back with them."""
+    owner, organisation_id = await world.operator()
+    other = await world.member(owner, organisation_id, Role.OWNER)
+    async with db.transaction(sessions) as session:
+        if lost == "role":
+            theirs = (await service.caller_of(session, other.token)).person_id
+            of = UUID(organisation_id)
+            await members.set_role(session, of, person_id=theirs, role=Role.MANAGER)
+        else:
+            await credentials.disable(session, email=other.email)
+        path = f"/v1/organisations/{organisation_id}/{what}"
+        late = asyncio.create_task(other.call("POST", path, body))
+        await until_locks_are_waited_for(sessions)
+    assert refused(await late, 403, "forbidden")
+
+
+async def test_so_many_invitations_are_open_at_most(world: World, sessions: db.Sessions) -> None:
+    owner, organisation_id = await world.operator()
+    first = await invite(owner, organisation_id)
+    async with db.transaction(sessions) as session:
+        await session.execute(text(MORE), {"count": invitations.MOST_OPEN - 1})
+    path = f"/v1/organisations/{organisation_id}/invitations"
+    async with nothing_changes(sessions):
+        late = await owner.call("POST", path, {"role": "manager"})
+    assert refused(late, 409, "too-many-invitations")
+    await owner.delete(f"{path}/{first['id']}")
+    await invite(owner, organisation_id)
+
+
+MORE = """
+INSERT INTO invitations (organisation_id, role, token_sha256, created_by, expires_at)
+SELECT organisation_id, role, uuid_send(gen_random_uuid()), created_by, expires_at
+FROM invitations, generate_series(1, :count)
+"""

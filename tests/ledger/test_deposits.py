@@ -8,6 +8,7 @@ import pytest
 from httpx2 import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tessera.accounts.models import Organisation
 from tessera.kernel import db
@@ -76,7 +77,12 @@ async def desk(world: World) -> Desk:
 
 async def test_a_bank_transfer_counts_once_however_its_reference_is_spelled(desk: Desk) -> None:
     first = await desk.record("RF18 5390 ab")
-    for spelling in (" rf18  5390\tAB ", "RF18\u00a05390 aB", "\uff32\uff2618 5390 ab"):
+    for spelling in (
+        " rf18  5390\tAB ",
+        "RF185390AB",
+        "RF18\u00a05390 aB",
+        "\uff32\uff2618 5390 ab",
+    ):
         again = await desk.record(spelling)
         assert (again.status_code, again.json()) == (201, first.json())
         assert refused(await desk.record(spelling, units=11), 409, "reference-reused")
@@ -145,6 +151,21 @@ async def test_no_more_is_taken_back_than_was_recorded(desk: Desk) -> None:
     assert (await desk.reverse(deposit)).is_success
     assert refused(await desk.reverse(deposit), 409, "already-reversed")
     assert await desk.has() == {"USD": 10}
+
+
+async def test_each_deposit_has_reversals_of_its_own(desk: Desk, world: World) -> None:
+    """Also where the number of one begins like another's."""
+    first = await desk.recorded("bank 1")
+    async with db.transaction(world.sessions) as session:
+        await session.execute(text(NEXT_IS), {"id": 10 * first})
+    other = await desk.recorded("bank 2")
+    assert other == 10 * first
+    assert (await desk.reverse(other)).status_code == 201
+    assert (await desk.reverse(first)).status_code == 201
+    assert sum((await desk.has()).values()) == 0
+
+
+NEXT_IS = "SELECT setval(pg_get_serial_sequence('ledger_transfers', 'id'), :id, false)"
 
 
 async def test_nobody_takes_back_what_they_recorded_themselves(desk: Desk) -> None:

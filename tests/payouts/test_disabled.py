@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from tessera.accounts import credentials
 from tessera.kernel import db
 from tessera.ledger import service as ledger
+from tessera.ledger.models import Transfer
 from tessera.ledger.service import OUTSIDE
 from tests.api.refusing import refused
 from tests.client import As
@@ -40,6 +42,11 @@ class Case:
         body = {"currency": "USD", "disabled": disabled}
         return refused(await self.maker.call("POST", BATCHES, body), 409, "nothing-to-pay")
 
+    async def last_actor(self) -> UUID | None:
+        async with db.reading(self.world.sessions) as reader:
+            last = select(Transfer.actor_id).order_by(Transfer.id.desc()).limit(1)
+            return await reader.scalar(last)
+
     async def money(self) -> list[int]:
         """In the balance, and on its way."""
         return await balances(self.world.sessions, self.earner_id, "USD")
@@ -62,7 +69,8 @@ async def test_who_was_shut_out_is_paid_by_a_batch_of_their_own(case: Case) -> N
     assert await case.nothing_waits(disabled=False)
     batch = await case.gather()
     one = f"{BATCHES}/{batch['id']}"
-    (item,) = (await case.maker.get(f"{one}/items"))["items"]
+    (item,) = (await case.checker.get(f"{one}/items"))["items"]
+    assert item["earner_disabled"]
     await case.checker.post(f"{one}/approve", {"items_sha256": batch["items_sha256"]})
     assert (await case.maker.call("POST", f"{one}/export")).is_success
     await case.maker.post(f"{one}/settled", {"payout_ids": [item["id"]]})
@@ -80,11 +88,16 @@ async def test_what_finance_does_not_want_to_pay_waits_or_goes_back_to_the_balan
     case: Case, *, to_balance: bool
 ) -> None:
     batch = await case.gather(disabled=False)
+    items = f"{BATCHES}/{batch['id']}/items"
+    assert not (await case.maker.get(items))["items"][0]["earner_disabled"]
     await case.disable()
-    (item,) = (await case.maker.get(f"{BATCHES}/{batch['id']}/items"))["items"]
+    (item,) = (await case.maker.get(items))["items"]
+    assert item["earner_disabled"]
     path = f"{BATCHES}/{batch['id']}/items/{item['id']}"
     await case.maker.delete(f"{path}?to_balance={to_balance}", status=200)
     assert await case.nothing_waits(disabled=False)
     assert await case.nothing_waits(disabled=True) == to_balance
     assert await case.money() == ([10 * UNIT, 0] if to_balance else [0, 10 * UNIT])
+    if to_balance:
+        assert await case.last_actor() == UUID((await case.maker.get("/v1/me"))["person_id"])
     assert await broken(case.world.sessions) == []
