@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -122,7 +123,7 @@ def import_bucket(
     organisation_id: UUID, bucket: Annotated[str | None, typer.Argument()] = None
 ) -> None:
     """Name the bucket that an organisation, and no other, may import images from; or none."""
-    ours = Settings().s3_bucket
+    ours = _settings().s3_bucket
     _run(
         lambda session: set_bucket(
             session, organisation_id=organisation_id, bucket=bucket, ours=ours
@@ -137,7 +138,7 @@ def allow_origin(origin: str) -> None:
         raise typer.BadParameter("An origin is a scheme and a host, and ends there.")
 
     async def allow() -> None:
-        with closing(store_of(Settings())) as store:
+        with closing(store_of(_settings())) as store:
             await store.ensure_bucket()
             if not await store.allow_origin(origin):
                 typer.echo("! This store keeps no such rule for a bucket: set its own.", err=True)
@@ -174,9 +175,19 @@ def requeue(job_ids: list[int]) -> None:
     _run(lambda session: jobs.requeue(session, job_ids))
 
 
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for each in error.errors():
+            name = "_".join(("TESSERA", *map(str, each["loc"]))).upper()
+            typer.echo(f"! {name}: {each['msg']}", err=True)
+        raise typer.Exit(1) from error
+
+
 def _run(change: Callable[[AsyncSession], Awaitable[None]]) -> None:
     async def run() -> None:
-        engine = db.create_engine(str(Settings().database_url), application_name="admin")
+        engine = db.create_engine(str(_settings().database_url), application_name="admin")
         try:
             async with db.transaction(db.create_sessions(engine)) as session:
                 await change(session)

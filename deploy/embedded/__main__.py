@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from deploy.embedded import tether
 from deploy.embedded.places import Places
 from deploy.embedded.stack import Stack
-from deploy.embedded.supervisor import Plan, interruptible, settings, up
+from deploy.embedded.supervisor import Plan, exports, interruptible, settings, up
 from tessera.kernel.errors import DomainError
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -56,8 +55,7 @@ def _servers(root: Path) -> None:
     with interruptible(), places.alone(), ExitStack() as undo:
         stack = Stack(places, durable=True, allow_origin=None, given=os.environ, say=_mutter)
         undo.callback(stack.stop)
-        for name, value in settings(stack.start()).items():
-            _say(f"export {name}={shlex.quote(value)}")
+        _say(exports(settings(stack.start())).rstrip())
         while True:
             stack.revive()
             time.sleep(0.2)

@@ -6,6 +6,7 @@ than the thread that started it.
 
 import http.client
 import os
+import shlex
 import signal
 import socket
 import time
@@ -19,6 +20,7 @@ from deploy.embedded.places import Places, Say, listen
 from deploy.embedded.process import Child, Program, StartFailed
 from deploy.embedded.stack import Servers, Stack
 
+_PORT = 8000
 _LOOK_EVERY = 0.2
 _SAY_EVERY = 3.0
 _READY_WITHIN = 120.0
@@ -67,14 +69,18 @@ def up(plan: Plan, *, given: Mapping[str, str] = os.environ, say: Say = print) -
     with interruptible(), places.alone(), ExitStack() as undo:
         listening = undo.enter_context(_listening(given, places))
         host, port = listening.getsockname()[:2]
+        if not given.get("TESSERA_API_PORT") and port != _PORT:
+            say(f"· the API is at port {port}: {_PORT} is taken, or was at an earlier start")
         address = address_of(listening)
         origin = f"http://{address}"
         stack = Stack(places, durable=True, allow_origin=origin, given=given, say=say)
         undo.callback(stack.stop)
+        servers = settings(stack.start())
+        places.keep("settings.sh", exports(servers))
         env = {
             "TESSERA_DECISIONS_EVERY": "PT10S",  # whoever tries this out wants to see money move
             **given,
-            **settings(stack.start()),
+            **servers,
             "PYTHONUNBUFFERED": "1",
             "TESSERA_API_HOST": host,
             "TESSERA_API_PORT": str(port),
@@ -101,7 +107,7 @@ def _listening(given: Mapping[str, str], places: Places) -> socket.socket:
     host = given.get("TESSERA_API_HOST") or "127.0.0.1"
     port = given.get("TESSERA_API_PORT")
     try:
-        return listen(host, int(port)) if port else places.listener("api", host, 8000)
+        return listen(host, int(port)) if port else places.listener("api", host, _PORT)
     except OSError as error:
         where = f"{host}, port {port}" if port else host
         raise StartFailed(f"The API cannot listen on {where}: {error}") from error
@@ -117,6 +123,11 @@ def settings(servers: Servers) -> dict[str, str]:
         "TESSERA_S3_SECRET_KEY": servers.s3_secret_key,
         "TESSERA_S3_BUCKET": servers.s3_bucket,
     }
+
+
+def exports(settings: Mapping[str, str]) -> str:
+    """Lines for a shell."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
 
 
 class Kept:

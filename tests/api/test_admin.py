@@ -123,6 +123,19 @@ async def test_what_is_no_origin_is_said_to_be_none(settings: Settings) -> None:
         assert "An origin is" in await admin(settings, "allow-origin", word, status=2)
 
 
+async def test_a_setting_that_is_missing_or_wrong_is_named_without_its_value() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api.admin", "held"),
+        env={"PATH": os.environ["PATH"], "TESSERA_DATABASE_URL": "mysql://tess:era@here/x"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    names = [line.partition(":")[0] for line in errors.decode().splitlines()]
+    assert {"! TESSERA_DATABASE_URL", "! TESSERA_S3_SECRET_KEY"} <= set(names)
+    assert b"era@" not in errors
+
+
 async def test_a_job_that_was_given_up_on_is_listed_and_can_run_again(
     settings: Settings, sessions: db.Sessions
 ) -> None:

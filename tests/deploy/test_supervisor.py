@@ -2,6 +2,8 @@ import http.client
 import json
 import signal
 import socket
+import stat
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -74,6 +76,30 @@ def test_pages_from_the_address_of_the_api_and_no_others_may_call_the_store(
         (store,) = (line.split()[-1] for line in it.lines if "TESSERA_S3_ENDPOINT" in line)
         for origin in (url, "http://elsewhere.test"):
             assert allowed_origin(store, asking=origin) == url
+
+
+def test_a_shell_gets_the_settings_from_a_file_for_its_owner_only(warm_root: Path) -> None:
+    with supervised(warm_root) as it:
+        it.wait_for(UP)
+        (store,) = (line.split()[-1] for line in it.lines if "TESSERA_S3_ENDPOINT" in line)
+    file = warm_root / "settings.sh"
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f'. {file} && echo "$TESSERA_S3_ENDPOINT"'],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.strip() == store
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_it_says_so_when_the_api_is_not_at_the_usual_port(warm_root: Path) -> None:
+    notes = warm_root / "ports.json"
+    port = Places.under(warm_root).port("elsewhere", 18917)
+    notes.write_text(json.dumps({**json.loads(notes.read_text()), "api": port}))
+    with supervised(warm_root) as it:
+        it.wait_for(f"the API is at port {port}")
+        assert it.wait_for(UP).split()[1].endswith(f":{port}")
 
 
 def test_what_the_environment_says_about_the_api_wins(warm_root: Path) -> None:
