@@ -76,6 +76,7 @@ class ProjectOut(Out):
     lease_seconds: int
     state: ProjectState
     reserved_micro: int
+    """In all launches; what of it was not needed comes back when the project is completed."""
     created_at: datetime
     launched_at: datetime | None
     completed_at: datetime | None

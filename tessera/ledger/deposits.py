@@ -12,8 +12,14 @@ from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.ledger import service
 from tessera.ledger.currencies import MINOR_DIGITS
-from tessera.ledger.errors import AlreadyReversed, BadReference, OwnDeposit, UnknownCurrency
-from tessera.ledger.models import Account, Entry, Event, Transfer
+from tessera.ledger.errors import (
+    AlreadyReversed,
+    BadReference,
+    InsufficientFunds,
+    OwnDeposit,
+    UnknownCurrency,
+)
+from tessera.ledger.models import Account, AccountKind, Entry, Event, Transfer
 from tessera.ledger.service import Leg, Reason
 
 
@@ -111,6 +117,14 @@ async def reverse(
     amount = left if amount_micro is None else amount_micro
     if not 0 < amount <= left:
         raise AlreadyReversed("Less than this is left of the deposit.", left_micro=left)
+    money = await service.balances(session, AccountKind.ORGANISATION, organisation_id)
+    if amount > money.get(currency, 0):  # if it is reserved at this moment, the ledger refuses
+        raise InsufficientFunds(
+            "The organisation has reserved too much of it.",
+            needed_micro=amount,
+            available_micro=money.get(currency, 0),
+            currency=currency,
+        )
     reference = f"reversal:{transfer_id}:{before + 1}"
     legs = [
         Leg(service.organisation(organisation_id), -amount, f"{reference}: {reason}"),

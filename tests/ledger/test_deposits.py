@@ -189,7 +189,9 @@ async def test_what_the_organisation_has_reserved_is_not_taken_back(
     deposit = await desk.recorded()
     mine = ledger.organisation(UUID(desk.organisation_id))
     await move(sessions, mine, ledger.escrow(uuid4()), 3 * UNIT, currency="USD")
-    assert refused(await desk.reverse(deposit), 409, "insufficient-funds")
+    late = await desk.reverse(deposit)
+    assert refused(late, 409, "insufficient-funds")
+    assert (late.json()["needed_micro"], late.json()["available_micro"]) == (10 * UNIT, 7 * UNIT)
     assert (await desk.reverse(deposit, 7)).is_success
     assert await desk.has() == {"USD": 0}
 
