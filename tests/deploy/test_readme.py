@@ -23,7 +23,7 @@ def test_the_tour_can_be_pasted_and_ends_with_a_file_for_the_bank(tmp_path: Path
         host, port = running.url.removeprefix("http://").split(":")
         env = {
             "PATH": os.environ["PATH"],
-            "API": running.url,
+            "TESSERA": running.url,
             **settings(running.servers),
             "TESSERA_API_HOST": host,
             "TESSERA_API_PORT": port,

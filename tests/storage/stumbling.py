@@ -114,13 +114,15 @@ class Door:
     async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> int:
         """Returns the status of the answer."""
         answers, store = await asyncio.open_connection(self._host, self._port)
-        store.write(request)
-        head = await answers.readline()
-        writer.write(head)
-        while chunk := await answers.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-        store.close()
+        try:
+            store.write(request)
+            head = await answers.readline()
+            writer.write(head)
+            while chunk := await answers.read(65536):
+                writer.write(chunk)
+                await writer.drain()
+        finally:
+            store.close()
         return int(head.split()[1])
 
 
