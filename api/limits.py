@@ -59,8 +59,8 @@ account that is tried, from wherever; `lease` and `answer` by person, whatever t
 WORK = {("POST", "/v1/work/leases"): "lease", ("POST", "/v1/work/answers"): "answer"}
 """What `Counted` counts."""
 MOST_REMEMBERED = 10_000
-PATIENCE_SECONDS, REST_SECONDS = 0.5, 5
-"""How long a call waits for Redis; and how long none asks it again when that was in vain."""
+PATIENCE_SECONDS, REST_SECONDS = 2, 5
+"""How long a call waits for Redis; and how long others go on uncounted when that was in vain."""
 
 
 class Limiter:
@@ -96,6 +96,8 @@ class Limiter:
         """
         db.forbid_in_transaction("Redis")
         limit = LIMITS[name]
+        if time.monotonic() < self._rests_until and not limit.closed_without_redis:
+            return
         try:
             free_at = await self._count(limit.item, name, hashlib.sha256(who.encode()).hexdigest())
         except Unavailable:
@@ -113,11 +115,8 @@ class Limiter:
         """Count one call; if it is one too many, say when there may be another.
 
         Raises:
-            Unavailable: Redis is down, or was a moment ago.
+            Unavailable: Redis is down.
         """
-        down = Unavailable("This is not possible right now; try again soon.")
-        if time.monotonic() < self._rests_until:
-            raise down
         try:
             if await self._strategy.hit(item, name, key):
                 return None
@@ -125,7 +124,7 @@ class Limiter:
         except (RedisError, OSError) as error:
             self._rests_until = time.monotonic() + REST_SECONDS
             log.warning("rate limits unavailable", limit=name, error=describe(error))
-            raise down from error
+            raise Unavailable("This is not possible right now; try again soon.") from error
         return window.reset_time
 
 
