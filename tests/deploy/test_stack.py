@@ -182,14 +182,17 @@ def test_a_server_that_does_not_stay_up_is_given_up(root: Path) -> None:
     server = Valkey(Places.under(root), say=quiet)
     server.prepare()
     server.start()
+
+    def stays_up() -> bool:
+        for victim in started_in(root):
+            victim.kill()
+        server.revive()  # a dead process with threads takes a moment until it has ended
+        return False
+
     try:
         server.wait()
         with pytest.raises(StartFailed, match="valkey ended with status -9"):
-            for _ in range(40):  # a dead process with threads takes a moment until it has ended
-                for victim in started_in(root):
-                    victim.kill()
-                    eventually(lambda: gone(victim))  # noqa: B023
-                server.revive()
+            eventually(stays_up)
     finally:
         server.stop()
 
