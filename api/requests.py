@@ -17,7 +17,7 @@ LARGE_BODY = "x-large-body"
 """Marks routes that carry annotations: their bodies may be large, if we know who sends them."""
 MOST_CONTAINERS, MOST_COMMAS = 500_000, 2_000_000
 """In one body, in its texts too: more than annotations of its size have. Reading JSON blocks
-everybody else, by what is in it more than by its length: 0.5 s for this much, on one core."""
+everybody else, by what is in it more than by its length: up to a second for this much."""
 _LONGEST_INTEGER = 20
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped backslash before u0000 makes it text
 

@@ -1,7 +1,6 @@
 """The API as it is really run: a process of its own, on a socket, writing its log to a file."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from httpx2 import Client, ConnectError
 
+from deploy.embedded.places import any_free_port
 from tessera.kernel.settings import Settings
 
 
@@ -29,7 +29,7 @@ def serving(settings: Settings, log: Path, **more: str) -> Iterator[Served]:
     Args:
         more: To put into its environment.
     """
-    port = _free_port()
+    port = any_free_port()
     env = {
         **os.environ,
         "TESSERA_DATABASE_URL": str(settings.database_url),
@@ -65,10 +65,3 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
                 pass
             time.sleep(0.05)
     raise TimeoutError(url)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
