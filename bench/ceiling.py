@@ -19,7 +19,7 @@ from bench.tally import Tally
 from tessera.accounts import tokens
 from tessera.assignment.queries import CLAIM, LOCK_LEASES
 
-_VALUE = json.dumps({"boxes": [{"class": 1, "box": [10.0, 10.0, 60.0, 60.0], "attributes": {}}]})
+_VALUE = json.dumps({"objects": [{"class": 1, "box": [10.0, 10.0, 60.0, 60.0], "attributes": {}}]})
 _WHO = """
 SELECT p.id, p.kind, m.organisation_id, m.role, o.is_platform
 FROM people p JOIN sessions s ON s.person_id = p.id

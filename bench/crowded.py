@@ -69,7 +69,7 @@ FROM numbered WHERE n <= $5::int AND (n > $4::int OR n % 2 = 1) ORDER BY n
 _ANSWERS = """
 INSERT INTO answers (project_id, lease_id, task_id, earner_id, outcome, value, seconds, verdict)
 SELECT $1, id, task_id, earner_id, 'answered',
-  '{"boxes": [{"class": 1, "box": [10.0, 10.0, 60.0, 60.0], "attributes": {}}]}', 5, 'accepted'
+  '{"objects": [{"class": 1, "box": [10.0, 10.0, 60.0, 60.0], "attributes": {}}]}', 5, 'accepted'
 FROM leases WHERE project_id = $1
 """
 _EARNINGS = """

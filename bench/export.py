@@ -34,7 +34,7 @@ from tessera.datasets.models import Dataset, DatasetRun, RunKind
 from tessera.kernel import db, jobs
 from tessera.projects.models import Project
 from tessera.storage.context import JobContext
-from tessera.storage.keys import DatasetFile, dataset
+from tessera.storage.keys import dataset
 from tessera.storage.s3 import Access, Store
 from workers.scratch import scratch
 
@@ -97,7 +97,7 @@ def layouts() -> list[dict[str, Any]]:
     for layout in range(LAYOUTS):
         objects = [_an_object(rng) for _ in range(OBJECTS)]
         for number, (core, window) in enumerate(zip(CORES, WINDOWS, strict=True)):
-            label = {"boxes": [seen for each in objects if (seen := _seen(each, window))]}
+            label = {"objects": [seen for each in objects if (seen := _seen(each, window))]}
             place = {"layout": layout, "number": number, "core": core, "window": window}
             rows.append({**place, "label": json.dumps(label)})
     return rows
@@ -220,7 +220,7 @@ async def dumps_and_measure(servers: Servers, project_id: UUID, sha256: str) -> 
     store = a_store(servers)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "coco.json"
-        key = dataset(project_id, sha256, DatasetFile.COCO)
+        key = dataset(project_id, sha256, "coco.json")
         await store.get_to_file(key, path, max_bytes=1 << 32)
         coco = orjson.loads(path.read_bytes())
         started = time.perf_counter()

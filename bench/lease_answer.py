@@ -46,7 +46,7 @@ VETERANS, NEWCOMERS = 4, 12
 CONNECTIONS = 10
 """To Postgres, of the API's pool and of the ceiling's."""
 WARM_UP = 0.7
-ANSWER = {"boxes": [{"class": 1, "box": [10, 10, 60, 60]}]}
+ANSWER = {"objects": [{"class": 1, "box": [10, 10, 60, 60]}]}
 FAULTS = {
     "duplicates": """
         SELECT count(*) FROM (

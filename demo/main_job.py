@@ -287,7 +287,7 @@ async def _review(office: Office, project: Mapping[str, Any], scenes: Mapping[st
         scene = scenes[key_of(detail["tile"]["url"])]
         if project["kind"] == "box":
             label: dict[str, Any] = {
-                "boxes": [
+                "objects": [
                     {"class": each.class_id, "box": list(each.box), "attributes": {}}
                     for each in visible_truth(scene.objects, scene.window)
                 ]

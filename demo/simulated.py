@@ -156,7 +156,7 @@ class Spammer:
 
 
 def _boxes(drawn: Sequence[Labelled]) -> Answer:
-    return {"boxes": [{"class": d.class_id, "box": list(d.box), "attributes": {}} for d in drawn]}
+    return {"objects": [{"class": d.class_id, "box": list(d.box), "attributes": {}} for d in drawn]}
 
 
 def _guess(tile_w: int, tile_h: int, class_ids: Sequence[int], rng: random.Random) -> Labelled:

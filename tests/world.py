@@ -190,8 +190,8 @@ def coco(names: Sequence[str], box: Sequence[float] = (20, 20, 60, 40)) -> dict[
     }
 
 
-RIGHT = {"boxes": [{"class": 1, "box": [20, 20, 80, 60]}]}
-WRONG = {"boxes": [{"class": 2, "box": [100, 100, 250, 250]}]}
+RIGHT = {"objects": [{"class": 1, "box": [20, 20, 80, 60]}]}
+WRONG = {"objects": [{"class": 2, "box": [100, 100, 250, 250]}]}
 
 
 def answers(leases: Sequence[dict[str, Any]], value: dict[str, Any]) -> dict[str, Any]:

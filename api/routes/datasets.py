@@ -7,19 +7,56 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field, model_validator
 
 from api import problems
 from api.deps import Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import Route
-from api.schemas import Out
+from api.schemas import In, Out
 from tessera.datasets import service
+from tessera.datasets.errors import FormatUnsuited
 from tessera.datasets.models import Dataset, DatasetRun, RunKind, RunState
+from tessera.datasets.options import USUAL, Options
+from tessera.datasets.splits import Shares
+from tessera.formats import FORMATS, UnknownFormat
 from tessera.kernel import paging
 from tessera.kernel.errors import Forbidden, NotFound
 
 router = APIRouter(tags=["datasets"], route_class=Route)
 
 DatasetId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+
+class NewSplits(In):
+    train: Annotated[int, Field(strict=True, ge=0, le=100)]
+    val: Annotated[int, Field(strict=True, ge=0, le=100)]
+    test: Annotated[int, Field(strict=True, ge=0, le=100)]
+    """Percent of the images; the three are 100."""
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] = 0
+    stratified: bool = False
+    """Each class has its share in every split; then a later version divides anew."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "NewSplits":
+        if self.train + self.val + self.test != 100:  # noqa: PLR2004
+            raise ValueError("train, val and test must be 100 together")
+        return self
+
+
+class NewDataset(In):
+    formats: list[str] = Field(
+        default_factory=lambda: list(USUAL), min_length=1, max_length=len(FORMATS)
+    )
+    splits: NewSplits | None = None
+    pictures: bool = False
+    """Whether archives hold the images too."""
+
+    def options(self) -> Options:
+        splits = None if self.splits is None else Shares(**self.splits.model_dump())
+        return Options(tuple(dict.fromkeys(self.formats)), splits, self.pictures)
+
+
+_USUAL = NewDataset()
 
 
 class RunOut(Out):
@@ -64,11 +101,15 @@ class LinksOut(Out):
     "/projects/{project_id}/datasets",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunOut,
-    responses=problems.documented(NotFound, Forbidden),
+    responses=problems.documented(NotFound, Forbidden, UnknownFormat, FormatUnsuited),
 )
-async def build(project_id: UUID, session: Write, caller: Caller) -> DatasetRun:
+async def build(
+    project_id: UUID, session: Write, caller: Caller, body: NewDataset = _USUAL
+) -> DatasetRun:
     """Build a version of what is settled by now; the project may go on meanwhile."""
-    run = await service.request_build(session, project_id=project_id, caller=caller)
+    run = await service.request_build(
+        session, project_id=project_id, options=body.options(), caller=caller
+    )
     await session.refresh(run)
     return run
 

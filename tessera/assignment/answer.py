@@ -23,7 +23,7 @@ from tessera.assignment.queries import Held, lock_leases
 from tessera.earnings import service as earnings
 from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError
-from tessera.kinds import Kind, LabelSchema, kind_of
+from tessera.kinds import Kind, LabelSchema, Question, kind_of, parsed
 from tessera.projects.models import Project
 
 JUDGED_TOGETHER = 10
@@ -107,7 +107,7 @@ async def _asked(session: AsyncSession, held: Mapping[UUID, Held]) -> dict[UUID,
         select(Project).where(Project.id.in_({each.project_id for each in held.values()}))
     )
     return {
-        project.id: _Asked(project, kind_of(project.kind), LabelSchema.parse(project.label_schema))
+        project.id: _Asked(project, kind_of(project.kind), parsed(project.label_schema))
         for project in projects
     }
 
@@ -141,7 +141,7 @@ def _require(held: Mapping[UUID, Held], one: Given) -> Held:
 def _canonical(asked: _Asked, mine: Held, one: Given) -> dict[str, Any] | None:
     if one.outcome is not Outcome.ANSWERED:
         return None
-    return asked.kind.validate(one.value, asked.schema, mine.size)
+    return asked.kind.validate(one.value, Question(asked.schema, mine.frame))
 
 
 def _replay(before: Answer, one: Given, value: dict[str, Any] | None) -> Result:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lane, LeaseState, Standing
-from tessera.kinds import Size
+from tessera.kinds import Size, TileFrame, Window
 from tessera.projects.models import Project
 
 SCAN = 256
@@ -237,8 +237,7 @@ class Held:
     state: LeaseState
     seconds: float
     """Since it was leased."""
-    size: Size
-    """Of the tile, pixels."""
+    frame: TileFrame
 
 
 # ordered by id: two calls with the same leases queue up instead of deadlocking
@@ -247,11 +246,13 @@ LOCK_LEASES = text(
     SELECT leases.project_id, leases.id, leases.task_id, leases.earner_id, leases.place,
            leases.fence, leases.state,
            CAST(extract(epoch FROM now() - leases.leased_at) AS float8) AS seconds,
-           tiles.window_right - tiles.window_left AS width,
-           tiles.window_bottom - tiles.window_top AS height
+           tiles.window_left, tiles.window_top, tiles.window_right, tiles.window_bottom,
+           tiles.core_left, tiles.core_top, tiles.core_right, tiles.core_bottom,
+           images.width, images.height
     FROM leases
     JOIN tasks ON tasks.project_id = leases.project_id AND tasks.id = leases.task_id
     JOIN tiles ON tiles.id = tasks.tile_id
+    JOIN images ON images.id = tiles.image_id
     WHERE leases.id = ANY(:lease_ids) AND leases.earner_id = :earner_id
     ORDER BY leases.id
     FOR NO KEY UPDATE OF leases
@@ -277,7 +278,7 @@ async def lock_leases(
             fence,
             LeaseState(state),
             seconds,
-            Size(width, height),
+            TileFrame(Window(*edges[:4]), Window(*edges[4:8]), Size(*edges[8:])),
         )
-        for project_id, id_, task_id, earner, place, fence, state, seconds, width, height in rows
+        for project_id, id_, task_id, earner, place, fence, state, seconds, *edges in rows
     }

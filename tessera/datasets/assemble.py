@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from tessera.datasets.records import DIGITS, LabelledImage, LabelledObject, LabelledTile
-from tessera.kinds import Kind, LabelSchema, Piece, Size, TileFrame, Window
+from tessera.formats.records import DIGITS, LabelledImage, LabelledObject, LabelledTile
+from tessera.kinds import Kind, LabelSchema, Piece, Question, Size, TileFrame, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,13 @@ class ImageTiles:
     gap: Gap | None = None
 
 
+_COMMON = frozenset({"class", "attributes", "confidence", "sources", "optional"})
+
+
 def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) -> LabelledImage:
     """What the tiles of an image without a gap say together."""
     size = Size(image.width, image.height)
-    pieces = [_piece(tile, kind, size) for tile in image.tiles]
+    pieces = [_piece(tile, kind, schema, size) for tile in image.tiles]
     merged = kind.merge(pieces, schema)
     return LabelledImage(
         id=image_id,
@@ -61,17 +64,16 @@ def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) 
     )
 
 
-def _piece(tile: SettledTile, kind: Kind, image: Size) -> Piece:
+def _piece(tile: SettledTile, kind: Kind, schema: LabelSchema, image: Size) -> Piece:
     frame = TileFrame(window=tile.window, core=tile.core, image=image)
-    return Piece(frame, kind.to_image(orjson.loads(tile.label), frame))
+    return Piece(frame, kind.to_image(orjson.loads(tile.label), Question(schema, frame)))
 
 
 def _object(merged: dict[str, Any], tiles: Sequence[SettledTile]) -> LabelledObject:
-    box = merged.get("box")
     shown_by = [tiles[piece] for piece in merged["sources"]]
     return LabelledObject(
         class_id=merged["class"],
-        box=None if box is None else tuple(box),
+        place={field: value for field, value in merged.items() if field not in _COMMON},
         attributes=dict(sorted(merged["attributes"].items())),
         confidence=round(merged["confidence"], DIGITS),
         source=shown_by[0].source,

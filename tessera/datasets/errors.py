@@ -1,5 +1,11 @@
-from tessera.kernel.errors import Conflict
+from tessera.kernel.errors import Conflict, Invalid
 
 
 class NothingToBuild(Conflict):
     code = "nothing-to-build"
+
+
+class FormatUnsuited(Invalid):
+    """A format has no way to say what this kind of annotation says."""
+
+    code = "format-unsuited"

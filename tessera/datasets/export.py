@@ -4,41 +4,27 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Protocol
 
-from tessera.datasets import coco, json_lines, parquet
-from tessera.datasets.assemble import ImageTiles, labelled
-from tessera.datasets.manifest import Described, File
-from tessera.datasets.records import LabelledImage
-from tessera.datasets.tally import Tally
-from tessera.kinds import LabelSchema, kind_of
-from tessera.storage.keys import DatasetFile
-
-
-class Writer(Protocol):
-    def add(self, image: LabelledImage) -> None: ...
-    def finish(self) -> None: ...
+from tessera.datasets.manifest import File
+from tessera.datasets.options import Options
+from tessera.formats import FORMATS
+from tessera.formats.protocol import Described, Writer
+from tessera.formats.records import LabelledImage
 
 
 class Export:
-    """Memory is bounded by the largest image, not by their number."""
-
-    def __init__(self, project: Described, writers: Sequence[Writer]) -> None:
-        self._kind = kind_of(project.kind)
-        self._schema = LabelSchema.parse(project.label_schema)
+    def __init__(self, writers: Sequence[Writer]) -> None:
         self._writers = writers
-        self.tally = Tally()
 
-    def add(self, images: Sequence[ImageTiles]) -> None:
-        for each in images:
-            if each.gap is not None:
-                self.tally.left_out[each.gap] += 1
-                continue
-            image = labelled(self.tally.images + 1, each, self._kind, self._schema)
-            self.tally.add(image)
+    def add(self, images: Sequence[LabelledImage], picture: Path | None = None) -> None:
+        """Write images.
+
+        Args:
+            picture: The operator's file, if the dataset has pictures; then it is one image.
+        """
+        for image in images:
             for writer in self._writers:
-                writer.add(image)
+                writer.add(image, picture)
 
     def finish(self) -> None:
         for writer in self._writers:
@@ -46,38 +32,20 @@ class Export:
 
 
 @contextmanager
-def exporting(folder: Path, project: Described) -> Iterator[Export]:
-    """Begin all files in an empty folder; they are complete after `finish` and this block."""
-    schema = LabelSchema.parse(project.label_schema)
+def exporting(folder: Path, dataset: Described, options: Options) -> Iterator[Export]:
+    """Begin all files in a folder; they are complete after `finish` and this block."""
     with ExitStack() as undo:
-        spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
-        yield Export(
-            project,
-            [
-                coco.CocoWriter(
-                    undo.enter_context((folder / DatasetFile.COCO).open("wb")),
-                    spools=(spools[0], spools[1]),
-                    info={"description": project.name, "project": project.id},
-                    schema=schema,
-                ),
-                json_lines.JsonLinesWriter(
-                    undo.enter_context((folder / DatasetFile.JSON_LINES).open("wb"))
-                ),
-                parquet.ParquetWriter(folder / DatasetFile.PARQUET, schema=schema),
-            ],
-        )
+        writers = [FORMATS[name].writer(folder, dataset) for name in options.formats]
+        yield Export([undo.enter_context(each) for each in writers])
 
 
-def files(folder: Path) -> list[File]:
+def files(folder: Path, dataset: Described, options: Options) -> list[File]:
     """What `exporting` has left there."""
-    return [_file(folder / name, kind) for name, kind in _MEDIA_TYPES.items()]
-
-
-_MEDIA_TYPES = {
-    DatasetFile.COCO: coco.MEDIA_TYPE,
-    DatasetFile.JSON_LINES: json_lines.MEDIA_TYPE,
-    DatasetFile.PARQUET: parquet.MEDIA_TYPE,
-}
+    return [
+        _file(folder / path, media_type)
+        for name in options.formats
+        for path, media_type in FORMATS[name].files(dataset).items()
+    ]
 
 
 def _file(path: Path, media_type: str) -> File:

@@ -7,8 +7,10 @@ there a row, without which nobody sees a version.
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,14 +23,20 @@ from tessera.datasets import queries
 from tessera.datasets.check import findings, wrong
 from tessera.datasets.errors import NothingToBuild
 from tessera.datasets.export import exporting, files
-from tessera.datasets.manifest import File, canonical, files_of, manifest, manifest_file
+from tessera.datasets.manifest import File, canonical, described, files_of, manifest, manifest_file
 from tessera.datasets.models import Dataset, DatasetRun, RunState
+from tessera.datasets.options import Options
+from tessera.datasets.spool import Spool, spooled
+from tessera.formats.records import LabelledImage
+from tessera.images.ingest import LIMITS
 from tessera.kernel import db, jobs
 from tessera.storage import keys
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 
 OUR_FAULT = "Something went wrong on our side, and we have been told. Please ask again later."
+TOGETHER = 64
+"""Images that are written by one call of a thread."""
 MOST_HELD = 10_000
 """Given up on since the last sweep, at most: people ask for them one by one."""
 
@@ -38,7 +46,7 @@ async def build(context: JobContext, run: jobs.Run) -> None:
     with tempfile.TemporaryDirectory(dir=context.scratch) as name:
         folder = Path(name)
         try:
-            version = await _write(context.sessions, run_id, folder)
+            version = await _write(context, run_id, folder)
         except NothingToBuild as error:
             async with db.transaction(context.sessions) as session:
                 await _close(session, run_id, state=RunState.FAILED, error=error.detail)
@@ -62,7 +70,7 @@ class Version:
         return keys.dataset(self.project_id, file.sha256, file.path)
 
 
-async def _write(sessions: db.Sessions, run_id: UUID, folder: Path) -> Version | None:
+async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | None:
     """Write all files into a folder; None if another attempt is done with it.
 
     Converting and writing run in a thread, so that this worker's other jobs and heartbeats go on.
@@ -70,25 +78,45 @@ async def _write(sessions: db.Sessions, run_id: UUID, folder: Path) -> Version |
     Raises:
         NothingToBuild: No image is finished.
     """
-    async with db.reading(sessions) as reader:
+    spool = folder / "spool"
+    async with db.reading(context.sessions) as reader:
         run = await reader.get_one(DatasetRun, run_id)
         if run.state is RunState.DONE:
             return None
+        options = Options.from_json(run.options or {})
         await queries.unhurried(reader)
-        project = await queries.described(reader, run.project_id)
+        project = await queries.project_of(reader, run.project_id)
+        dataset = described(project, options)
         spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
         images = queries.images(reader, run.project_id, as_of=run.as_of)
-        with exporting(folder, project) as export:
+        with spool.open("wb") as out:
+            assembled = Spool(out, dataset, options)
             async with aclosing(images) as batches:
                 async for batch in batches:
-                    await asyncio.to_thread(export.add, batch)
-            await asyncio.to_thread(export.finish)
-    if not export.tally.images:
+                    await asyncio.to_thread(assembled.add, batch)
+    if not assembled.tally.images:
         raise NothingToBuild(
             "No image is finished yet: a dataset takes images of which every tile is settled."
         )
-    written = manifest(project, export.tally, spent, await asyncio.to_thread(files, folder))
-    return Version(run.project_id, written)
+    with exporting(folder, dataset, options) as export:
+        for some in _some(spooled(spool), 1 if options.pictures else TOGETHER):
+            picture = folder / "picture" if options.pictures else None
+            if picture is not None:
+                await _fetch(context.store, run.project_id, some[0], picture)
+            await asyncio.to_thread(export.add, some, picture)
+        await asyncio.to_thread(export.finish)
+    there = await asyncio.to_thread(files, folder, dataset, options)
+    return Version(run.project_id, manifest(project, options, assembled.tally, spent, there))
+
+
+def _some(images: Iterator[LabelledImage], count: int) -> Iterator[list[LabelledImage]]:
+    while some := list(islice(images, count)):
+        yield some
+
+
+async def _fetch(store: Store, project_id: UUID, image: LabelledImage, path: Path) -> None:
+    key = keys.original(project_id, UUID(image.uuid), image.sha256)
+    await store.get_to_file(key, path, max_bytes=LIMITS.file_bytes)
 
 
 async def _upload(store: Store, version: Version, folder: Path) -> None:

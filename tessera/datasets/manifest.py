@@ -11,10 +11,13 @@ from typing import Any
 
 import orjson
 
+from tessera.datasets.options import Options
 from tessera.datasets.tally import Tally
-from tessera.kinds import LabelSchema
+from tessera.formats import FORMATS
+from tessera.formats.protocol import Described
+from tessera.kinds import parsed
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever the same labels would be written as other bytes."""
 
 
@@ -27,8 +30,8 @@ class File:
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a version is a version of, as it stood when the labels were read."""
+class Labelled:
+    """The project that a version is of, as it stood when the labels were read."""
 
     id: str
     name: str
@@ -53,9 +56,10 @@ class Spent:
 
 
 def manifest(
-    project: Described, tally: Tally, spent: Spent, files: Iterable[File]
+    project: Labelled, options: Options, tally: Tally, spent: Spent, files: Iterable[File]
 ) -> dict[str, Any]:
-    schema = LabelSchema.parse(project.label_schema)
+    schema = parsed(project.label_schema)
+    dataset = described(project, options)
     return {
         "format_version": FORMAT_VERSION,
         "project": {
@@ -65,6 +69,17 @@ def manifest(
             "label_schema": schema.as_json(),
         },
         "policy": {"slicing": project.slicing, "quality": project.quality},
+        "formats": {
+            name: {
+                "files": sorted(FORMATS[name].files(dataset)),
+                "loses": sorted(FORMATS[name].losses(dataset)),
+            }
+            for name in sorted(options.formats)
+        },
+        "splits": None
+        if options.splits is None
+        else {**asdict(options.splits), "images": dict(sorted(tally.splits.items()))},
+        "pictures": options.pictures,
         "counts": tally.counts(schema),
         "confidence": tally.confidence(),
         "gold": {"answers": spent.gold_answers, "mean_score": spent.gold_score},
@@ -74,6 +89,17 @@ def manifest(
         "currency": project.currency,
         "files": [asdict(file) for file in sorted(files, key=lambda file: file.path)],
     }
+
+
+def described(project: Labelled, options: Options) -> Described:
+    return Described(
+        project_id=project.id,
+        name=project.name,
+        kind=project.kind,
+        schema=parsed(project.label_schema),
+        splits=() if options.splits is None else options.splits.splits,
+        pictures=options.pictures,
+    )
 
 
 def files_of(manifest: dict[str, Any]) -> list[File]:

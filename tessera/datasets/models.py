@@ -48,6 +48,8 @@ class DatasetRun(Entity):
     state: Mapped[RunState] = mapped_column(default=RunState.RUNNING)
     as_of: Mapped[datetime] = mapped_column(server_default=func.now())
     """A build takes the tasks settled up to this moment, however often it is retried."""
+    options: Mapped[dict[str, Any] | None]
+    """Of a build; see `options.Options`."""
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"))
     findings: Mapped[list[Any] | None]
     """What a verification found wrong: path and what about it; empty if all is well."""

@@ -9,7 +9,7 @@ from sqlalchemy import Numeric, Row, Select, Text, and_, cast, func, select, tex
 
 from tessera.assignment.models import Answer, Task, TaskState
 from tessera.datasets.assemble import Gap, ImageTiles, SettledTile
-from tessera.datasets.manifest import Described, Spent
+from tessera.datasets.manifest import Labelled, Spent
 from tessera.earnings.models import Earning, EarningState
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel.db import Reader
@@ -27,11 +27,11 @@ async def unhurried(reader: Reader) -> None:
     await reader.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
 
 
-async def described(reader: Reader, project_id: UUID) -> Described:
+async def project_of(reader: Reader, project_id: UUID) -> Labelled:
     project = await reader.get(Project, project_id)
     if project is None:
         raise NotFound("There is no such project.")
-    return Described(
+    return Labelled(
         id=str(project.id),
         name=project.name,
         kind=project.kind,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.accounts.roles import Caller, Right
 from tessera.datasets.manifest import File, files_of, manifest_file
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
+from tessera.datasets.options import Options
 from tessera.kernel import jobs
 from tessera.kernel.errors import NotFound
 from tessera.projects.service import owned
@@ -18,10 +19,17 @@ from tessera.storage import keys
 from tessera.storage.s3 import Store
 
 
-async def request_build(session: AsyncSession, *, project_id: UUID, caller: Caller) -> DatasetRun:
-    """Have a version built of all that is settled by now, also while the project runs."""
-    await owned(session, project_id, caller=caller, right=Right.DATASETS)
-    run = DatasetRun(project_id=project_id, kind=RunKind.BUILD)
+async def request_build(
+    session: AsyncSession, *, project_id: UUID, options: Options, caller: Caller
+) -> DatasetRun:
+    """Have a version built of all that is settled by now, also while the project runs.
+
+    Raises:
+        FormatUnsuited: A format cannot hold what the project's kind says.
+    """
+    project = await owned(session, project_id, caller=caller, right=Right.DATASETS)
+    options.check(project.kind)
+    run = DatasetRun(project_id=project_id, kind=RunKind.BUILD, options=options.as_json())
     session.add(run)
     await session.flush()
     await jobs.enqueue(session, "datasets.build", payload={"run_id": str(run.id)})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tessera.datasets.assemble import Gap
-from tessera.datasets.records import DIGITS, LabelledImage
+from tessera.formats.records import DIGITS, LabelledImage
 from tessera.kinds import LabelSchema
 
 GOLD = "gold"
@@ -21,6 +21,8 @@ _QUANTILES = (5, 25, 50)
 class Tally:
     images: int = 0
     images_empty: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    """Images by split."""
     left_out: Counter[Gap] = field(default_factory=Counter)
     objects: Counter[int] = field(default_factory=Counter)
     """By class, without crowds."""
@@ -32,6 +34,8 @@ class Tally:
 
     def add(self, image: LabelledImage) -> None:
         self.images += 1
+        if image.split is not None:
+            self.splits[image.split] += 1
         self.images_empty += not image.objects
         self.objects.update(each.class_id for each in image.objects if not each.crowd)
         self.crowds += sum(each.crowd for each in image.objects)

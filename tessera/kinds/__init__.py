@@ -1,7 +1,9 @@
 """Kinds of annotation: one module each, all of one shape (`protocol.Kind`), pure functions."""
 
 from tessera.kinds import box, classify
+from tessera.kinds.attributes import Attribute
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema, UnknownKind
+from tessera.kinds.objects import Objects
 from tessera.kinds.protocol import (
     Answer,
     ImageObject,
@@ -10,11 +12,10 @@ from tessera.kinds.protocol import (
     Opinion,
     Outcome,
     Piece,
-    Size,
-    TileFrame,
-    Window,
+    Question,
 )
-from tessera.kinds.schema import Attribute, LabelClass, LabelSchema
+from tessera.kinds.schema import LabelClass, LabelSchema, parsed
+from tessera.shapes.frames import Size, TileFrame, Window
 
 __all__ = [
     "KINDS",
@@ -30,14 +31,16 @@ __all__ = [
     "Opinion",
     "Outcome",
     "Piece",
+    "Question",
     "Size",
     "TileFrame",
     "UnknownKind",
     "Window",
     "kind_of",
+    "parsed",
 ]
 
-KINDS: dict[str, Kind] = {"box": box, "classify": classify}
+KINDS: dict[str, Kind] = {"box": Objects(box), "classify": classify}
 
 
 def kind_of(name: str) -> Kind:

@@ -1,196 +1,230 @@
-"""Box: an upright rectangle around each object.
+"""Box: a rectangle around each object, upright, or at an angle if the schema says `rotated`.
 
-Answer: `{"boxes": [{"class": 3, "box": [left, top, right, bottom], "attributes": {}}]}` in tile
-pixels, half-open, to 1/100 px; no boxes means that nothing is there.
+Each object has `"box": [left, top, right, bottom]` in tile pixels, half-open, to 1/100 px; a fifth
+number turns it about its centre, in degrees clockwise. Instead an answer may have `"extremes"`:
+four taps [x, y] on the object's topmost, leftmost, lowest and rightmost points (Papadopoulos et al.
+2017), which give the box and are kept with it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from tessera.kinds import fields, seams
-from tessera.kinds.box_consensus import SAME, consensus
-from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
-from tessera.kinds.geometry import Boxes, Indices, as_boxes, ious, pairs, shares, tidy, view_of
-from tessera.kinds.opinions import each_once
-from tessera.kinds.protocol import (
-    Answer,
-    ImageObject,
-    Label,
-    Opinion,
-    Outcome,
-    Piece,
-    Size,
-    TileFrame,
-)
+from tessera.kinds import fields
+from tessera.kinds.errors import InvalidAnswer
+from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
+from tessera.kinds.shape import Measures, Origin, Seen, Shapes
+from tessera.shapes import turned
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, tidy
+from tessera.shapes.frames import Size, Window
+from tessera.shapes.robust import weighted_median
+from tessera.shapes.seams import FAR, widened
 
-MOST_BOXES = 500
+FIELDS = frozenset({"box", "extremes"})
+SAME = 0.5
+ALIKE = 0.2
+ALIKE_OF_TWO_CLASSES = 0.6
+LEAST_VISIBLE = 0.25
+IN_PIECES = False
+
 SLACK = 1.0
 """Pixels a box may reach beyond its tile, as pointers do; it is clipped."""
 THINNEST = 0.5
 """Pixels. Below that a box holds nothing."""
+ENOUGH_FOR_A_MEDIAN = 3
+_EDGES, _TAPS, _MOST_TURN = 4, 4, 360.0
 
 
 def check_schema(schema: LabelSchema) -> None:
-    if schema.multiple:
-        raise InvalidLabelSchema("multiple", "a box has one class")
+    schema.refuse_options(but={"rotated"})
 
 
-def validate(answer: object, schema: LabelSchema, tile: Size) -> Answer:
-    found = fields.record(answer, "", InvalidAnswer, required={"boxes"})
-    return _canonical(
-        [
-            _object(element, at, schema, tile)
-            for at, element in fields.items(found["boxes"], "boxes", InvalidAnswer, most=MOST_BOXES)
+def read(
+    found: Mapping[str, object], at: str, named: LabelClass, question: Question
+) -> dict[str, Any]:
+    del named
+    if "extremes" in found:
+        return _of_taps(found, at, question.tile)
+    if "box" not in found:
+        raise InvalidAnswer(at, "field 'box' is missing")
+    return {"box": _rectangle(found["box"], f"{at}.box", question)}
+
+
+def _of_taps(found: Mapping[str, object], at: str, tile: Size) -> dict[str, Any]:
+    taps = []
+    for place, tap in fields.items(found["extremes"], f"{at}.extremes", InvalidAnswer, most=_TAPS):
+        point = [
+            _coordinate(each, here, tile[axis])
+            for axis, (here, each) in enumerate(fields.items(tap, place, InvalidAnswer, most=2))
         ]
-    )
+        if len(point) < 2:  # noqa: PLR2004
+            raise InvalidAnswer(place, "must be x, y")
+        taps.append(point)
+    if len(taps) < _TAPS:
+        raise InvalidAnswer(f"{at}.extremes", "must be four points")
+    (left, right), (top, bottom) = ((min(each), max(each)) for each in zip(*taps, strict=True))
+    edges = [left, top, right, bottom]
+    _with_area(edges, f"{at}.extremes")
+    if "box" in found and found["box"] != edges:
+        raise InvalidAnswer(f"{at}.box", "is not the box of the extremes")
+    return {"box": edges, "extremes": taps}
 
 
-def _canonical(objects: list[dict[str, Any]]) -> Answer:
-    def place(each: dict[str, Any]) -> Any:
-        return each["box"], each["class"], list(each["attributes"].items())
-
-    return {"boxes": sorted(objects, key=place)}
-
-
-def _object(value: object, at: str, schema: LabelSchema, tile: Size) -> dict[str, Any]:
-    found = fields.record(
-        value, at, InvalidAnswer, required={"class", "box"}, optional=frozenset({"attributes"})
-    )
-    class_id = fields.whole(found["class"], f"{at}.class", InvalidAnswer)
-    named = schema.find(class_id)
-    if named is None:
-        raise InvalidAnswer(f"{at}.class", "is not a class of this project")
-    return {
-        "class": class_id,
-        "box": _rectangle(found["box"], f"{at}.box", tile),
-        "attributes": _attributes(found.get("attributes", {}), f"{at}.attributes", named),
-    }
-
-
-def _rectangle(value: object, at: str, tile: Size) -> list[float]:
-    edges = []
-    for i, (place, element) in enumerate(fields.items(value, at, InvalidAnswer, most=4)):
-        edge, end = fields.number(element, place, InvalidAnswer), tile[i % 2]
-        if not -SLACK <= edge <= end + SLACK:
-            raise InvalidAnswer(place, f"lies outside the tile, which ends at {end}")
-        edges.append(tidy(min(max(edge, 0.0), end)))
-    if len(edges) < 4:  # noqa: PLR2004
+def _rectangle(value: object, at: str, question: Question) -> list[float]:
+    most = _EDGES + question.schema.rotated
+    numbers = [
+        (place, fields.number(element, place, InvalidAnswer))
+        for place, element in fields.items(value, at, InvalidAnswer, most=most)
+    ]
+    if len(numbers) < _EDGES:
         raise InvalidAnswer(at, "must be left, top, right, bottom")
-    if edges[2] - edges[0] < THINNEST or edges[3] - edges[1] < THINNEST:
-        raise InvalidAnswer(at, "has no area: right must exceed left, and bottom exceed top")
+    if len(numbers) > _EDGES and numbers[_EDGES][1] != 0:
+        return _at_an_angle([number for _, number in numbers], at, question.tile)
+    edges = [
+        _coordinate(number, place, question.tile[i % 2])
+        for i, (place, number) in enumerate(numbers[:_EDGES])
+    ]
+    _with_area(edges, at)
     return edges
 
 
-def _attributes(value: object, at: str, named: LabelClass) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise InvalidAnswer(at, "must be an object")
-    for name, chosen in value.items():
-        asked = named.attribute(name)
-        if asked is None:
-            raise InvalidAnswer(at, f"class {named.name!r} has no attribute {str(name)[:50]!r}")
-        if chosen not in asked.values:
-            raise InvalidAnswer(f"{at}.{name}", "is not one of the attribute's values")
-    return dict(sorted(value.items()))
+def _coordinate(value: object, at: str, end: int) -> float:
+    number = fields.number(value, at, InvalidAnswer)
+    if not -SLACK <= number <= end + SLACK:
+        raise InvalidAnswer(at, f"lies outside the tile, which ends at {end}")
+    return tidy(min(max(number, 0.0), end))
 
 
-def score(answer: Label, gold: Label) -> float:
-    """F1 at IoU 0.5, each gold object found once, its class right.
+def _with_area(edges: Sequence[float], at: str) -> None:
+    if edges[2] - edges[0] < THINNEST or edges[3] - edges[1] < THINNEST:
+        raise InvalidAnswer(at, "has no area: right must exceed left, and bottom exceed top")
 
-    Optional gold is neither a miss nor, where an answer's box lies mostly on it, a false alarm.
+
+def _at_an_angle(numbers: list[float], at: str, tile: Size) -> list[float]:
+    """Its corners may lie outside the tile, but no further than the tile is large."""
+    if abs(numbers[4]) > _MOST_TURN:
+        raise InvalidAnswer(f"{at}[4]", "must lie between -360 and 360 degrees")
+    _with_area(numbers, at)
+    rows = np.array([numbers])
+    centre = (rows[0, :2] + rows[0, 2:4]) / 2
+    if not (0 <= centre[0] <= tile.width and 0 <= centre[1] <= tile.height):
+        raise InvalidAnswer(at, "has its centre outside the tile")
+    around = turned.bounds(rows)[0]
+    if (around[:2] < np.negative(tile)).any() or (around[2:] > 2 * np.array(tile)).any():
+        raise InvalidAnswer(at, "reaches further out of the tile than the tile is large")
+    edges: list[float] = dump(turned.normal(rows))[0]["box"]
+    return edges
+
+
+def load(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Origin) -> Shapes:
+    """Shape (N, 5); see `shapes.turned`."""
+    del schema, origin
+    numbers = [each["box"] for each in objects]
+    if not any(len(each) > _EDGES for each in numbers):  # nearly always, and far quicker
+        return np.hstack((as_boxes(numbers), np.zeros((len(numbers), 1))))
+    return np.array([[*each, 0.0][:5] for each in numbers], dtype=np.float64)
+
+
+def dump(shapes: Shapes) -> list[dict[str, Any]]:
+    rows = np.round(shapes, 2) + 0.0
+    if not rows[:, 4].any():
+        return [{"box": row} for row in rows[:, :4].tolist()]
+    return [{"box": row if row[4] else row[:4]} for row in rows.tolist()]
+
+
+def bounds(shapes: Shapes) -> Boxes:
+    return turned.bounds(shapes) if shapes[:, 4].any() else np.asarray(shapes[:, :4])
+
+
+def moved(shapes: Shapes, right: float, down: float) -> Shapes:
+    return np.asarray(shapes + np.array([right, down, right, down, 0]))
+
+
+def clipped(shapes: Shapes, window: Window) -> tuple[Shapes, Indices]:
+    """Of a box at an angle the smallest one at that angle around what shows."""
+    inside = np.hstack((clip(shapes[:, :4], window), shapes[:, 4:]))
+    angled = shapes[:, 4] != 0
+    limits = np.tile(np.array(window, dtype=np.float64), (int(angled.sum()), 1))
+    inside[angled] = turned.clipped(shapes[angled], limits)
+    solid = (inside[:, 2:4] > inside[:, :2]).all(axis=1)
+    return inside[solid], np.flatnonzero(solid)
+
+
+def likeness(first: Shapes, second: Shapes) -> Measures:
+    """Intersection over union."""
+    angled = (first[:, 4] != 0) | (second[:, 4] != 0)
+    measured = row_ious(first[:, :4], second[:, :4])
+    measured[angled] = turned.ious(first[angled], second[angled])
+    return measured
+
+
+def credit(first: Shapes, second: Shapes) -> Measures:
+    """One for each that is found: with it a score is the F1 at `SAME`."""
+    del second
+    return np.ones(len(first))
+
+
+def fuse(shapes: Shapes, trust: Measures) -> Shapes:
+    """Per edge, and of the angle, the trust-weighted median, or the mean of two.
+
+    Of three or more one may be far off and moves nothing. Of two nobody knows which one is off,
+    and the mean has half the variance. Never empty: both quantiles grow with each of their values.
     """
-    said, true = answer["boxes"], gold["boxes"]
-    optional = np.array([each.get("optional", False) for each in true], dtype=bool)
-    drawn, there = _boxes(said), _boxes(true)
-    box, found, _ = pairs(ious, drawn, there, least=SAME)
-    right = ~optional[found] & (_classes(said)[box] == _classes(true)[found])
-    on, excuse, _ = pairs(shares, drawn, there[optional], least=SAME)
-    box, found = box[right], found[right]
-    size = (len(said), len(true))
-    hits = _matched(size, box, found)
-    # What can be matched is a matroid: a largest set of hits is part of a largest set of both.
-    either = _matched(
-        size, np.concatenate((box, on)), np.concatenate((found, np.flatnonzero(optional)[excuse]))
-    )
-    counted = len(said) - (either - hits) + int(len(true) - optional.sum())
-    return 2 * hits / counted if counted else 1.0
+    if shapes[:, 4].any():
+        around = np.exp(4j * np.radians(shapes[:, 4])) @ trust  # the same after a quarter turn
+        shapes = turned.nearest(shapes, float(np.degrees(np.angle(around)) / 4))
+    if len(shapes) < ENOUGH_FOR_A_MEDIAN:
+        fused = np.average(shapes, axis=0, weights=trust)
+    else:
+        fused = np.array([weighted_median(edge, trust) for edge in shapes.T])
+    return turned.normal(fused[None])
 
 
-def _matched(size: tuple[int, int], rows: Indices, columns: Indices) -> int:
-    """How many rows an optimal one-to-one assignment can serve."""
-    graph = csr_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=size)
-    return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
+def view(shapes: Shapes, zones: Boxes) -> Shapes:
+    """Upright boxes around what zones show, widened by the tolerance. Shape (N, 4)."""
+    angled = shapes[:, 4] != 0
+    around = np.array(bounds(shapes))
+    parts = turned.clipped(shapes[angled], zones[angled])
+    shown = (parts[:, 2:4] > parts[:, :2]).all(axis=1)
+    around[np.flatnonzero(angled)[shown]] = turned.bounds(parts[shown])
+    return widened(around, zones)
 
 
-def _boxes(objects: Sequence[Mapping[str, Any]]) -> Boxes:
-    return as_boxes([each["box"] for each in objects])
+def alike(first: Shapes, second: Shapes) -> Measures:
+    return row_ious(first, second)
 
 
-def _classes(objects: Sequence[Mapping[str, Any]]) -> Indices:
-    return np.array([each["class"] for each in objects], dtype=np.int64)
+def together(seen: Seen, groups: Indices) -> Shapes:
+    """One box per group: the mean of those that are whole, or the hull of the pieces.
 
-
-def aggregate(
-    opinions: Sequence[Opinion],
-    schema: LabelSchema,
-    frame: TileFrame,
-    *,
-    target_confidence: float,
-) -> Outcome:
-    """Match boxes across answers, decide on each object, fuse its outlines.
-
-    The confidence is that of the least certain decision: each object kept or dropped, and one
-    imaginary object that nobody drew (so that *nothing here* has a confidence too). A product
-    would fall to nothing on a tile of thirty objects, and ask for ever more answers about it.
-    Objects centred outside the core do not count: they are another tile's, and at a window's edge
-    good people differ. As nobody is asked about them further, they are optional unless certain.
+    Tiles that see an object whole know its edges as well as each other; a piece tells nothing of
+    the edges that it lacks. An edge drawn a little short of the window looks whole, so what is
+    whole must also reach about as far as all pieces together.
     """
-    found, nothing_missed = consensus(each_once(opinions), schema, frame)
-    label = _canonical([each.as_json(target_confidence) for each in found if each.kept])
-    confidence = min([nothing_missed, *(each.certainty for each in found if each.owned)])
-    return Outcome(label, confidence, confidence >= target_confidence)
+    count = int(groups.max()) + 1
+    hull = np.tile((np.inf, np.inf, -np.inf, -np.inf), (count, 1))
+    np.minimum.at(hull[:, :2], groups, seen.bounds[:, :2])
+    np.maximum.at(hull[:, 2:], groups, seen.bounds[:, 2:])
+    short = np.abs(seen.bounds - hull[groups]).max(axis=1) > FAR
+    weights = np.where(seen.cut | short, 0.0, np.maximum(seen.confidence, 1e-6))
+    total = np.bincount(groups, weights, count)
+    mean = np.stack([np.bincount(groups, weights * edge, count) for edge in seen.bounds.T], axis=1)
+    whole = total > 0
+    hull[whole] = mean[whole] / total[whole, None]
+    width, height = seen.frames[0].image
+    joined = np.zeros((count, 5))
+    joined[:, :4] = np.clip(hull, 0, (width, height, width, height))
+    for group in np.unique(groups[seen.shapes[:, 4] != 0]).tolist():
+        mine = groups == group
+        joined[group] = _at_angles(seen.shapes[mine], weights[mine])
+    return joined
 
 
-def to_image(label: Label, frame: TileFrame) -> list[ImageObject]:
-    drawn = _boxes(label["boxes"]) + np.tile(frame.window[:2], 2)
-    return [
-        {
-            "class": each["class"],
-            "box": [tidy(edge) for edge in box],
-            "attributes": each.get("attributes", {}),
-            "confidence": each.get("confidence", 1.0),
-            "cut": cut,
-        }
-        | ({"optional": True} if each.get("optional") else {})
-        for each, box, cut in zip(
-            label["boxes"], drawn.tolist(), seams.cut_edges(drawn, frame), strict=True
-        )
-    ]
-
-
-def to_tile(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, frame: TileFrame) -> Answer:
-    del schema
-    seen = []
-    for each in objects:
-        view = view_of(each["box"], frame.window)
-        if view is None:
-            continue
-        seen.append(
-            {
-                "class": each["class"],
-                "box": [tidy(edge) for edge in view.box],
-                "attributes": dict(sorted(each.get("attributes", {}).items())),
-            }
-            | ({"optional": True} if view.barely or each.get("optional") else {})
-        )
-    return _canonical(seen)
-
-
-def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
-    """Objects that two windows saw are matched, those that no window holds are joined."""
-    del schema
-    return seams.merge_boxes(pieces)
+def _at_angles(pieces: Shapes, weights: Measures) -> Shapes:
+    """Those that are whole fused; or the hull of all pieces, at the angle of the largest."""
+    if weights.any():
+        return np.asarray(fuse(pieces[weights > 0], weights[weights > 0])[0])
+    largest = pieces[np.argmax((pieces[:, 2:4] - pieces[:, :2]).prod(axis=1))]
+    return np.asarray(turned.normal(turned.hull(pieces, float(largest[4])))[0])

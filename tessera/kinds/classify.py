@@ -1,7 +1,9 @@
 """Classify: which class, or which classes, does the picture show?
 
-Answer: `{"classes": [3]}`; several ids, or none, if the schema says `multiple`. Label: also
-`confidence`. Image objects have a class and no geometry.
+Answer: `{"classes": [3], "attributes": {"3": {"weather": "rain"}}}`; several ids, or none, if the
+schema says `multiple`; `attributes` only of those that have some. Classes may be sorts of other
+classes (`parent`); any may be the answer, and one that is close to the truth is partly right.
+Label: also `confidence`. Image objects have a class and no geometry.
 """
 
 import math
@@ -9,7 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tessera.kinds import fields, geometry
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from tessera.kinds import attributes, fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.opinions import each_once, posterior, probability, weight
 from tessera.kinds.protocol import (
@@ -19,20 +24,26 @@ from tessera.kinds.protocol import (
     Opinion,
     Outcome,
     Piece,
-    Size,
-    TileFrame,
+    Question,
 )
 from tessera.kinds.schema import LabelSchema
+from tessera.shapes.boxes import Boxes, as_boxes, clip, visible
+
+BARELY_VISIBLE = 0.25
+"""Share of an object below which a tile may be said not to show it."""
 
 
 def check_schema(schema: LabelSchema) -> None:
+    schema.refuse_options(but={"multiple"})
     if not schema.multiple and len(schema.classes) < 2:  # noqa: PLR2004
         raise InvalidLabelSchema("classes", "a choice needs at least two classes")
 
 
-def validate(answer: object, schema: LabelSchema, tile: Size) -> Answer:
-    del tile
-    found = fields.record(answer, "", InvalidAnswer, required={"classes"})
+def validate(answer: object, question: Question) -> Answer:
+    schema = question.schema
+    found = fields.record(
+        answer, "", InvalidAnswer, required={"classes"}, optional=frozenset({"attributes"})
+    )
     ids: list[int] = []
     for at, element in fields.items(
         found["classes"], "classes", InvalidAnswer, most=len(schema.classes)
@@ -45,32 +56,73 @@ def validate(answer: object, schema: LabelSchema, tile: Size) -> Answer:
         ids.append(class_id)
     if not schema.multiple and len(ids) != 1:
         raise InvalidAnswer("classes", "must be exactly one class")
-    return {"classes": sorted(ids)}
+    said = _said(found.get("attributes", {}), sorted(ids), schema)
+    return {"classes": sorted(ids), **({"attributes": said} if said else {})}
 
 
-def score(answer: Label, gold: Label) -> float:
-    """F1 between the two sets of classes: exact match where there is one class."""
-    said, true = set(answer["classes"]), set(gold["classes"])
-    return 2 * len(said & true) / (len(said) + len(true)) if said or true else 1.0
+def _said(value: object, ids: Sequence[int], schema: LabelSchema) -> dict[str, Any]:
+    """Attributes by the id of their class, as text: keys of JSON are."""
+    if not isinstance(value, dict):
+        raise InvalidAnswer("attributes", "must be an object")
+    if unknown := sorted(str(key)[:50] for key in value if key not in map(str, ids)):
+        raise InvalidAnswer("attributes", f"{unknown[0]!r} is not a class of this answer")
+    said = {}
+    for class_id in ids:
+        named, key = schema.find(class_id), str(class_id)
+        if named is not None and key in value:
+            at = f"attributes.{key}"
+            said[key] = attributes.read(value[key], at, named.attributes, named.name)
+    return {key: each for key, each in said.items() if each}
+
+
+def score(answer: Label, gold: Label, question: Question) -> float:
+    """F1 between the two sets of classes, in which related classes are partly the same.
+
+    One class of many without a tree: right or wrong. In a tree two classes are as alike as Wu &
+    Palmer 1994 have it: twice the depth of what they have in common over the sum of their depths.
+    """
+    said, true = answer["classes"], gold["classes"]
+    if not said and not true:
+        return 1.0
+    lines = {each: question.schema.lineage(each) for each in {*said, *true}}
+    alike = np.array([[_kinship(lines[a], lines[b]) for b in true] for a in said])
+    alike = alike.reshape(len(said), len(true))
+    row, column = linear_sum_assignment(alike, maximize=True)
+    return float(2 * alike[row, column].sum() / (len(said) + len(true)))
+
+
+def _kinship(first: Sequence[int], second: Sequence[int]) -> float:
+    """Of two lineages, each from the class itself to the top."""
+    shared = len(set(first) & set(second))
+    return 2 * shared / (len(first) + len(second))
 
 
 def aggregate(
-    opinions: Sequence[Opinion],
-    schema: LabelSchema,
-    frame: TileFrame,
-    *,
-    target_confidence: float,
+    opinions: Sequence[Opinion], question: Question, *, target_confidence: float
 ) -> Outcome:
     """Naive Bayes over the classes; with `multiple`, over each class on its own.
 
     With `multiple` the confidence is that of the least certain class; a class at even odds stays
     out.
     """
-    del frame
-    ordered = each_once(opinions)
+    ordered, schema = each_once(opinions), question.schema
     classes, confidence = (_several if schema.multiple else _one)(ordered, schema)
     label: Answer = {"classes": classes, "confidence": round(confidence, 4)}
+    agreed = {str(each): _agreed(ordered, each, schema) for each in classes}
+    if any(agreed.values()):
+        label["attributes"] = {key: each for key, each in agreed.items() if each}
     return Outcome(label, confidence, confidence >= target_confidence)
+
+
+def _agreed(
+    opinions: Sequence[Opinion], class_id: int, schema: LabelSchema
+) -> dict[str, attributes.Value]:
+    named = schema.find(class_id)
+    said = [
+        (each.answer.get("attributes", {}).get(str(class_id), {}), weight(each.trust, 2))
+        for each in opinions
+    ]
+    return {} if named is None else attributes.agreed(said, named.attributes)
 
 
 def _one(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], float]:
@@ -96,44 +148,64 @@ def _several(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], f
     return chosen, min(max(p, 1 - p) for p in probabilities.values())
 
 
-def to_image(label: Label, frame: TileFrame) -> list[ImageObject]:
+def to_image(label: Label, question: Question) -> list[ImageObject]:
     """One object per class; none of them is cut, as none has an outline."""
-    del frame
+    del question
     confidence = label.get("confidence", 1.0)
+    said = label.get("attributes", {})
     return [
-        {"class": class_id, "attributes": {}, "confidence": confidence, "cut": []}
+        {
+            "class": class_id,
+            "attributes": said.get(str(class_id), {}),
+            "confidence": confidence,
+            "cut": [],
+        }
         for class_id in label["classes"]
     ]
 
 
-def to_tile(
-    objects: Sequence[Mapping[str, Any]], schema: LabelSchema, frame: TileFrame
-) -> Answer | None:
+def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:
     """Objects with a `box` count where they can be seen; those without one in the whole image.
 
     A single choice is the class that shows the largest area; ties go to the lowest id. Nothing is
     known of a tile where one of several classes shows barely, or of a part of an image that is only
     known as a whole.
     """
-    seen: dict[int, float] = defaultdict(float)
+    frame, schema = question.frame, question.schema
+    if frame.core.size != frame.image and not all("box" in each for each in objects):
+        return None
+    whole = reach(objects, schema)
+    shown = clip(whole, frame.window)
+    seen, share = visible(whole, shown, frame.window)
+    area = (shown[:, 2:] - shown[:, :2]).prod(axis=1)
+    areas: dict[int, float] = defaultdict(float)
     barely: set[int] = set()
-    whole_window = float(frame.window.size.width * frame.window.size.height)
-    for each in objects:
-        if "box" not in each:
-            if frame.core.size != frame.image:
-                return None
-            seen[each["class"]] += whole_window
-            continue
-        view = geometry.view_of(each["box"], frame.window)
-        if view is None:
-            continue
-        if view.barely:
-            barely.add(each["class"])
+    for i in np.flatnonzero(seen & (area > 0)).tolist():
+        if share[i] < BARELY_VISIBLE:
+            barely.add(objects[i]["class"])
         else:
-            seen[each["class"]] += view.area
+            areas[objects[i]["class"]] += area[i]
     if schema.multiple:
-        return None if barely - seen.keys() else {"classes": sorted(seen)}
-    return {"classes": [min(seen, key=lambda c: (-seen[c], c))]} if seen else None
+        chosen = None if barely - areas.keys() else sorted(areas)
+    else:
+        chosen = [min(areas, key=lambda c: (-areas[c], c))] if areas else None
+    if chosen is None:
+        return None
+    said = {
+        str(each["class"]): dict(sorted(each["attributes"].items()))
+        for each in reversed(objects)
+        if each["class"] in chosen and each.get("attributes")
+    }
+    return {"classes": chosen, **({"attributes": dict(sorted(said.items()))} if said else {})}
+
+
+def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
+    """The `box`, if there is one; else everywhere."""
+    del schema
+    return as_boxes([each.get("box", _EVERYWHERE) for each in objects])
+
+
+_EVERYWHERE = (-math.inf, -math.inf, math.inf, math.inf)
 
 
 def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
@@ -143,21 +215,30 @@ def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
     the class with most confidence behind it; its share of all tiles is the confidence.
     """
     behind: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    said: dict[int, list[tuple[dict[str, attributes.Value], float]]] = defaultdict(list)
     for source, piece in enumerate(pieces):
         for each in piece.objects:
             behind[each["class"]].append((each["confidence"], source))
-    totals = {c: math.fsum(confidence for confidence, _ in said) for c, said in behind.items()}
+            said[each["class"]].append((each["attributes"], each["confidence"]))
+    totals = {c: math.fsum(confidence for confidence, _ in of) for c, of in behind.items()}
     if schema.multiple:
-        confidence = {c: max(said)[0] for c, said in behind.items()}
+        confidence = {c: max(of)[0] for c, of in behind.items()}
     else:
         best = [min(totals, key=lambda c: (-totals[c], c))] if totals else []
         confidence = {c: totals[c] / len(pieces) for c in best}
     return [
         {
             "class": class_id,
-            "attributes": {},
+            "attributes": _together(said[class_id], class_id, schema),
             "confidence": round(confidence[class_id], 4),
             "sources": [source for _, source in behind[class_id]],
         }
         for class_id in sorted(confidence)
     ]
+
+
+def _together(
+    said: Sequence[tuple[dict[str, attributes.Value], float]], class_id: int, schema: LabelSchema
+) -> dict[str, attributes.Value]:
+    named = schema.find(class_id)
+    return {} if named is None else attributes.agreed(said, named.attributes)

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from tessera.kernel.errors import Invalid
 
@@ -78,3 +78,11 @@ def truth(value: object, at: str, refuse: Refuse) -> bool:
     if not isinstance(value, bool):
         raise refuse(at, "must be true or false")
     return value
+
+
+def distinct(values: Iterable[Hashable], at: str, what: str, refuse: Refuse) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise refuse(at, f"{what} {value!r} is there twice")
+        seen.add(value)

@@ -16,41 +16,29 @@ Values:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tessera.kinds.schema import LabelSchema
+from tessera.shapes.boxes import Boxes
+from tessera.shapes.frames import Size, TileFrame
 
 Answer = dict[str, Any]
 Label = Mapping[str, Any]
 ImageObject = dict[str, Any]
 
 
-class Size(NamedTuple):
-    width: int
-    height: int
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one task asks, as far as it decides what its answers mean."""
 
-
-class Window(NamedTuple):
-    """Half-open rectangle of whole pixels in the image frame."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
+    schema: LabelSchema
+    frame: TileFrame
+    subject: Mapping[str, Any] | None = None
+    """The existing annotation that the task is about, if it is about one; tile pixels."""
 
     @property
-    def size(self) -> Size:
-        return Size(self.right - self.left, self.bottom - self.top)
-
-
-@dataclass(frozen=True, slots=True)
-class TileFrame:
-    """Where a tile lies in its image; tile pixels start at the window's top left corner."""
-
-    window: Window
-    core: Window
-    """The part no other tile has: cores partition the image."""
-    image: Size
+    def tile(self) -> Size:
+        return self.frame.window.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +82,21 @@ class Kind(Protocol):
             InvalidLabelSchema: Says where and why.
         """
 
-    def validate(self, answer: object, schema: LabelSchema, tile: Size) -> Answer:
+    def validate(self, answer: object, question: Question) -> Answer:
         """Bring what an earner sent into canonical form; doing it again changes nothing.
 
         Args:
             answer: Decoded JSON, as hostile as it may be.
-            tile: Size of the tile's window, pixels.
 
         Raises:
             InvalidAnswer: Says where and why.
         """
 
-    def score(self, answer: Label, gold: Label) -> float:
+    def score(self, answer: Label, gold: Label, question: Question) -> float:
         """How right an answer is, in [0, 1], given the truth. 1 for the truth itself."""
 
     def aggregate(
-        self,
-        opinions: Sequence[Opinion],
-        schema: LabelSchema,
-        frame: TileFrame,
-        *,
-        target_confidence: float,
+        self, opinions: Sequence[Opinion], question: Question, *, target_confidence: float
     ) -> Outcome:
         """Decide a label from valid answers; the order of opinions does not matter.
 
@@ -122,17 +104,21 @@ class Kind(Protocol):
             ValueError: No opinions, or two by one earner.
         """
 
-    def to_image(self, label: Label, frame: TileFrame) -> list[ImageObject]:
+    def to_image(self, label: Label, question: Question) -> list[ImageObject]:
         """A tile's label in image pixels, each object with the edges it is `cut` by."""
 
-    def to_tile(
-        self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema, frame: TileFrame
-    ) -> Answer | None:
+    def to_tile(self, objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:
         """Known objects in image pixels as the gold of one tile; what is `optional` stays so.
 
         Returns:
             Canonical label with `optional` on what is barely visible; None where the objects do
             not tell this tile's answer.
+        """
+
+    def reach(self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
+        """The upright box, in the pixels of the objects, outside which none can be seen.
+
+        Shape (N, 4); infinite where an object says something of the whole image.
         """
 
     def merge(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:

@@ -1,4 +1,4 @@
-"""Gold from a task that was settled, and where a tile lies in its image."""
+"""Gold from a task that was settled."""
 
 from uuid import UUID
 
@@ -8,8 +8,6 @@ from tessera.accounts.roles import Caller, Right
 from tessera.assignment import queue
 from tessera.assignment import tasks as task_access
 from tessera.assignment.models import TaskState
-from tessera.images.models import Tile
-from tessera.kinds import Size, TileFrame, Window
 from tessera.projects import service as projects
 from tessera.projects.errors import WrongState
 from tessera.projects.states import ProjectState
@@ -52,11 +50,3 @@ async def mark_settled(session: AsyncSession, task_id: UUID, *, caller: Caller) 
         )
         await session.flush()
     return await session.get_one(Gold, (task.project_id, task.id))
-
-
-def frame_of(tile: Tile, image: Size) -> TileFrame:
-    return TileFrame(
-        window=Window(tile.window_left, tile.window_top, tile.window_right, tile.window_bottom),
-        core=Window(tile.core_left, tile.core_top, tile.core_right, tile.core_bottom),
-        image=image,
-    )

@@ -16,8 +16,8 @@ from tessera.accounts.roles import Caller, Right
 from tessera.assignment.models import Task, TaskState
 from tessera.images.models import Image, Tile
 from tessera.kernel.errors import Unavailable
-from tessera.kinds import LabelSchema, TileFrame, Window, kind_of
-from tessera.kinds.box import MOST_BOXES
+from tessera.kinds import Kind, LabelSchema, Question, TileFrame, Window, kind_of, parsed
+from tessera.kinds.objects import MOST_OBJECTS
 from tessera.projects import service as projects
 from tessera.projects.models import Project
 from tessera.quality.coco import Known, read
@@ -121,7 +121,7 @@ async def _read(
     session: AsyncSession, project: Project, coco: object
 ) -> tuple[dict[str, Known], dict[str, list[_Place]], dict[UUID, str | None]]:
     """What a file knows by image, the tasks by image, and the right answers by task."""
-    schema, loop = LabelSchema.parse(project.label_schema), asyncio.get_running_loop()
+    schema, loop = parsed(project.label_schema), asyncio.get_running_loop()
     boxes = project.kind == "box"
     known = await loop.run_in_executor(_thread, lambda: read(coco, schema, boxes=boxes))
     images = await _images(session, project.id, known)
@@ -204,24 +204,30 @@ def _expected(
 ) -> dict[UUID, str | None]:
     """The right answers to tasks that wait, as JSON; none where the file does not tell it."""
     kind = kind_of(kind_name)
-    most = MOST_BOXES if kind_name == "box" else MOST_SEEN
+    most = MOST_SEEN if kind_name == "classify" else MOST_OBJECTS
     expected: dict[UUID, str | None] = {}
-    for name, place, picks in _seen(known, places, most_on_a_tile=most):
+    for name, place, picks in _seen(kind, schema, known, places, most_on_a_tile=most):
         objects = known[name].objects
-        label = kind.to_tile([objects[i] for i in picks], schema, place.frame)
+        label = kind.to_tile([objects[i] for i in picks], Question(schema, place.frame))
         expected[place.task_id] = None if label is None else orjson.dumps(label).decode()
     return expected
 
 
 def _seen(
-    known: Mapping[str, Known], places: Mapping[str, Sequence[_Place]], *, most_on_a_tile: int
+    kind: Kind,
+    schema: LabelSchema,
+    known: Mapping[str, Known],
+    places: Mapping[str, Sequence[_Place]],
+    *,
+    most_on_a_tile: int,
 ) -> list[tuple[str, _Place, Picks]]:
     """What each task that waits may show of its image; all of it, for too much is found at once."""
     found: list[tuple[str, _Place, Picks]] = []
     total = 0
     for name, of_image in places.items():
         waiting = [place for place in of_image if place.waits]
-        for number, picks in views(known[name].objects, [each.frame.window for each in waiting]):
+        reach = kind.reach(known[name].objects, schema)
+        for number, picks in views(reach, [each.frame.window for each in waiting]):
             total += len(picks)
             if len(picks) > most_on_a_tile:
                 raise TooMuchGold(

@@ -1,5 +1,6 @@
 """What gold says of people: scores, trust, and who may go on."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer, Standing
 from tessera.kernel import db, jobs
-from tessera.kinds import kind_of
+from tessera.kinds import Question, kind_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
 from tessera.quality.gold_share import gold_share
@@ -28,16 +29,27 @@ IS_PENDING: ColumnElement[bool] = literal_column("answers.verdict = 'pending'", 
 
 
 async def score_gold(
-    session: AsyncSession, project: Project, answers: Mapping[Gold, Sequence[Answer]]
+    session: AsyncSession,
+    project: Project,
+    answers: Mapping[Gold, Sequence[Answer]],
+    questions: Mapping[UUID, Question],
 ) -> None:
-    """Score answers to gold tasks that have no score yet, and let trust follow."""
+    """Score answers to gold tasks that have no score yet, and let trust follow.
+
+    Args:
+        questions: By task.
+    """
     kind = kind_of(project.kind)
     scores: dict[UUID, list[float]] = {}
     for gold, given in answers.items():
         for each in given:
             if each.score is None:
                 each.score = (
-                    UNANSWERED if each.value is None else kind.score(each.value, gold.expected)
+                    UNANSWERED
+                    if each.value is None
+                    else await asyncio.to_thread(
+                        kind.score, each.value, gold.expected, questions[gold.task_id]
+                    )
                 )
                 scores.setdefault(each.earner_id, []).append(each.score)
     if not scores:

@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment import tasks as task_access
 from tessera.assignment.models import Task, TaskState
-from tessera.images.models import Tile
 from tessera.kernel.paging import After
-from tessera.kinds import LabelSchema, Size, kind_of
+from tessera.kinds import kind_of
 from tessera.projects import service as projects
 from tessera.projects.models import Project
 from tessera.quality.errors import NotInReview
+from tessera.quality.questions import questions_of
 from tessera.quality.settle import settle_by_hand
 
 
@@ -46,10 +46,8 @@ async def decide(
     canonical = None
     if label is not None:
         project = await session.get_one(Project, task.project_id)
-        tile = await session.get_one(Tile, task.tile_id)
-        size = Size(tile.window_right - tile.window_left, tile.window_bottom - tile.window_top)
-        schema = LabelSchema.parse(project.label_schema)
-        canonical = kind_of(project.kind).validate(label, schema, size)
+        questions = await questions_of(session, project, [task.id])
+        canonical = kind_of(project.kind).validate(label, questions[task.id])
     await settle_by_hand(session, task, label=canonical)
     await session.refresh(task)
     return task

@@ -8,6 +8,7 @@ Locks, in this order, so that no two calls deadlock: tasks by id, new answers to
 trust by earner. From then on nothing waits for a row that another call may hold.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,14 +20,13 @@ from tessera.assignment import queue
 from tessera.assignment.models import Answer, Outcome, Standing, Task, TaskState, Verdict
 from tessera.earnings import service as earnings
 from tessera.earnings.models import Earning
-from tessera.images.models import Image, Tile
 from tessera.kernel import db
-from tessera.kinds import Kind, LabelSchema, Opinion, Size, TileFrame, kind_of
+from tessera.kinds import Kind, Opinion, Question, kind_of
 from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality
 from tessera.quality import judge
-from tessera.quality.gold import frame_of
 from tessera.quality.models import Gold, TrustRecord
+from tessera.quality.questions import questions_of
 from tessera.quality.trust import NEWCOMER
 
 BROKEN_REPORTS = 2
@@ -41,9 +41,8 @@ class _Bench:
 
     project: Project
     kind: Kind
-    schema: LabelSchema
     policy: Quality
-    frames: Mapping[UUID, TileFrame]
+    questions: Mapping[UUID, Question]
     answers: Mapping[UUID, list[Answer]]
     """By task, rejected ones too."""
     trust: Mapping[UUID, float]
@@ -69,11 +68,15 @@ async def settle(
     project = await session.get_one(Project, project_id)
     theirs = Answer.task_id.in_(list(gold)) if lease_ids is None else Answer.lease_id.in_(lease_ids)
     to_gold = await _unjudged(session, project_id, theirs) if gold else {}
+    questions = await questions_of(session, project, task_ids)
     await judge.score_gold(
-        session, project, {each: to_gold.get(task_id, []) for task_id, each in gold.items()}
+        session,
+        project,
+        {each: to_gold.get(task_id, []) for task_id, each in gold.items()},
+        questions,
     )
     to_tasks = await _answers(session, project_id, [task.id for task in tasks])
-    bench = await _bench(session, project, tasks, {**to_gold, **to_tasks})
+    bench = await _bench(session, project, questions, {**to_gold, **to_tasks})
     await _reject_blocked(session, bench)
     for task in tasks:
         if task.state is TaskState.SETTLED:
@@ -88,7 +91,8 @@ async def settle_by_hand(
     """Settle a task as a reviewer decided; without a label it stays out of datasets."""
     project = await session.get_one(Project, task.project_id)
     answers = await _answers(session, project.id, [task.id])
-    bench = await _bench(session, project, [task], answers)
+    questions = await questions_of(session, project, [task.id])
+    bench = await _bench(session, project, questions, answers)
     await _reject_blocked(session, bench)
     await _settle(session, bench, task, label, confidence=1.0, by="review")
 
@@ -114,10 +118,11 @@ async def _decide(session: AsyncSession, bench: _Bench, task: Task) -> None:
 async def _aggregate(
     session: AsyncSession, bench: _Bench, task: Task, opinions: Sequence[Opinion], underway: int
 ) -> None:
-    outcome = bench.kind.aggregate(
+    # in a thread: outlines take their time, and this worker's other jobs and heartbeats go on
+    outcome = await asyncio.to_thread(
+        bench.kind.aggregate,
         opinions,
-        bench.schema,
-        bench.frames[task.id],
+        bench.questions[task.id],
         target_confidence=bench.policy.target_confidence,
     )
     if outcome.decided:
@@ -174,7 +179,9 @@ async def _accept(session: AsyncSession, bench: _Bench, task: Task) -> None:
     for each in pending:
         each.verdict = Verdict.ACCEPTED
         if each.value is not None and task.label is not None:
-            each.agreement = bench.kind.score(each.value, task.label)
+            each.agreement = await asyncio.to_thread(
+                bench.kind.score, each.value, task.label, bench.questions[task.id]
+            )
     gold = await _gold_answers(session, task.project_id, [each.earner_id for each in pending])
     await session.execute(
         update(Answer)
@@ -323,7 +330,7 @@ def _by_task(answers: Sequence[Answer]) -> dict[UUID, list[Answer]]:
 async def _bench(
     session: AsyncSession,
     project: Project,
-    tasks: Sequence[Task],
+    questions: Mapping[UUID, Question],
     answers: Mapping[UUID, list[Answer]],
 ) -> _Bench:
     earners = {each.earner_id for some in answers.values() for each in some}
@@ -339,20 +346,11 @@ async def _bench(
             Standing.blocked_at.is_not(None),
         )
     )
-    tiles = await session.execute(
-        select(Task.id, Tile, Image.width, Image.height)
-        .join(Tile, Tile.id == Task.tile_id)
-        .join(Image, Image.id == Tile.image_id)
-        .where(Task.project_id == project.id, Task.id.in_([task.id for task in tasks]))
-    )
     return _Bench(
         project=project,
         kind=kind_of(project.kind),
-        schema=LabelSchema.parse(project.label_schema),
         policy=Quality(**project.quality),
-        frames={
-            id_: frame_of(tile, Size(width or 0, height or 0)) for id_, tile, width, height in tiles
-        },
+        questions=questions,
         answers=answers,
         trust=dict(trust.all()),
         blocked={earner_id: reason or "" for earner_id, reason in blocked},

@@ -10,19 +10,13 @@ from enum import StrEnum
 from uuid import UUID
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"[a-z0-9_-]{1,40}\.[a-z]{1,10}")
 
 
 class Extension(StrEnum):
     JPG = "jpg"
     PNG = "png"
     WEBP = "webp"
-
-
-class DatasetFile(StrEnum):
-    MANIFEST = "manifest.json"
-    COCO = "coco.json"
-    JSON_LINES = "labels.jsonl"
-    PARQUET = "labels.parquet"
 
 
 def upload(project_id: UUID, image_id: UUID) -> str:
@@ -60,8 +54,14 @@ def thumbnail(project_id: UUID, image_id: UUID, sha256: str, extension: str) -> 
 
 
 def dataset(project_id: UUID, sha256: str, file: str) -> str:
-    """A file of a dataset version; named by its own hash, so versions share equal files."""
-    return f"datasets/{_id(project_id)}/{_hash(sha256)}/{DatasetFile(file)}"
+    """A file of a dataset version; named by its own hash, so versions share equal files.
+
+    Args:
+        file: As its format calls it.
+    """
+    if not _FILE.fullmatch(file):
+        raise ValueError(f"Not a file of a dataset: {file!r}")
+    return f"datasets/{_id(project_id)}/{_hash(sha256)}/{file}"
 
 
 def import_file(project_id: UUID, import_id: UUID) -> str:

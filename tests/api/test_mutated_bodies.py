@@ -50,7 +50,7 @@ _ANSWER = {
     "lease_id": "{lease_id}",
     "fence": "{fence}",
     "outcome": "answered",
-    "answer": {"boxes": [_BOX]},
+    "answer": {"objects": [_BOX]},
     "seconds": 3.5,
 }
 _NEW = TABLE["POST /v1/organisations/{organisation_id}/projects"].body

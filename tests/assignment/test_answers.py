@@ -174,18 +174,18 @@ BOX = {"class": 1, "box": [1, 1, 60, 60]}
     [
         None,
         {},
-        {"boxes": None},
-        {"boxes": [BOX], "extra": 1},
-        {"boxes": [{**BOX, "class": 9}]},
-        {"boxes": [{**BOX, "class": True}]},
-        {"boxes": [{**BOX, "class": "1"}]},
-        {"boxes": [{**BOX, "box": [1, 1, 60]}]},
-        {"boxes": [{**BOX, "box": [1, 1, 60, 67]}]},
-        {"boxes": [{**BOX, "box": [-5, 1, 60, 60]}]},
-        {"boxes": [{**BOX, "box": [60, 1, 1, 60]}]},
-        {"boxes": [{**BOX, "box": [1, 1, 60, 1e308]}]},
-        {"boxes": [{**BOX, "box": [1, 1, 60, "60"]}]},
-        {"boxes": [BOX] * 2_001},
+        {"objects": None},
+        {"objects": [BOX], "extra": 1},
+        {"objects": [{**BOX, "class": 9}]},
+        {"objects": [{**BOX, "class": True}]},
+        {"objects": [{**BOX, "class": "1"}]},
+        {"objects": [{**BOX, "box": [1, 1, 60]}]},
+        {"objects": [{**BOX, "box": [1, 1, 60, 67]}]},
+        {"objects": [{**BOX, "box": [-5, 1, 60, 60]}]},
+        {"objects": [{**BOX, "box": [60, 1, 1, 60]}]},
+        {"objects": [{**BOX, "box": [1, 1, 60, 1e308]}]},
+        {"objects": [{**BOX, "box": [1, 1, 60, "60"]}]},
+        {"objects": [BOX] * 2_001},
     ],
     ids=str,
 )
@@ -198,7 +198,7 @@ async def test_an_answer_that_makes_no_sense_is_refused_and_nothing_is_recorded(
     async with nothing_changes(world.sessions):
         problem = await refused(earner, given(one, value))
     assert (problem["status"], problem["code"]) == (422, "invalid-answer")
-    assert codes(await answer(earner, given(one, {"boxes": [BOX]}))) == [None]
+    assert codes(await answer(earner, given(one, {"objects": [BOX]}))) == [None]
 
 
 @pytest.mark.parametrize("nonsense", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5_000])
@@ -209,9 +209,9 @@ async def test_numbers_that_are_none_are_refused_before_anything_is_done(
     earner = await world.earner()
     (one,) = await lease(earner, project_id)
     headers = {**earner.headers, "Content-Type": "application/json"}
-    box = given(one, {"boxes": [{"class": 1, "box": [1, 1, 60, "?"]}]})
+    box = given(one, {"objects": [{"class": 1, "box": [1, 1, 60, "?"]}]})
     async with nothing_changes(world.sessions):
-        for wrong in (box, given(one, {"boxes": [BOX]}, seconds="?")):
+        for wrong in (box, given(one, {"objects": [BOX]}, seconds="?")):
             body = json.dumps({"answers": [wrong]}).replace('"?"', nonsense)
             response = await world.http.post("/v1/work/answers", content=body, headers=headers)
             assert (response.status_code, response.json()["code"]) == (422, "invalid-request")

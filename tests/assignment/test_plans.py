@@ -22,7 +22,7 @@ from tests.assignment.door import answer, given, lease
 from tests.world import World
 
 SMALL, LARGE = 1_000, 100_000
-NOTHING_THERE: dict[str, Any] = {"boxes": []}
+NOTHING_THERE: dict[str, Any] = {"objects": []}
 
 
 @dataclass(frozen=True)

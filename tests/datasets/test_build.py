@@ -76,7 +76,7 @@ async def test_json_lines_and_parquet_say_the_same_as_coco(context: JobContext) 
     lines = as_lines(await fetch(context, dataset, "labels.jsonl"))
     assert [(line["id"], line["name"]) for line in lines] == list(enumerate(NAMES, start=1))
     said = [
-        (line["name"], o["class_id"], o["box"], o["attributes"], o["source"], o["tiles"])
+        (line["name"], o["class_id"], o["place"]["box"], o["attributes"], o["source"], o["tiles"])
         for line in lines
         for o in line["objects"]
     ]

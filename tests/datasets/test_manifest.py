@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer, Lease, Outcome
 from tessera.datasets.manifest import canonical, manifest_file
-from tessera.datasets.records import LabelledImage, LabelledTile
 from tessera.datasets.tally import Tally
 from tessera.earnings.models import Earning, EarningState
+from tessera.formats.records import LabelledImage, LabelledTile
 from tessera.kernel import db
 from tessera.storage.context import JobContext
 from tests.datasets.reading import built

@@ -83,7 +83,7 @@ def _known() -> tuple[int, Box]:
 
 
 def _drawn(*boxes: tuple[int, Box]) -> Json:
-    return {"boxes": [{"class": class_id, "box": box} for class_id, box in boxes]}
+    return {"objects": [{"class": class_id, "box": box} for class_id, box in boxes]}
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def objects(here: Court) -> list[Object]:
         for each in file["annotations"]
     ]
     in_lines = [
-        Object(line["name"], each["class_id"], each["box"], each["source"])
+        Object(line["name"], each["class_id"], each["place"]["box"], each["source"])
         for line in as_lines(files["labels.jsonl"])
         for each in line["objects"]
     ]
@@ -169,7 +169,7 @@ def comes_from(one: Object, answers: Sequence[Mapping[str, Any]]) -> bool:
     drawn = [
         box["box"]
         for each in answers
-        for box in each["value"]["boxes"]
+        for box in each["value"]["objects"]
         if box["class"] == one.class_id
     ]
     edges = list(zip(*drawn, strict=True))

@@ -18,7 +18,7 @@ from tessera.kernel import db, jobs
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.storage.context import JobContext
 from tests.datasets.reading import built, finished
-from tests.datasets.world import EMPTY, MIXED, World, a_world
+from tests.datasets.world import EMPTY, MIXED, USUAL, World, a_world
 
 STRANGER = Caller(uuid4(), PersonKind.OPERATOR, {uuid4(): RIGHTS[Role.OWNER]})
 
@@ -32,7 +32,9 @@ async def queued(sessions: db.Sessions) -> list[tuple[str, bytes]]:
 async def test_a_build_that_is_asked_for_is_a_run_and_a_job(context: JobContext) -> None:
     world = await a_world(context.sessions, [EMPTY])
     async with db.transaction(context.sessions) as session:
-        run = await service.request_build(session, project_id=world.project_id, caller=world.caller)
+        run = await service.request_build(
+            session, project_id=world.project_id, options=USUAL, caller=world.caller
+        )
     assert run.state is RunState.RUNNING
     assert await queued(context.sessions) == [
         ("datasets.build", b'{"run_id":"' + str(run.id).encode() + b'"}')
@@ -62,7 +64,9 @@ async def test_a_dataset_exists_for_its_organisation_and_for_nobody_else(
                 service.get(session, dataset.id, caller=caller),
                 service.get_run(session, world.run_id, caller=caller),
                 service.request_verify(session, dataset_id=dataset.id, caller=caller),
-                service.request_build(session, project_id=world.project_id, caller=caller),
+                service.request_build(
+                    session, project_id=world.project_id, options=USUAL, caller=caller
+                ),
                 service.list_datasets(session, project_id=world.project_id, caller=caller, limit=1),
             ):
                 with pytest.raises(refused):

@@ -14,12 +14,14 @@ from tessera.accounts.models import Organisation, PersonKind
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment.models import Task, TaskState
 from tessera.datasets.models import DatasetRun, RunKind
+from tessera.datasets.options import Options
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel import db, jobs
 from tessera.projects.models import Project
 
 SPACE = UUID("5a11ad00-0000-4000-8000-000000000000")
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+USUAL = Options()
 LONG_AFTER = THEN + timedelta(days=1)
 Four = tuple[int, int, int, int]
 
@@ -29,7 +31,7 @@ SCHEMA: dict[str, Any] = {
             "id": 7,
             "name": "coin",
             "colour": "#e6194b",
-            "attributes": [{"name": "worn", "values": ["yes", "no"]}],
+            "attributes": [{"name": "worn", "type": "choice", "values": ["yes", "no"]}],
         },
         {"id": 2, "name": "dé, or die", "colour": "#3cb44b", "attributes": []},
         {"id": 40, "name": "never seen", "colour": "#4363d8", "attributes": []},
@@ -69,7 +71,7 @@ def box(class_id: int, *edges: float, sure: float = 0.9, **attributes: str) -> d
 
 
 def boxes(*each: dict[str, Any]) -> dict[str, Any]:
-    return {"boxes": list(each)}
+    return {"objects": list(each)}
 
 
 def whole(name: str, label: Mapping[str, Any] | None, **cut: Any) -> Picture:
@@ -123,11 +125,13 @@ async def a_world(
     kind: str = "box",
     schema: Mapping[str, Any] = MappingProxyType(SCHEMA),
     seed: int = 0,
+    options: Options = USUAL,
 ) -> World:
     """Always the same rows with the same ids; the seed decides in which order they are written."""
     project_id, organisation_id = uuid5(SPACE, name), uuid5(SPACE, f"organisation {name}")
     rows = _rows(project_id, pictures)
     run_id = uuid5(SPACE, f"run {name}")
+    run = {"project_id": project_id, "kind": RunKind.BUILD, "as_of": LONG_AFTER}
     async with db.transaction(sessions) as session:
         session.add(Organisation(id=organisation_id, name="Museum"))
         await session.flush()
@@ -138,9 +142,7 @@ async def a_world(
             shuffle(of_model)
             for row in of_model:
                 await session.execute(insert(model).values(row))
-        session.add(
-            DatasetRun(id=run_id, project_id=project_id, kind=RunKind.BUILD, as_of=LONG_AFTER)
-        )
+        session.add(DatasetRun(id=run_id, options=options.as_json(), **run))
     rights = {organisation_id: frozenset(Right)}
     caller = Caller(uuid5(SPACE, "somebody"), PersonKind.OPERATOR, rights)
     return World(project_id, organisation_id, caller, run_id)
@@ -148,7 +150,13 @@ async def a_world(
 
 async def asked_again(sessions: db.Sessions, world: World, **changes: Any) -> World:
     """Another run in the same project."""
-    run = {"project_id": world.project_id, "kind": RunKind.BUILD, "as_of": LONG_AFTER, **changes}
+    run = {
+        "project_id": world.project_id,
+        "kind": RunKind.BUILD,
+        "as_of": LONG_AFTER,
+        "options": USUAL.as_json(),
+        **changes,
+    }
     async with db.transaction(sessions) as session:
         run_id = (
             await session.scalars(insert(DatasetRun).values(run).returning(DatasetRun.id))

@@ -42,7 +42,7 @@ def test_every_answer_is_valid_and_repeatable(
 ) -> None:
     width, height, things = tile
     answer = EARNERS[name].answer_boxes(things, width, height, CLASSES, random.Random(seed))
-    for entry in answer["boxes"]:
+    for entry in answer["objects"]:
         left, top, right, bottom = entry["box"]
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
@@ -65,7 +65,8 @@ def test_honest_earners_miss_misname_and_jitter_at_their_rates(name: str) -> Non
     rng = random.Random(name)
     thing = Labelled(5, (200, 150, 400, 190))
     answers = [
-        EARNERS[name].answer_boxes([thing], TILE, TILE, CLASSES, rng)["boxes"] for _ in range(MANY)
+        EARNERS[name].answer_boxes([thing], TILE, TILE, CLASSES, rng)["objects"]
+        for _ in range(MANY)
     ]
     drawn = [boxes[0] for boxes in answers if boxes]
     # A few standard errors of each rate; an average earner's false boxes hide few misses.
@@ -90,7 +91,7 @@ def test_only_average_people_draw_what_is_not_there_and_seldom() -> None:
     rng = random.Random(1)
     false = {
         name: mean(
-            bool(EARNERS[name].answer_boxes([], TILE, TILE, CLASSES, rng)["boxes"])
+            bool(EARNERS[name].answer_boxes([], TILE, TILE, CLASSES, rng)["objects"])
             for _ in range(MANY)
         )
         for name in HONEST
@@ -107,7 +108,7 @@ def test_the_better_the_earner_the_better_the_boxes() -> None:
             EARNERS[name].answer_boxes([thing], TILE, TILE, CLASSES, rng) for _ in range(500)
         ]
         quality.append(
-            mean(overlap(e["box"], thing.box) for answer in answers for e in answer["boxes"])
+            mean(overlap(e["box"], thing.box) for answer in answers for e in answer["objects"])
         )
     assert quality[:3] == sorted(quality[:3], reverse=True)
     assert quality[0] > 0.9
@@ -120,7 +121,7 @@ def test_a_jittered_edge_never_leaves_the_cut_edge_of_its_object() -> None:
     rng = random.Random(1)
     cut = Labelled(5, (0, 300, 100, TILE))
     for _ in range(200):
-        for entry in EARNERS["careful"].answer_boxes([cut], TILE, TILE, CLASSES, rng)["boxes"]:
+        for entry in EARNERS["careful"].answer_boxes([cut], TILE, TILE, CLASSES, rng)["objects"]:
             assert entry["box"][0] == 0
             assert entry["box"][3] == TILE
 
@@ -141,11 +142,12 @@ def test_honest_earners_look_at_the_picture_and_spammers_do_not(name: str) -> No
 def test_box_everything_covers_the_tile_and_too_fast_is_often_empty() -> None:
     rng = random.Random(1)
     for _ in range(50):
-        boxes = EARNERS["box_everything"].answer_boxes([], TILE, 480, CLASSES, rng)["boxes"]
+        boxes = EARNERS["box_everything"].answer_boxes([], TILE, 480, CLASSES, rng)["objects"]
         covered = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (entry["box"] for entry in boxes))
         assert covered == TILE * 480
     quick = [
-        EARNERS["too_fast"].answer_boxes([], TILE, TILE, CLASSES, rng)["boxes"] for _ in range(400)
+        EARNERS["too_fast"].answer_boxes([], TILE, TILE, CLASSES, rng)["objects"]
+        for _ in range(400)
     ]
     assert mean(not boxes for boxes in quick) == pytest.approx(0.5, abs=0.1)
 

@@ -140,7 +140,7 @@ async def answer(printed: dict[str, list[str]], lease: Leased) -> None:
     """What was leased before the end can be answered after it."""
     async with AsyncClient(base_url=api_of(printed)) as http:
         earner = await login(http, printed, printed["earners"][0])
-        empty = {"outcome": "answered", "answer": {"boxes": []}}
+        empty = {"outcome": "answered", "answer": {"objects": []}}
         body = {"lease_id": lease["lease_id"], "fence": lease["fence"], **empty}
         (result,) = (await earner.post("/v1/work/answers", {"answers": [body]}))["results"]
         assert result["accepted"]

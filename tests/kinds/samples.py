@@ -1,11 +1,26 @@
 """Schemas, tiles and objects for tests of kinds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tessera.kinds import ImageObject, LabelSchema, Opinion, Piece, Size, TileFrame, Window, box
-from tessera.kinds.geometry import Boxes, as_boxes, ious
+from tessera.kinds import (
+    KINDS,
+    ImageObject,
+    Kind,
+    LabelSchema,
+    Opinion,
+    Piece,
+    Question,
+    Size,
+    TileFrame,
+    Window,
+    box,
+)
+from tessera.shapes.boxes import Boxes, as_boxes, ious
+
+BOX, CLASSIFY = KINDS["box"], KINDS["classify"]
 
 
 def a_schema(classes: int = 3, *, multiple: bool = False) -> LabelSchema:
@@ -32,11 +47,20 @@ def a_box(*edges: float, label: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def boxes(*objects: dict[str, Any]) -> dict[str, Any]:
-    return {"boxes": list(objects)}
+    return {"objects": list(objects)}
 
 
 def opinions(*answers: dict[str, Any], trust: float = 0.9) -> list[Opinion]:
     return [Opinion(f"earner {i}", answer, trust) for i, answer in enumerate(answers)]
+
+
+def asked(frame: TileFrame, schema: LabelSchema | None = None) -> Question:
+    return Question(a_schema() if schema is None else schema, frame)
+
+
+def about(tile: Size, schema: LabelSchema | None = None) -> Question:
+    """The question of a task that asks about a whole image at once."""
+    return asked(whole(tile), schema)
 
 
 def whole(image: Size) -> TileFrame:
@@ -90,6 +114,19 @@ def scattered(
     return objects
 
 
+def gold_of(kind: Kind, known: Sequence[dict[str, Any]], question: Question) -> dict[str, Any]:
+    """Known objects as the gold of a tile that they do tell the answer of."""
+    label = kind.to_tile(known, question)
+    assert label is not None
+    return label
+
+
+def known_to(known: dict[str, Any], frame: TileFrame) -> list[dict[str, Any]]:
+    """An object as one tile's gold has it; none where it is not seen."""
+    objects: list[dict[str, Any]] = gold_of(BOX, [known], asked(frame))["objects"]
+    return objects
+
+
 def seen_by(
     rng: np.random.Generator,
     objects: list[dict[str, Any]],
@@ -108,13 +145,13 @@ def seen_by(
         for index in np.flatnonzero(inside.all(axis=1)).tolist():
             if rng.random() < misses:
                 continue
-            for each in box.to_tile([objects[index]], a_schema(), frame)["boxes"]:
+            for each in known_to(objects[index], frame):
                 size = np.tile(frame.window.size, 2)
                 edges = np.clip(each["box"] + rng.normal(0, jitter, 4), 0, size)
                 if (edges[2:] - edges[:2]).min() >= box.THINNEST:
                     drawn.append({**each, "box": edges.tolist()})
                     which.append(index)
-        pieces.append(Piece(frame, box.to_image(boxes(*drawn), frame)))
+        pieces.append(Piece(frame, BOX.to_image(boxes(*drawn), asked(frame))))
         truth.append(which)
     return pieces, truth
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.kinds import Opinion, Outcome, Size, TileFrame, Window, box
-from tessera.kinds.box_consensus import fused
-from tessera.kinds.geometry import as_boxes, ious
-from tests.kinds.samples import a_box, a_schema, boxes, opinions, whole
+from tessera.shapes.boxes import Boxes, as_boxes, ious
+from tests.kinds.samples import BOX, a_box, a_schema, about, asked, boxes, opinions, whole
 
 SCHEMA = a_schema()
 WHOLE = whole(Size(200, 200))
@@ -18,12 +17,17 @@ COIN = a_box(20, 20, 60, 60)
 CAT = a_box(100, 90, 180, 160, label=2)
 
 
-def decide(asked: list[Opinion], target: float = 0.95, frame: TileFrame = WHOLE) -> Outcome:
-    return box.aggregate(asked, SCHEMA, frame, target_confidence=target)
+def fused(made: Boxes, trust: Boxes) -> Boxes:
+    upright = np.hstack((made, np.zeros((len(made), 1))))
+    return np.asarray(box.fuse(upright, trust)[0, :4])
+
+
+def decide(said: list[Opinion], target: float = 0.95, frame: TileFrame = WHOLE) -> Outcome:
+    return BOX.aggregate(said, asked(frame, SCHEMA), target_confidence=target)
 
 
 def drawn(outcome: Outcome) -> list[tuple[int, list[float]]]:
-    return [(each["class"], each["box"]) for each in outcome.label["boxes"]]
+    return [(each["class"], each["box"]) for each in outcome.label["objects"]]
 
 
 def test_people_who_agree_are_believed_and_the_more_they_are_the_surer() -> None:
@@ -35,7 +39,7 @@ def test_people_who_agree_are_believed_and_the_more_they_are_the_surer() -> None
 
 def test_nothing_here_is_as_certain_as_those_who_say_it() -> None:
     one, three = decide(opinions(boxes(), trust=0.8)), decide(opinions(*[boxes()] * 3, trust=0.8))
-    assert one.label == three.label == {"boxes": []}
+    assert one.label == three.label == {"objects": []}
     assert one.confidence == pytest.approx(0.8)
     assert three.confidence == pytest.approx(0.8**3 / (0.8**3 + 0.2**3))
     assert three.decided
@@ -45,7 +49,7 @@ def test_what_one_of_three_drew_is_dropped_and_what_two_drew_is_kept() -> None:
     outcome = decide(opinions(boxes(COIN, CAT), boxes(COIN), boxes(COIN)))
     assert drawn(outcome) == [(1, [20, 20, 60, 60])]
     assert outcome.confidence == pytest.approx(0.9)
-    assert len(decide(opinions(boxes(COIN, CAT), boxes(COIN, CAT), boxes())).label["boxes"]) == 2
+    assert len(decide(opinions(boxes(COIN, CAT), boxes(COIN, CAT), boxes())).label["objects"]) == 2
 
 
 def test_a_trusted_earner_outweighs_two_doubtful_ones() -> None:
@@ -76,13 +80,13 @@ def test_the_class_is_the_one_with_most_trust_behind_it() -> None:
 def test_attributes_are_those_most_people_chose() -> None:
     yes, no = ({**COIN, "attributes": {"occluded": each}} for each in ("yes", "no"))
     outcome = decide(opinions(boxes(no), boxes(yes), boxes(no), boxes(COIN)))
-    assert outcome.label["boxes"][0]["attributes"] == {"occluded": "no"}
+    assert outcome.label["objects"][0]["attributes"] == {"occluded": "no"}
 
 
 def test_touching_and_overlapping_objects_of_one_class_stay_apart() -> None:
     beside, over = a_box(60, 20, 100, 60), a_box(30, 25, 70, 65)
     outcome = decide(opinions(*[boxes(COIN, beside, over)] * 3))
-    assert [each["box"] for each in outcome.label["boxes"]] == [
+    assert [each["box"] for each in outcome.label["objects"]] == [
         [20, 20, 60, 60],
         [30, 25, 70, 65],
         [60, 20, 100, 60],
@@ -106,11 +110,12 @@ def test_what_another_tile_owns_is_optional_unless_it_is_certain() -> None:
         frame=frame,
     )
     assert outcome.decided
-    optional = [each["box"] for each in outcome.label["boxes"] if each.get("optional")]
+    optional = [each["box"] for each in outcome.label["objects"] if each.get("optional")]
     assert optional == [doubtful["box"]]
-    assert len(outcome.label["boxes"]) == 3
-    assert box.score(boxes(COIN, sure), outcome.label) == 1.0, "nobody is blamed for leaving it out"
-    assert box.score(boxes(COIN, sure, doubtful), outcome.label) == 1.0, "nor for drawing it"
+    assert len(outcome.label["objects"]) == 3
+    for drawn_as_well in ([], [doubtful]):
+        answer = boxes(COIN, sure, *drawn_as_well)
+        assert BOX.score(answer, outcome.label, asked(WHOLE)) == 1.0, "nobody is blamed for either"
 
 
 def test_the_core_is_in_image_pixels_and_the_boxes_are_not() -> None:
@@ -124,7 +129,7 @@ def test_the_core_is_in_image_pixels_and_the_boxes_are_not() -> None:
 def answer_of(rng: np.random.Generator, truth: np.ndarray[Any, Any], jitter: float) -> Any:
     moved = np.clip(truth + rng.normal(0, jitter, truth.shape), 0, 200)
     answer = boxes(*[a_box(*row, label=1 + i % 3) for i, row in enumerate(moved.tolist())])
-    return box.validate(answer, SCHEMA, Size(200, 200))
+    return BOX.validate(answer, about(Size(200, 200), SCHEMA))
 
 
 TRUTH = np.array(
@@ -147,7 +152,7 @@ def test_neither_the_order_of_opinions_nor_that_of_boxes_matters(
 
 
 def mean_iou(answer: dict[str, Any]) -> float:
-    made = as_boxes([each["box"] for each in answer["boxes"]])
+    made = as_boxes([each["box"] for each in answer["objects"]])
     return float(ious(made, TRUTH).max(axis=1).mean())
 
 
@@ -156,11 +161,11 @@ def test_several_shaky_hands_draw_better_than_one_and_one_that_is_off_does_no_ha
     seed: int, off: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    asked = opinions(*[answer_of(rng, TRUTH, 1.5) for _ in range(5)])
-    alone = np.mean([mean_iou(each.answer) for each in asked])
-    for group in (asked, [*asked, Opinion("off", answer_of(rng, TRUTH + off, 0), 0.9)]):
+    said = opinions(*[answer_of(rng, TRUTH, 1.5) for _ in range(5)])
+    alone = np.mean([mean_iou(each.answer) for each in said])
+    for group in (said, [*said, Opinion("off", answer_of(rng, TRUTH + off, 0), 0.9)]):
         outcome = decide(group)
-        assert box.score(outcome.label, {"boxes": as_gold()}) == 1.0
+        assert BOX.score(outcome.label, {"objects": as_gold()}, asked(WHOLE)) == 1.0
         assert mean_iou(outcome.label) > alone
 
 
@@ -199,10 +204,10 @@ def test_a_full_tile_is_decided_by_four_who_each_miss_a_little() -> None:
     asked = []
     for i in range(4):
         answer = answer_of(rng, TRUTH, 1.0)
-        answer["boxes"].pop(4 * i)
+        answer["objects"].pop(4 * i)
         asked.append(Opinion(f"earner {i}", answer, 0.93))
     outcome = decide(asked)
-    assert len(outcome.label["boxes"]) == len(TRUTH)
+    assert len(outcome.label["objects"]) == len(TRUTH)
     assert outcome.decided
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.kinds import InvalidAnswer, Opinion, Piece, Size, TileFrame, Window, classify
-from tests.kinds.samples import a_box, a_schema, opinions, whole
+from tessera.kinds import InvalidAnswer, Opinion, Piece, Size, TileFrame, Window
+from tests.kinds.samples import CLASSIFY, a_box, a_schema, about, asked, opinions, whole
 
 TILE = Size(100, 80)
 WHOLE = whole(TILE)
@@ -40,25 +40,25 @@ def said(*classes: int) -> dict[str, list[int]]:
 )
 def test_an_answer_that_is_no_single_choice_is_refused_with_the_place(answer: Any, at: str) -> None:
     with pytest.raises(InvalidAnswer) as refusal:
-        classify.validate(answer, a_schema(), TILE)
+        CLASSIFY.validate(answer, about(TILE))
     assert refusal.value.code == "invalid-answer"
     assert refusal.value.facts["at"] == at
 
 
 def test_of_several_classes_any_may_be_chosen_once_in_any_order() -> None:
     schema = a_schema(multiple=True)
-    assert classify.validate(said(3, 1), schema, TILE) == said(1, 3)
-    assert classify.validate(said(), schema, TILE) == said()
+    assert CLASSIFY.validate(said(3, 1), about(TILE, schema)) == said(1, 3)
+    assert CLASSIFY.validate(said(), about(TILE, schema)) == said()
     with pytest.raises(InvalidAnswer):
-        classify.validate(said(2, 2), schema, TILE)
+        CLASSIFY.validate(said(2, 2), about(TILE, schema))
 
 
 def test_a_single_choice_is_right_or_wrong_and_several_are_partly_right() -> None:
-    assert classify.score(said(2), said(2)) == 1.0
-    assert classify.score(said(2), said(1)) == 0.0
-    assert classify.score(said(1, 2), said(2, 3)) == 0.5
-    assert classify.score(said(), said()) == 1.0
-    assert classify.score(said(), said(1)) == 0.0
+    assert CLASSIFY.score(said(2), said(2), about(TILE)) == 1.0
+    assert CLASSIFY.score(said(2), said(1), about(TILE)) == 0.0
+    assert CLASSIFY.score(said(1, 2), said(2, 3), about(TILE)) == 0.5
+    assert CLASSIFY.score(said(), said(), about(TILE)) == 1.0
+    assert CLASSIFY.score(said(), said(1), about(TILE)) == 0.0
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), trusts), min_size=1, max_size=6))
@@ -68,8 +68,8 @@ def test_the_confidence_is_bayes_rule_written_out(votes: list[tuple[int, float]]
         for truth in (1, 2, 3)
     }
     expected = max(given_truth.values()) / sum(given_truth.values())
-    asked = [Opinion(str(i), said(vote), trust) for i, (vote, trust) in enumerate(votes)]
-    outcome = classify.aggregate(asked, a_schema(), WHOLE, target_confidence=0.9)
+    cast = [Opinion(str(i), said(vote), trust) for i, (vote, trust) in enumerate(votes)]
+    outcome = CLASSIFY.aggregate(cast, asked(WHOLE, a_schema()), target_confidence=0.9)
     assert outcome.confidence == pytest.approx(expected)
     assert given_truth[outcome.label["classes"][0]] == pytest.approx(max(given_truth.values()))
     assert outcome.decided == (outcome.confidence >= 0.9)
@@ -79,8 +79,8 @@ def test_the_confidence_is_bayes_rule_written_out(votes: list[tuple[int, float]]
     st.lists(st.tuples(st.sets(st.integers(1, 3)), st.floats(0.5, 0.99)), min_size=1, max_size=6)
 )
 def test_several_classes_are_decided_each_on_its_own(votes: list[tuple[set[int], float]]) -> None:
-    asked = [Opinion(str(i), said(*sorted(v)), trust) for i, (v, trust) in enumerate(votes)]
-    outcome = classify.aggregate(asked, a_schema(multiple=True), WHOLE, target_confidence=0.9)
+    cast = [Opinion(str(i), said(*sorted(v)), trust) for i, (v, trust) in enumerate(votes)]
+    outcome = CLASSIFY.aggregate(cast, asked(WHOLE, a_schema(multiple=True)), target_confidence=0.9)
     least = 1.0
     for class_id in (1, 2, 3):
         yes = prod(trust if class_id in vote else 1 - trust for vote, trust in votes)
@@ -95,11 +95,11 @@ def test_several_classes_are_decided_each_on_its_own(votes: list[tuple[set[int],
 def test_the_order_of_opinions_does_not_matter(
     votes: list[tuple[int, float]], chance: random.Random
 ) -> None:
-    asked = [Opinion(str(i), said(vote), trust) for i, (vote, trust) in enumerate(votes)]
-    shuffled = chance.sample(asked, len(asked))
+    cast = [Opinion(str(i), said(vote), trust) for i, (vote, trust) in enumerate(votes)]
+    shuffled = chance.sample(cast, len(cast))
     one, other = (
-        classify.aggregate(each, a_schema(), WHOLE, target_confidence=0.9)
-        for each in (asked, shuffled)
+        CLASSIFY.aggregate(each, asked(WHOLE, a_schema()), target_confidence=0.9)
+        for each in (cast, shuffled)
     )
     assert json.dumps(one.label) == json.dumps(other.label)
     assert one.confidence == other.confidence
@@ -107,8 +107,8 @@ def test_the_order_of_opinions_does_not_matter(
 
 def test_one_more_agreeing_opinion_makes_a_label_more_certain() -> None:
     seen = [
-        classify.aggregate(
-            opinions(*[said(2)] * n, trust=0.8), a_schema(), WHOLE, target_confidence=0.95
+        CLASSIFY.aggregate(
+            opinions(*[said(2)] * n, trust=0.8), asked(WHOLE), target_confidence=0.95
         )
         for n in (1, 2, 3)
     ]
@@ -117,18 +117,18 @@ def test_one_more_agreeing_opinion_makes_a_label_more_certain() -> None:
 
 
 def test_an_earner_worse_than_chance_is_not_believed_backwards() -> None:
-    asked = [Opinion("liar", said(1), 0.05), Opinion("honest", said(1), 0.8)]
-    outcome = classify.aggregate(asked, a_schema(), WHOLE, target_confidence=0.5)
+    cast = [Opinion("liar", said(1), 0.05), Opinion("honest", said(1), 0.8)]
+    outcome = CLASSIFY.aggregate(cast, asked(WHOLE, a_schema()), target_confidence=0.5)
     assert outcome.label["classes"] == [1]
     assert outcome.confidence == pytest.approx(0.8)
 
 
 def test_no_opinions_or_two_by_one_earner_are_a_bug() -> None:
     with pytest.raises(ValueError, match="no opinions"):
-        classify.aggregate([], a_schema(), WHOLE, target_confidence=0.9)
+        CLASSIFY.aggregate([], asked(WHOLE, a_schema()), target_confidence=0.9)
     twice = [Opinion("same", said(1), 0.9)] * 2
     with pytest.raises(ValueError, match="one opinion"):
-        classify.aggregate(twice, a_schema(), WHOLE, target_confidence=0.9)
+        CLASSIFY.aggregate(twice, asked(WHOLE, a_schema()), target_confidence=0.9)
 
 
 @given(st.sampled_from([0.0, 1.0, -0.5, float("nan")]))
@@ -138,7 +138,7 @@ def test_nobody_is_trusted_wholly_or_not_at_all(trust: float) -> None:
 
 
 def a_piece(label: dict[str, Any]) -> Piece:
-    return Piece(WHOLE, classify.to_image(label, WHOLE))
+    return Piece(WHOLE, CLASSIFY.to_image(label, asked(WHOLE)))
 
 
 def test_an_image_has_the_class_with_most_confidence_among_its_tiles() -> None:
@@ -147,11 +147,11 @@ def test_an_image_has_the_class_with_most_confidence_among_its_tiles() -> None:
         a_piece({"classes": [2], "confidence": 0.6}),
         a_piece({"classes": [1], "confidence": 0.8}),
     ]
-    assert classify.merge(pieces, a_schema()) == [
+    assert CLASSIFY.merge(pieces, a_schema()) == [
         {"class": 1, "attributes": {}, "confidence": 0.5667, "sources": [0, 2]}
     ]
-    assert classify.merge(pieces[:1], a_schema())[0]["confidence"] == 0.9
-    assert classify.merge([], a_schema()) == []
+    assert CLASSIFY.merge(pieces[:1], a_schema())[0]["confidence"] == 0.9
+    assert CLASSIFY.merge([], a_schema()) == []
 
 
 def test_an_image_has_every_class_that_any_of_its_tiles_has() -> None:
@@ -160,7 +160,7 @@ def test_an_image_has_every_class_that_any_of_its_tiles_has() -> None:
         a_piece({"classes": []}),
         a_piece({"classes": [3]}),
     ]
-    merged = classify.merge(pieces, a_schema(multiple=True))
+    merged = CLASSIFY.merge(pieces, a_schema(multiple=True))
     assert [(each["class"], each["confidence"]) for each in merged] == [(1, 0.9), (3, 1.0)]
     assert merged[1]["sources"] == [0, 2]
 
@@ -172,18 +172,18 @@ def test_known_boxes_tell_which_classes_a_tile_shows() -> None:
         a_box(30, 10, 80, 70, label=2),
         a_box(98, 10, 150, 70, label=3),
     ]
-    assert classify.to_tile(known, a_schema(), frame) == said(2)
-    assert classify.to_tile(known[:2], a_schema(multiple=True), frame) == said(1, 2)
-    assert classify.to_tile([], a_schema(), frame) is None
-    assert classify.to_tile([], a_schema(multiple=True), frame) == said()
+    assert CLASSIFY.to_tile(known, asked(frame, a_schema())) == said(2)
+    assert CLASSIFY.to_tile(known[:2], asked(frame, a_schema(multiple=True))) == said(1, 2)
+    assert CLASSIFY.to_tile([], asked(frame, a_schema())) is None
+    assert CLASSIFY.to_tile([], asked(frame, a_schema(multiple=True))) == said()
 
 
 def test_where_one_of_several_classes_barely_shows_nobody_is_tested() -> None:
     frame = TileFrame(Window(0, 0, 100, 80), Window(0, 0, 90, 80), Size(300, 80))
     barely = a_box(98, 10, 150, 70, label=3)
-    assert classify.to_tile([barely], a_schema(multiple=True), frame) is None
+    assert CLASSIFY.to_tile([barely], asked(frame, a_schema(multiple=True))) is None
     both = [barely, a_box(10, 10, 60, 60, label=3)]
-    assert classify.to_tile(both, a_schema(multiple=True), frame) == said(3)
+    assert CLASSIFY.to_tile(both, asked(frame, a_schema(multiple=True))) == said(3)
 
 
 def test_what_is_only_known_of_a_whole_image_is_not_known_of_its_parts() -> None:
@@ -192,8 +192,8 @@ def test_what_is_only_known_of_a_whole_image_is_not_known_of_its_parts() -> None
     part = Window(0, 0, TILE.width // 2, TILE.height)
     for multiple in (False, True):
         schema = a_schema(multiple=multiple)
-        assert classify.to_tile(known, schema, TileFrame(whole, whole, TILE)) == said(1)
-        assert classify.to_tile(known, schema, TileFrame(part, part, TILE)) is None
+        assert CLASSIFY.to_tile(known, asked(TileFrame(whole, whole, TILE), schema)) == said(1)
+        assert CLASSIFY.to_tile(known, asked(TileFrame(part, part, TILE), schema)) is None
 
 
 @given(st.sets(st.integers(1, 3)))
@@ -205,7 +205,7 @@ def test_what_is_known_of_an_image_goes_to_its_tiles_and_comes_back(classes: set
         frame = TileFrame(
             Window(left, top, left + 40, top + 40), Window(left, top, left + 40, top + 40), TILE
         )
-        label = classify.to_tile(known, schema, frame)
+        label = CLASSIFY.to_tile(known, asked(frame, schema))
         assert label is not None
-        pieces.append(Piece(frame, classify.to_image(label, frame)))
-    assert [each["class"] for each in classify.merge(pieces, schema)] == sorted(classes)
+        pieces.append(Piece(frame, CLASSIFY.to_image(label, asked(frame))))
+    assert [each["class"] for each in CLASSIFY.merge(pieces, schema)] == sorted(classes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.kinds import KINDS, LabelSchema, Size, kind_of
+from tests.kinds.samples import about
 
 BLOCK = re.compile(r"^```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -21,4 +22,4 @@ def test_the_label_schema_and_the_answers_of_every_kind_are_valid() -> None:
     assert answers.keys() == KINDS.keys()
     for kind, answer in answers.items():
         kind_of(kind).check_schema(schema)
-        kind_of(kind).validate(answer, schema, Size(512, 512))
+        kind_of(kind).validate(answer, about(Size(512, 512), schema))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.kinds import InvalidLabelSchema, LabelSchema, UnknownKind, box, classify, kind_of
-from tests.kinds.samples import a_schema
+from tessera.kinds import InvalidLabelSchema, LabelSchema, UnknownKind, kind_of
+from tests.kinds.samples import BOX, CLASSIFY, a_schema
 
 COIN: dict[str, Any] = {"id": 1, "name": "coin", "colour": "#E6194B"}
 
@@ -132,17 +132,17 @@ def test_no_json_breaks_the_reading_of_schemas(data: Any) -> None:
 
 def test_a_single_choice_needs_two_classes_and_a_box_has_one_class() -> None:
     with pytest.raises(InvalidLabelSchema):
-        classify.check_schema(a_schema(1))
+        CLASSIFY.check_schema(a_schema(1))
     with pytest.raises(InvalidLabelSchema):
-        box.check_schema(a_schema(2, multiple=True))
-    classify.check_schema(a_schema(1, multiple=True))
-    classify.check_schema(a_schema(2))
-    box.check_schema(a_schema(1))
+        BOX.check_schema(a_schema(2, multiple=True))
+    CLASSIFY.check_schema(a_schema(1, multiple=True))
+    CLASSIFY.check_schema(a_schema(2))
+    BOX.check_schema(a_schema(1))
 
 
 def test_kinds_are_found_by_name_and_others_are_refused() -> None:
-    assert kind_of("box") is box
-    assert kind_of("classify") is classify
+    assert kind_of("box") is BOX
+    assert kind_of("classify") is CLASSIFY
     with pytest.raises(UnknownKind) as refusal:
         kind_of("hologram")
     assert refusal.value.facts == {"known": ["box", "classify"]}

@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.kinds import Piece, Size, TileFrame, Window, box
-from tessera.kinds.geometry import ious
+from tessera.kinds import Piece, Size, TileFrame, Window
+from tessera.shapes.boxes import ious
 from tests.kinds.samples import (
+    BOX,
     a_box,
     a_schema,
+    asked,
     boxes,
     edges_of,
+    known_to,
     opinions,
     scattered,
     seen_by,
@@ -29,7 +32,7 @@ RIGHT = TileFrame(Window(80, 0, 180, 100), Window(90, 0, 180, 100), WIDE)
 def pieces_of(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> list[Piece]:
     """Two tiles that share x from 80 to 100; objects in image pixels."""
     return [
-        Piece(frame, box.to_image(moved(objects, -frame.window.left), frame))
+        Piece(frame, BOX.to_image(moved(objects, -frame.window.left), asked(frame)))
         for frame, objects in ((LEFT, left), (RIGHT, right))
     ]
 
@@ -42,12 +45,12 @@ def moved(objects: list[dict[str, Any]], by: float) -> dict[str, Any]:
 def merged(
     left: list[dict[str, Any]], right: list[dict[str, Any]]
 ) -> list[tuple[int, list[float]]]:
-    return [(e["class"], e["box"]) for e in box.merge(pieces_of(left, right), SCHEMA)]
+    return [(e["class"], e["box"]) for e in BOX.merge(pieces_of(left, right), SCHEMA)]
 
 
 def test_an_image_without_objects_has_none() -> None:
-    assert box.merge([], SCHEMA) == []
-    assert box.merge(pieces_of([], []), SCHEMA) == []
+    assert BOX.merge([], SCHEMA) == []
+    assert BOX.merge(pieces_of([], []), SCHEMA) == []
 
 
 def test_an_object_that_two_tiles_saw_whole_is_there_once_at_the_mean_of_both() -> None:
@@ -98,7 +101,7 @@ def test_two_classes_on_one_spot_that_both_tiles_saw_stay_two() -> None:
 def test_the_tile_whose_core_holds_an_object_speaks_for_it() -> None:
     left = a_box(91, 20, 97, 40, attributes={"occluded": "no"}, confidence=0.99)
     right = a_box(91, 20, 97, 40, attributes={"occluded": "yes"}, confidence=0.8)
-    (found,) = box.merge(pieces_of([left], [right]), SCHEMA)
+    (found,) = BOX.merge(pieces_of([left], [right]), SCHEMA)
     assert found["sources"] == [1, 0]
     assert found["attributes"] == {"occluded": "yes"}
     assert found["confidence"] == 0.99
@@ -107,8 +110,8 @@ def test_the_tile_whose_core_holds_an_object_speaks_for_it() -> None:
 def agreed(frame: TileFrame, *answers: list[dict[str, Any]]) -> Piece:
     """What people say of a tile; objects in image pixels."""
     said = opinions(*[moved(objects, -frame.window.left) for objects in answers])
-    outcome = box.aggregate(said, SCHEMA, frame, target_confidence=0.95)
-    return Piece(frame, box.to_image(outcome.label, frame))
+    outcome = BOX.aggregate(said, asked(frame), target_confidence=0.95)
+    return Piece(frame, BOX.to_image(outcome.label, asked(frame)))
 
 
 @pytest.mark.parametrize("edges", [(91, 20, 97, 40), (84, 20, 100, 40)], ids=["whole", "cut"])
@@ -118,9 +121,9 @@ def test_the_tile_that_owns_an_object_decides_where_its_neighbour_is_in_doubt(
     seen = a_box(*edges)
     in_doubt, certain = agreed(LEFT, [seen], []), agreed(LEFT, [seen], [seen])
     nothing, there = agreed(RIGHT, [], []), agreed(RIGHT, [seen], [seen])
-    assert box.merge([in_doubt, nothing], SCHEMA) == []
+    assert BOX.merge([in_doubt, nothing], SCHEMA) == []
     for pieces in ([in_doubt, there], [certain, nothing], [certain, there]):
-        (found,) = box.merge(pieces, SCHEMA)
+        (found,) = BOX.merge(pieces, SCHEMA)
         assert found["box"] == list(edges)
         assert "optional" not in found
 
@@ -134,16 +137,16 @@ def test_a_piece_in_doubt_is_still_joined_to_what_its_owner_saw_of_it() -> None:
         agreed(last, [a_box(20, 20, 110, 40)], []),
     ]
     assert pieces[1].objects[0]["optional"] is True
-    assert [each["box"] for each in box.merge(pieces, SCHEMA)] == [[5, 20, 110, 40]]
+    assert [each["box"] for each in BOX.merge(pieces, SCHEMA)] == [[5, 20, 110, 40]]
 
 
 def test_what_is_optional_to_its_owner_too_stays_optional() -> None:
     crowd = a_box(40, 20, 160, 60, optional=True)
     pieces = [
-        Piece(each, box.to_image(box.to_tile([crowd], SCHEMA, each), each))
+        Piece(each, BOX.to_image(boxes(*known_to(crowd, each)), asked(each)))
         for each in (LEFT, RIGHT)
     ]
-    (found,) = box.merge(pieces, SCHEMA)
+    (found,) = BOX.merge(pieces, SCHEMA)
     assert (found["box"], found["optional"]) == (crowd["box"], True)
 
 
@@ -151,7 +154,7 @@ def test_without_margin_what_goes_on_beyond_the_seam_is_joined() -> None:
     image = Size(200, 100)
     frames = tiles_of(image, tile=100, margin=0)
     pieces, _ = seen_by(np.random.default_rng(0), [a_box(40, 20, 160, 50)], frames)
-    assert [each["box"] for each in box.merge(pieces, SCHEMA)] == [[40, 20, 160, 50]]
+    assert [each["box"] for each in BOX.merge(pieces, SCHEMA)] == [[40, 20, 160, 50]]
 
 
 def test_windows_that_merely_abut_do_not_glue_neighbours_by_their_line() -> None:
@@ -160,7 +163,7 @@ def test_windows_that_merely_abut_do_not_glue_neighbours_by_their_line() -> None
     frames = tiles_of(image, tile=210, margin=60)
     assert {(0, 210), (210, 420)} <= {(each.window.left, each.window.right) for each in frames}
     pieces, _ = seen_by(np.random.default_rng(0), objects, frames)
-    found = box.merge(pieces, SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
     assert [each["box"] for each in found] == [each["box"] for each in objects]
 
 
@@ -182,7 +185,7 @@ def test_slicing_and_merging_is_the_identity(
     rng, image = np.random.default_rng(seed), Size(*sides)
     objects = scattered(rng, image, 60, sides=sizes)
     pieces, _ = seen_by(rng, objects, tiles_of(image, tile=tile, margin=margin))
-    found = box.merge(pieces, SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
     match = nearest(found, objects)
     assert sorted(match) == list(range(len(objects)))
     assert np.abs(edges_of(found) - edges_of(objects)[match]).max() <= 1
@@ -200,7 +203,7 @@ def test_pieces_drawn_by_shaky_hands_are_put_together_as_if_by_one_who_knows(
     objects = scattered(rng, image, 600, sides=sizes)
     frames = tiles_of(image, tile=512, margin=48)
     pieces, truth = seen_by(rng, objects, frames, jitter=jitter, misses=misses)
-    found = box.merge(pieces, SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
     drawn_by: dict[int, set[int]] = {}
     for source, which in enumerate(truth):
         for index in which:
@@ -218,8 +221,8 @@ def test_the_order_of_tiles_does_not_matter(seed: int, chance: random.Random) ->
     objects = scattered(rng, image, 40, sides=(10, 200))
     pieces, _ = seen_by(rng, objects, tiles_of(image, tile=200, margin=24), jitter=2, misses=0.1)
     order = chance.sample(range(len(pieces)), len(pieces))
-    found = box.merge(pieces, SCHEMA)
-    again = box.merge([pieces[i] for i in order], SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
+    again = BOX.merge([pieces[i] for i in order], SCHEMA)
     for each in again:
         each["sources"] = [order[i] for i in each["sources"]]
     assert again == found
@@ -233,7 +236,7 @@ def test_every_box_of_every_tile_is_a_source_of_exactly_one_object(seed: int) ->
     pieces, truth = seen_by(rng, scattered(rng, image, 40, sides=(10, 200)), frames, jitter=8)
     for each in (each for piece in pieces for each in piece.objects):
         each.pop("optional", None)
-    found = box.merge(pieces, SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
     for source, which in enumerate(truth):
         assert sum(source in each["sources"] for each in found) == len(which)
     assert all(len(set(each["sources"])) == len(each["sources"]) for each in found)
@@ -246,7 +249,7 @@ def test_a_wide_image_of_thousands_of_tiles_needs_little_memory() -> None:
     assert len(frames) > 7_000
     pieces, _ = seen_by(rng, scattered(rng, image, 100, sides=(10, 60)), frames, jitter=0)
     tracemalloc.start()
-    found = box.merge(pieces, SCHEMA)
+    found = BOX.merge(pieces, SCHEMA)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(found) == 100

@@ -45,11 +45,11 @@ async def test_boxes_become_gold_of_the_tiles_that_show_them(world: World) -> No
     assert taken == {"file_name": "a.jpg", "gold_tasks": 2, "launched_tasks": 0}
     found = await expected(world)
     coin = {"class": 1, "attributes": {}}
-    assert found["a.jpg 0"]["boxes"] == [
+    assert found["a.jpg 0"]["objects"] == [
         {**coin, "box": [20, 30, 60, 80]},
         {**coin, "box": [100, 100, 128, 120]},
     ]
-    assert found["a.jpg 1"]["boxes"] == [
+    assert found["a.jpg 1"]["objects"] == [
         {**coin, "box": [0, 100, 28, 120]},
         {"class": 2, "attributes": {}, "box": [72, 10, 92, 30], "optional": True},
     ]

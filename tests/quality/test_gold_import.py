@@ -110,7 +110,7 @@ async def in_tables(world: World) -> dict[str, int]:
     async with db.reading(world.sessions) as reader:
         row = await reader.execute(
             text(
-                "SELECT count(*) AS gold, sum(jsonb_array_length(expected -> 'boxes')) AS boxes,"
+                "SELECT count(*) AS gold, sum(jsonb_array_length(expected -> 'objects')) AS objects,"
                 " (SELECT count(*) FROM tasks WHERE is_gold AND label IS NOT NULL) AS tasks"
                 " FROM gold"
             )
@@ -125,7 +125,7 @@ async def test_thousands_of_objects_on_hundreds_of_tiles_hold_up_nobody(world: W
     assert max(seen) < 3, "looking at each object for each tile takes 20 s"
     there = await in_tables(world)
     assert there["gold"] == there["tasks"] == taken.gold_tasks == 27**2
-    assert 30_000 < there["boxes"] < 2 * 30_000, "those in margins twice"
+    assert 30_000 < there["objects"] < 2 * 30_000, "those in margins twice"
 
 
 async def test_many_images_take_as_few_statements_as_one(world: World) -> None:

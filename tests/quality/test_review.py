@@ -59,7 +59,7 @@ async def test_a_decision_that_makes_no_sense_decides_nothing(world: World) -> N
     here, people, tasks = await split(world)
     path = f"/v1/tasks/{tasks['a.jpg']}/review"
     labels: list[dict[str, Any]] = [
-        {"classes": [99]}, {"classes": []}, {"boxes": []}, {"classes": [1.5]}, {"classes": None},
+        {"classes": [99]}, {"classes": []}, {"objects": []}, {"classes": [1.5]}, {"classes": None},
     ]  # fmt: skip
     for label in labels:
         problem = await here.operator.post(path, {"label": label}, status=422)

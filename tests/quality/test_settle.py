@@ -19,12 +19,12 @@ from tests.world import BOX_SCHEMA, World
 
 NOT_SURE = {"outcome": "not_sure"}
 BROKEN = {"outcome": "broken"}
-NOTHING: dict[str, Any] = {"boxes": []}
+NOTHING: dict[str, Any] = {"objects": []}
 ROUNDS = 4
 
 
 def box(*edges: float) -> dict[str, Any]:
-    return {"boxes": [{"class": 1, "box": list(edges)}]}
+    return {"objects": [{"class": 1, "box": list(edges)}]}
 
 
 def asking(least: int, most: int, redo: int = 0, **quality: Any) -> dict[str, Any]:
@@ -169,10 +169,10 @@ def test_when_too_many_are_not_sure_a_reviewer_is_asked(played: dict[str, Script
 
 
 def test_boxes_of_several_people_become_one(played: dict[str, Script]) -> None:
-    (found,) = played["three boxes"].task["label"]["boxes"]
+    (found,) = played["three boxes"].task["label"]["objects"]
     assert (found["class"], found["box"]) == (1, [20, 20, 80, 60])
 
 
 def test_nothing_here_is_an_answer(played: dict[str, Script]) -> None:
     assert played["nothing there"].states[2] == "settled"
-    assert played["nothing there"].task["label"]["boxes"] == []
+    assert played["nothing there"].task["label"]["objects"] == []

@@ -16,10 +16,12 @@ every_key = st.one_of(
     st.builds(keys.original, ids, ids, hashes),
     st.builds(keys.tile, ids, hashes, extensions),
     st.builds(keys.thumbnail, ids, ids, hashes, extensions),
-    st.builds(keys.dataset, ids, hashes, st.sampled_from(keys.DatasetFile)),
+    st.builds(
+        keys.dataset, ids, hashes, st.sampled_from(["manifest.json", "coco_train.json", "yolo.tar"])
+    ),
     st.builds(keys.import_file, ids, ids),
 )
-PLAIN = re.compile(r"[a-z]+(/[a-z0-9.-]+){2,3}")
+PLAIN = re.compile(r"[a-z]+(/[a-z0-9._-]+){2,3}")
 
 
 @given(every_key)
@@ -58,8 +60,8 @@ def test_an_image_finds_its_own_original_and_thumbnail_by_their_beginnings(
     assert thumbnail.startswith(keys.thumbnails(project, image))
 
 
-@given(st.text().filter(lambda text: text not in {*keys.Extension, *keys.DatasetFile}))
-def test_text_is_no_id_no_hash_no_extension_and_no_file_name(text: str) -> None:
+@given(st.text().filter(lambda text: text not in {*keys.Extension}))
+def test_text_is_no_id_no_hash_and_no_extension(text: str) -> None:
     project, sha256 = uuid4(), "0" * 64
     attempts: list[Callable[[], str]] = [
         lambda: keys.upload(text, project),  # type: ignore[arg-type]
@@ -67,11 +69,17 @@ def test_text_is_no_id_no_hash_no_extension_and_no_file_name(text: str) -> None:
         lambda: keys.original(project, project, text),
         lambda: keys.original(project, text, sha256),  # type: ignore[arg-type]
         lambda: keys.tile(project, sha256, text),
-        lambda: keys.dataset(project, sha256, text),
+        lambda: keys.dataset(project, text, "coco.json"),
     ]
     for attempt in attempts:
         with pytest.raises(ValueError):  # noqa: PT011 - three sources, one meaning
             attempt()
+
+
+@pytest.mark.parametrize("wrong", ["", "coco", "../coco.json", "a/b.json", ".json", "Ä.json"])
+def test_a_file_of_a_dataset_has_a_plain_name(wrong: str) -> None:
+    with pytest.raises(ValueError, match="file of a dataset"):
+        keys.dataset(uuid4(), "0" * 64, wrong)
 
 
 @pytest.mark.parametrize("wrong", ["A" * 64, "0" * 63, "0" * 64 + "\n", "g" * 64, "../" + "0" * 61])

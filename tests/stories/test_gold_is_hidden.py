@@ -33,7 +33,7 @@ INSTRUMENTS = (
 """Of two of them the answers are known; the others are work enough that everybody meets those."""
 IDS = (718_281_828, 314_159_265, 271_828_182, 141_421_356)
 """Of images, annotations and the category in the file of known answers: nobody guesses these."""
-ANYWHERE = {"boxes": [{"class": 1, "box": [5, 5, 35, 35], "attributes": {}}]}
+ANYWHERE = {"objects": [{"class": 1, "box": [5, 5, 35, 35], "attributes": {}}]}
 
 
 class Noting(As):
@@ -139,8 +139,8 @@ async def _a_life_of_work(world: World, earner: Noting, project_id: str) -> None
         await earner.look(leases)
         await earner.post("/v1/work/leases/extend", {"lease_ids": ids})
         await earner.post("/v1/work/leases/return", {"lease_ids": ids[:1], "reason": "skip"})
-        outside = {"boxes": [{"class": 1, "box": [0, 0, 10**6, 10]}]}
-        other = {"boxes": [{"class": 2, "box": [0, 0, 9, 9]}]}
+        outside = {"objects": [{"class": 1, "box": [0, 0, 10**6, 10]}]}
+        other = {"objects": [{"class": 2, "box": [0, 0, 9, 9]}]}
         for value in (outside, ANYWHERE, ANYWHERE, other):
             await earner.call("POST", "/v1/work/answers", answers(leases, value))
         await world.work.jobs()

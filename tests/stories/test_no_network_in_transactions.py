@@ -178,7 +178,7 @@ async def test_neither_a_job_nor_a_sweep_of_the_whole_way_calls_the_store_inside
     for earner in [await world.earner() for _ in range(3)]:
         handed = await earner.post("/v1/work/leases", {})
         if handed["leases"]:
-            await earner.post("/v1/work/answers", answers(handed["leases"], {"boxes": []}))
+            await earner.post("/v1/work/answers", answers(handed["leases"], {"objects": []}))
         await world.work.jobs()
     for sweep in SWEEPS:
         await world.work.sweep(sweep.name)

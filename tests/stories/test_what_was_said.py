@@ -27,7 +27,9 @@ COINS: dict[str, Any] = {
 }
 TWO_OF_THREE = {"classes": [1, 3]}
 A_COIN = {
-    "boxes": [{"class": 1, "box": [20, 30, 90, 95], "attributes": {"worn": "yes", "side": "tails"}}]
+    "objects": [
+        {"class": 1, "box": [20, 30, 90, 95], "attributes": {"worn": "yes", "side": "tails"}}
+    ]
 }
 
 

@@ -1,19 +1,21 @@
-"""What a dataset says of one image. Pure; all lengths are image pixels, all boxes half-open."""
+"""What a dataset says of one image. Pure; all lengths are image pixels."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from tessera.kinds.attributes import Value
 
 DIGITS = 4
 """Decimals of a confidence; more would be noise, and make the files longer."""
-Edges = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledObject:
     class_id: int
-    box: Edges | None
-    """To 1/100 px; none where the class is said of the whole image."""
-    attributes: dict[str, str]
+    place: dict[str, Any]
+    """Where it is: the kind's own fields, as in a label; none where the class is said of the whole
+    image."""
+    attributes: dict[str, Value]
     confidence: float
     source: str
     """What settled the tile that owns it: `consensus`, `review` or `gold`."""
@@ -47,3 +49,5 @@ class LabelledImage:
     """Of the operator's file."""
     objects: list[LabelledObject]
     tiles: list[LabelledTile]
+    split: str | None = None
+    """Of `protocol.Split`, if the dataset is divided."""

@@ -9,13 +9,16 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.datasets.coco import CocoWriter
-from tessera.datasets.json_lines import JsonLinesWriter
-from tessera.datasets.parquet import ROWS_AS_OBJECTS, ROWS_IN_GROUP, ParquetWriter
-from tessera.datasets.records import LabelledImage, LabelledObject
+from tessera.formats.coco import CocoWriter
+from tessera.formats.json_lines import JsonLinesWriter
+from tessera.formats.parquet import ROWS_AS_OBJECTS, ROWS_IN_GROUP, ParquetWriter
+from tessera.formats.protocol import Described
+from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema
 
 CLASSES = LabelSchema(tuple(LabelClass(i, f"class {i}", "#000000") for i in (3, 1, 2)))
+
+DATASET = Described("", "", "box", CLASSES)
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 lengths = st.integers(0, 3_000_000).map(lambda hundredths: hundredths / 100)
@@ -26,7 +29,7 @@ located = st.tuples(lengths, lengths, lengths, lengths).map(
 objects = st.builds(
     LabelledObject,
     class_id=st.sampled_from(CLASSES.ids),
-    box=st.none() | located,
+    place=st.just({}) | located.map(lambda edges: {"box": list(edges)}),
     attributes=st.dictionaries(texts, texts, max_size=3),
     confidence=sure,
     source=st.sampled_from(("consensus", "review", "gold")),
@@ -53,7 +56,7 @@ def write_coco(records: list[LabelledImage]) -> bytes:
     out = io.BytesIO()
     writer = CocoWriter(out, spools=(io.BytesIO(), io.BytesIO()), info={}, schema=CLASSES)
     for each in records:
-        writer.add(each)
+        writer.add(each, None)
     writer.finish()
     return out.getvalue()
 
@@ -62,9 +65,9 @@ def write_coco(records: list[LabelledImage]) -> bytes:
 def test_coco_holds_every_object_and_no_other(records: list[LabelledImage]) -> None:
     coco = orjson.loads(write_coco(records))
     said = [found for image in records for found in image.objects]
-    on_images = [found for found in said if found.box is None]
+    on_images = [found for found in said if not found.place]
     for part, expected in (
-        ("annotations", [found for found in said if found.box]),
+        ("annotations", [found for found in said if found.place]),
         ("image_labels", on_images),
     ):
         assert [each["id"] for each in coco[part]] == list(range(1, len(expected) + 1))
@@ -72,10 +75,11 @@ def test_coco_holds_every_object_and_no_other(records: list[LabelledImage]) -> N
             assert each["category_id"] == found.class_id
             assert each["score"] == found.confidence
             assert each["attributes"] == found.attributes
-    for each, found in zip(coco["annotations"], [f for f in said if f.box], strict=True):
+    for each, found in zip(coco["annotations"], [f for f in said if f.place], strict=True):
         left, top, width, height = each["bbox"]
-        assert found.box is not None
-        assert (left, top, round(left + width, 2), round(top + height, 2)) == found.box
+        assert (left, top, round(left + width, 2), round(top + height, 2)) == tuple(
+            found.place["box"]
+        )
         assert each["iscrowd"] == found.crowd
 
 
@@ -84,7 +88,7 @@ def test_json_lines_are_the_records(records: list[LabelledImage]) -> None:
     out = io.BytesIO()
     writer = JsonLinesWriter(out)
     for each in records:
-        writer.add(each)
+        writer.add(each, None)
     writer.finish()
     lines = [orjson.loads(line) for line in out.getvalue().split(b"\n")[:-1]]
     assert lines == [orjson.loads(orjson.dumps(each)) for each in records]
@@ -93,9 +97,9 @@ def test_json_lines_are_the_records(records: list[LabelledImage]) -> None:
 def write_parquet(records: list[LabelledImage]) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "labels.parquet"
-        writer = ParquetWriter(path, schema=CLASSES)
+        writer = ParquetWriter(path, DATASET)
         for each in records:
-            writer.add(each)
+            writer.add(each, None)
         writer.finish()
         return path.read_bytes()
 
@@ -112,14 +116,14 @@ def test_parquet_has_a_row_per_object_and_one_for_each_image_without(
             assert row["object_id"] is None
         else:
             edges = (row["left"], row["top"], row["right"], row["bottom"])
-            assert edges == (found.box or (None,) * 4)
+            assert edges == tuple(found.place.get("box", (None,) * 4))
             assert dict(row["attributes"]) == found.attributes
             assert (row["confidence"], row["tiles"]) == (found.confidence, found.tiles)
             assert row["crowd"] == found.crowd
 
 
 def test_parquet_is_written_in_groups_of_rows_and_none_is_lost_between_them() -> None:
-    found = LabelledObject(1, (0.0, 0.0, 1.0, 1.0), {}, 1.0, "gold", [0], crowd=False)
+    found = LabelledObject(1, {"box": [0.0, 0.0, 1.0, 1.0]}, {}, 1.0, "gold", [0], crowd=False)
     sizes = [ROWS_AS_OBJECTS - 1, 2, ROWS_IN_GROUP, 1, 0]
     records = [
         LabelledImage(i, "u", "n", 1, 1, "s", [found] * size, []) for i, size in enumerate(sizes)

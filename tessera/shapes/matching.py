@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessera.kinds.geometry import Indices
+from tessera.shapes.boxes import Indices
 
 
 def mutual_best(first: Indices, second: Indices, score: NDArray[np.float64]) -> Indices:

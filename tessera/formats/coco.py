@@ -6,14 +6,43 @@ lie, so it stands in `image_labels`, an extension, and `annotations` is empty.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import orjson
 
-from tessera.datasets.records import Edges, LabelledImage, LabelledObject
+from tessera.formats.protocol import Described, Loses
+from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelSchema
 
 MEDIA_TYPE = "application/json"
+FILE = "coco.json"
+KINDS = frozenset({"box", "classify"})
+
+
+def files(dataset: Described) -> dict[str, str]:
+    del dataset
+    return {FILE: MEDIA_TYPE}
+
+
+def losses(dataset: Described) -> list[Loses]:
+    del dataset
+    return [Loses.TILES]
+
+
+@contextmanager
+def writer(folder: Path, dataset: Described) -> Iterator["CocoWriter"]:
+    with ExitStack() as undo:
+        spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
+        yield CocoWriter(
+            undo.enter_context((folder / FILE).open("wb")),
+            spools=(spools[0], spools[1]),
+            info={"description": dataset.name, "project": dataset.project_id},
+            schema=dataset.schema,
+        )
 
 
 class CocoWriter:
@@ -38,7 +67,8 @@ class CocoWriter:
         head = orjson.dumps({"info": info, "licenses": [], "categories": categories})
         out.write(head.removesuffix(b"}") + b',\n"images":[')
 
-    def add(self, image: LabelledImage) -> None:
+    def add(self, image: LabelledImage, picture: Path | None) -> None:
+        del picture
         self._images.add(
             {
                 "id": image.id,
@@ -50,7 +80,7 @@ class CocoWriter:
             }
         )
         for each in image.objects:
-            of = self._image_labels if each.box is None else self._annotations
+            of = self._image_labels if not each.place else self._annotations
             of.add(_annotation(of.length + 1, image.id, each))
 
     def finish(self) -> None:
@@ -78,14 +108,14 @@ def _annotation(number: int, image_id: int, found: LabelledObject) -> dict[str, 
         "id": number,
         "image_id": image_id,
         "category_id": found.class_id,
-        **({} if found.box is None else _place(found.box, crowd=found.crowd)),
+        **(_place(found.place["box"], crowd=found.crowd) if found.place else {}),
         "score": found.confidence,
         "attributes": found.attributes,
         "source": found.source,
     }
 
 
-def _place(box: Edges, *, crowd: bool) -> dict[str, Any]:
+def _place(box: list[float], *, crowd: bool) -> dict[str, Any]:
     left, top, right, bottom = box
     width, height = round(right - left, 2), round(bottom - top, 2)
     return {

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.kinds.geometry import CROWD, as_boxes, crossing, ious, pairs
-from tessera.kinds.matching import join, mutual_best
+from tessera.shapes.boxes import CROWD, as_boxes, crossing, ious, pairs
+from tessera.shapes.matching import join, mutual_best
 
 intervals = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 20), st.integers(0, 6)), max_size=20

@@ -1,20 +1,17 @@
 """Axis-aligned boxes as arrays: rows of (left, top, right, bottom), pixels, half-open."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tessera.kinds.protocol import Window
+from tessera.shapes.frames import Window
 
 Boxes = NDArray[np.float64]
 """Shape (N, 4)."""
 Indices = NDArray[np.int64]
 
-BARELY_VISIBLE = 0.25
-"""Share of an object below which a tile may leave it out."""
 CROWD = 16
 """Boxes that one box is compared with, at most; more are on one spot only to do harm."""
 _STRIP = 256
@@ -42,6 +39,14 @@ def ious(first: Boxes, second: Boxes) -> NDArray[np.float64]:
     """Intersection over union of each with each. Shape (N, M); no box may be empty."""
     shared = overlaps(first, second)
     return np.asarray(shared / (areas(first)[:, None] + areas(second)[None, :] - shared))
+
+
+def row_ious(first: Boxes, second: Boxes) -> NDArray[np.float64]:
+    """Intersection over union, row by row; nothing of two boxes without area."""
+    size = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    shared = np.maximum(size, 0).prod(axis=1)
+    either = areas(first) + areas(second) - shared
+    return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))
 
 
 def shares(first: Boxes, second: Boxes) -> NDArray[np.float64]:
@@ -119,34 +124,30 @@ def tidy(value: float) -> float:
     return round(float(value), 2) + 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a window shows of a box."""
-
-    box: tuple[float, float, float, float]
-    """In the window's own pixels."""
-    area: float
-    barely: bool
-    """So little of it that nobody can be blamed for leaving it out."""
-
-
-def view_of(box: list[float], window: Window) -> View | None:
-    """A box of the image as the window shows it; None if it shows less than a pixel of it.
+def visible(
+    whole: Boxes, shown: Boxes, window: Window
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which objects a window shows at least a pixel of, and how much of what it could show.
 
     What can be shown is limited by the window too: an object ten windows long that fills this
     one is in plain view, though a tenth of it is here.
+
+    Args:
+        whole: Shape (N, 4), around each object.
+        shown: Shape (N, 4), around what the window shows of it; the same pixels.
+
+    Returns:
+        Shape (N,) each; the share is that of the lengths, multiplied.
     """
-    shares, edges = [], []
-    for axis in (0, 1):
-        start, stop = window[axis], window[axis + 2]
-        low, high = max(box[axis], start), min(box[axis + 2], stop)
-        length = box[axis + 2] - box[axis]
-        visible = high - low
-        if length <= 0 or visible < min(length, 1.0):
-            return None
-        shares.append(visible / min(length, stop - start))
-        edges.append((low - start, high - start))
-    (left, right), (top, bottom) = edges
-    area = (right - left) * (bottom - top)
-    barely = shares[0] * shares[1] < BARELY_VISIBLE
-    return View((left, top, right, bottom), area, barely)
+    length = whole[:, 2:] - whole[:, :2]
+    seen = shown[:, 2:] - shown[:, :2]
+    possible = np.minimum(length, window.size)
+    share = np.divide(seen, possible, out=np.ones_like(seen), where=possible > 0)
+    enough = np.asarray((seen >= np.minimum(length, 1.0)).all(axis=1))
+    return enough, np.asarray(share.prod(axis=1))
+
+
+def clip(boxes: Boxes, window: Window) -> Boxes:
+    """Boxes without what lies outside a window; wholly outside, a line or a point is left."""
+    left, top, right, bottom = window
+    return np.clip(boxes, (left, top, left, top), (right, bottom, right, bottom))

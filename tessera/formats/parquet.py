@@ -3,9 +3,12 @@
 An image on which nothing is has one row with no object in it, so that it is not forgotten:
 `WHERE object_id IS NOT NULL` leaves the objects, and `WHERE NOT crowd` those to train on.
 `image_id` is the one of the COCO file, and `object_id` that of its annotation or image label. All
-classes, used or not, are in the schema's metadata under `tessera`.
+classes, used or not, are in the schema's metadata under `tessera`. `left` to `bottom` are an
+upright box around the object, and `place` is its whole geometry as JSON.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,15 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tessera.datasets.records import LabelledImage, LabelledObject
-from tessera.kinds import LabelSchema
+from tessera.formats.protocol import Described, Loses
+from tessera.formats.records import LabelledImage, LabelledObject
+from tessera.kinds import KINDS as _ALL
+from tessera.kinds import kind_of
+from tessera.kinds.attributes import Value
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
+FILE = "labels.parquet"
+KINDS = frozenset(_ALL)
 ROWS_AS_OBJECTS = 1_024
 """Rows held as Python objects, several times as large as the same in columns."""
 ROWS_IN_GROUP = 8 * ROWS_AS_OBJECTS
@@ -32,6 +40,7 @@ _COLUMNS = pa.schema(
         pa.field("image_width", pa.int32(), nullable=False),
         pa.field("image_height", pa.int32(), nullable=False),
         pa.field("image_sha256", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
         pa.field("object_id", pa.int64()),
         pa.field("class_id", pa.int32()),
         pa.field("class", pa.string()),
@@ -39,6 +48,7 @@ _COLUMNS = pa.schema(
         pa.field("top", pa.float64()),
         pa.field("right", pa.float64()),
         pa.field("bottom", pa.float64()),
+        pa.field("place", pa.string()),
         pa.field("attributes", pa.map_(pa.string(), pa.string())),
         pa.field("confidence", pa.float64()),
         pa.field("source", pa.string()),
@@ -48,15 +58,40 @@ _COLUMNS = pa.schema(
 )
 # Of numbers that hardly repeat, a dictionary is larger than they are: in the file and in memory
 _REPEATING = [
-    *("image_id", "image_uuid", "image_name", "image_width", "image_height", "image_sha256"),
+    *(
+        "image_id",
+        "image_uuid",
+        "image_name",
+        "image_width",
+        "image_height",
+        "image_sha256",
+        "split",
+    ),
     *("class_id", "class", "source"),
 ]
 _NOWHERE = (None, None, None, None)
-_NOTHING = (None, None, None, *_NOWHERE, None, None, None, None, None)
+_NOTHING = (None, None, None, *_NOWHERE, None, None, None, None, None, None)
+
+
+def files(dataset: Described) -> dict[str, str]:
+    del dataset
+    return {FILE: MEDIA_TYPE}
+
+
+def losses(dataset: Described) -> list[Loses]:
+    del dataset
+    return []
+
+
+@contextmanager
+def writer(folder: Path, dataset: Described) -> Iterator["ParquetWriter"]:
+    yield ParquetWriter(folder / FILE, dataset)
 
 
 class ParquetWriter:
-    def __init__(self, path: Path, *, schema: LabelSchema) -> None:
+    def __init__(self, path: Path, dataset: Described) -> None:
+        schema = dataset.schema
+        self._kind, self._schema = kind_of(dataset.kind), schema
         self._names = {each.id: each.name for each in schema.classes}
         described = _COLUMNS.with_metadata({"tessera": orjson.dumps(schema.as_json())})
         self._file = pq.ParquetWriter(
@@ -66,8 +101,17 @@ class ParquetWriter:
         self._batches: list[pa.RecordBatch] = []
         self._objects = 0
 
-    def add(self, image: LabelledImage) -> None:
-        of = (image.id, image.uuid, image.name, image.width, image.height, image.sha256)
+    def add(self, image: LabelledImage, picture: Path | None) -> None:
+        del picture
+        of = (
+            image.id,
+            image.uuid,
+            image.name,
+            image.width,
+            image.height,
+            image.sha256,
+            image.split,
+        )
         self._rows += [(*of, *self._object(each)) for each in image.objects] or [(*of, *_NOTHING)]
         if len(self._rows) >= ROWS_AS_OBJECTS:
             self._to_columns()
@@ -86,13 +130,21 @@ class ParquetWriter:
             self._objects,
             found.class_id,
             self._names[found.class_id],
-            *(found.box or _NOWHERE),
-            list(found.attributes.items()),
+            *(self._around(found) if found.place else _NOWHERE),
+            orjson.dumps(found.place).decode() if found.place else None,
+            [(name, _as_text(value)) for name, value in found.attributes.items()],
             found.confidence,
             found.source,
             found.tiles,
             found.crowd,
         )
+
+    def _around(self, found: LabelledObject) -> list[float]:
+        if "box" in found.place and len(found.place["box"]) == len(_NOWHERE):
+            edges: list[float] = found.place["box"]
+            return edges
+        reach = self._kind.reach([{"class": found.class_id, **found.place}], self._schema)
+        return [round(edge, 2) for edge in reach[0].tolist()]
 
     def _to_columns(self) -> None:
         if self._rows:
@@ -106,3 +158,8 @@ class ParquetWriter:
             group = pa.Table.from_batches(self._batches, _COLUMNS)
             self._file.write_table(group, row_group_size=group.num_rows)
             self._batches = []
+
+
+def _as_text(value: Value) -> str:
+    """Text as it is; numbers and flags as JSON. The class's schema tells which it is."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

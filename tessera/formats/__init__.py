@@ -1,0 +1,29 @@
+"""Formats that datasets are written in, and that known annotations are read from: one file each.
+
+A format is one module of one shape (`protocol.Format`). Nothing here knows the database or the
+store: files in, files out.
+"""
+
+from tessera.formats import coco, json_lines, parquet
+from tessera.formats.errors import UnknownFormat
+from tessera.formats.protocol import Format
+
+__all__ = ["FORMATS", "Format", "UnknownFormat", "format_of"]
+
+FORMATS: dict[str, Format] = {
+    "coco": coco,
+    "json-lines": json_lines,
+    "parquet": parquet,
+}
+
+
+def format_of(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        UnknownFormat: There is none.
+    """
+    found = FORMATS.get(name)
+    if found is None:
+        raise UnknownFormat(f"There is no format {name[:50]!r}.", known=sorted(FORMATS))
+    return found

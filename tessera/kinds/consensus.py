@@ -1,0 +1,176 @@
+"""What several earners' drawings of one tile come to, object by object."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessera.kinds.attributes import Value, agreed
+from tessera.kinds.opinions import posterior, probability, weight
+from tessera.kinds.protocol import Opinion, Question
+from tessera.kinds.shape import Measures, Shape, Shapes
+from tessera.shapes.boxes import Indices, centred_in, ious, pairs
+from tessera.shapes.frames import TileFrame
+from tessera.shapes.matching import join
+
+UNSURE = 0.5
+"""What an object counts that its earner does not vouch for."""
+NEAR = 2.0
+"""Pixels apart that two outlines may lie and still be compared: lines hardly ever touch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that at least one earner drew."""
+
+    class_id: int
+    place: dict[str, Any]
+    attributes: dict[str, Value]
+    exists: float
+    """Probability that it is there."""
+    class_right: float
+    """Probability that its class is right, given that it is there."""
+    owned: bool
+    """Whether its centre lies in the tile's core, so that this tile decides about it."""
+
+    @property
+    def kept(self) -> bool:
+        return self.exists >= 0.5  # noqa: PLR2004
+
+    @property
+    def certainty(self) -> float:
+        """Probability that what was decided about it is right."""
+        return self.exists * self.class_right if self.kept else 1 - self.exists
+
+    def as_json(self, target_confidence: float) -> dict[str, Any]:
+        doubtful = not self.owned and self.certainty < target_confidence
+        return {
+            "class": self.class_id,
+            **self.place,
+            "attributes": self.attributes,
+            "confidence": round(self.certainty, 4),
+        } | ({"optional": True} if doubtful else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """One earner's drawing of an object."""
+
+    said: dict[str, Any]
+    trust: float
+
+    def weight(self, choices: int) -> float:
+        return weight(self.trust, choices) * (UNSURE if self.said.get("unsure") else 1.0)
+
+
+def consensus(
+    shape: Shape, opinions: Sequence[Opinion], question: Question
+) -> tuple[list[Found], float]:
+    """Match drawings across answers and weigh the evidence for each object.
+
+    One coin for both mistakes: an earner of trust t draws an object that is there with
+    probability t, and one that is not with probability 1 - t. (Trust is a mean F1 on gold, so
+    1 - t is about the share of objects missed and about the share of drawings in vain.) The
+    prior is even, as an object is only in question once somebody drew it.
+
+    Args:
+        opinions: In an order that does not depend on who answered first.
+
+    Returns:
+        Every object in question; and the probability that there is no further one, given that
+        nobody drew it.
+    """
+    behind = [weight(each.trust, 2) for each in opinions]
+    drawn = [_Drawn(said, each.trust) for each in opinions for said in each.answer["objects"]]
+    makers = np.repeat(np.arange(len(opinions)), [len(e.answer["objects"]) for e in opinions])
+    shapes = shape.load([each.said for each in drawn], question.schema, question.frame.window[:2])
+    classes = np.array([each.said["class"] for each in drawn], dtype=np.int64)
+    groups = _matched(shape, shapes, classes, makers)
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups.tolist()):
+        members[group].append(index)
+    found = []
+    for group in members.values():
+        theirs = [drawn[i] for i in group]
+        fused = shape.fuse(shapes[group], np.array([each.trust for each in theirs]))
+        silent = math.fsum(behind) - math.fsum(behind[makers[i]] for i in group)
+        exists = probability(math.fsum(each.weight(2) for each in theirs) - silent)
+        found.append(_found(shape, fused, theirs, exists, question))
+    return found, probability(math.fsum(behind))
+
+
+def _matched(shape: Shape, shapes: Shapes, classes: Indices, makers: Indices) -> Indices:
+    """Group drawings by object: best pairs first, those of one class before others.
+
+    Greedy over all pairs instead of one earner after another, so that no answer is the seed.
+
+    Args:
+        makers: Shape (N,), ascending.
+    """
+    starts = np.flatnonzero(np.diff(makers, prepend=-1, append=makers.max(initial=-1) + 1))
+    spans = list(pairwise(starts.tolist()))
+    firsts, seconds, likeness = [], [], []
+    for (a, b), (c, d) in combinations(spans, 2):
+        first, second, alike = likely(shape, shapes[a:b], shapes[c:d])
+        firsts.append(first + a)
+        seconds.append(second + c)
+        likeness.append(alike)
+    if not firsts:
+        return np.arange(len(makers))
+    first, second = np.concatenate(firsts), np.concatenate(seconds)
+    other_class = classes[first] != classes[second]
+    order = np.lexsort((second, first, -np.concatenate(likeness), other_class))
+    return join(makers, first[order], second[order])
+
+
+def likely(shape: Shape, first: Shapes, second: Shapes) -> tuple[Indices, Indices, Measures]:
+    """Pairs that may be drawings of one object, and how alike they are.
+
+    Only what lies close is compared, and of a crowd on one spot only some: a comparison of two
+    outlines can take a millisecond.
+
+    Returns:
+        Indices into first and second, and the likeness; shape (P,) each.
+    """
+    wide = np.array([-NEAR, -NEAR, NEAR, NEAR])
+    around, of_second = shape.bounds(first) + wide, shape.bounds(second) + wide
+    row, column, _ = pairs(ious, around, of_second, least=_TOUCHING)
+    alike = shape.likeness(first[row], second[column])
+    same = alike >= shape.SAME
+    return row[same], column[same], alike[same]
+
+
+_TOUCHING = 1e-9
+
+
+def _found(
+    shape: Shape, fused: Shapes, drawn: Sequence[_Drawn], exists: float, question: Question
+) -> Found:
+    schema = question.schema
+    votes: dict[int, list[float]] = defaultdict(list)
+    for each in drawn:
+        votes[each.said["class"]].append(each.weight(len(schema.classes)))
+    class_id, class_right = posterior(
+        {voted: math.fsum(weights) for voted, weights in votes.items()}, len(schema.classes)
+    )
+    named = schema.find(class_id)
+    said = [(e.said["attributes"], e.weight(2)) for e in drawn if e.said["class"] == class_id]
+    return Found(
+        class_id,
+        shape.dump(fused)[0],
+        {} if named is None else agreed(said, named.attributes),
+        exists,
+        class_right,
+        bool(_owned(shape, fused, question.frame)[0]),
+    )
+
+
+def _owned(shape: Shape, shapes: Shapes, frame: TileFrame) -> NDArray[np.bool_]:
+    left, top, right, bottom = frame.core
+    dx, dy = frame.window[:2]
+    return centred_in(shape.bounds(shapes), left - dx, top - dy, right - dx, bottom - dy)
