@@ -6,7 +6,7 @@ FOLDERS := tessera api workers migrations deploy demo bench tests
 CHECKED := tests/test_rules.py tests/test_migrations.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-export clean
+.PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-seams bench-export clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,13 +55,16 @@ fmt: install ## Format and fix what can be fixed
 	@.venv/bin/ruff format --quiet $(FOLDERS)
 	@.venv/bin/ruff check --fix --quiet $(FOLDERS)
 
-bench: bench-lease bench-slice bench-export ## All benchmarks; results in var/bench/
+bench: bench-lease bench-slice bench-seams bench-export ## All benchmarks; results in var/bench/
 
 bench-lease: install ## Leases and answers over HTTP beside the same statements sent to Postgres
 	@$(RUN) bench.lease_answer
 
 bench-slice: install ## Slicing beside libvips' own dzsave, on SIDE x SIDE pixels (10000)
 	@$(RUN) bench.slicing --side $(or $(SIDE),10000)
+
+bench-seams: install ## Objects cut into tiles and merged again, beside SAHI; COCO=file for your own
+	@$(RUN) bench.seams $(if $(COCO),--coco $(COCO))
 
 bench-export: install ## Dataset export at 100 k and 1 M annotations
 	@$(RUN) bench.export

@@ -44,16 +44,16 @@ class NewSplits(In):
 
 
 class NewDataset(In):
-    formats: list[str] = Field(
-        default_factory=lambda: list(USUAL), min_length=1, max_length=len(FORMATS)
-    )
+    formats: Annotated[list[str], Field(min_length=1, max_length=len(FORMATS))] | None = None
+    """COCO, JSON Lines and Parquet, if it is not said."""
     splits: NewSplits | None = None
     pictures: bool = False
     """Whether archives hold the images too."""
 
     def options(self) -> Options:
         splits = None if self.splits is None else Shares(**self.splits.model_dump())
-        return Options(tuple(dict.fromkeys(self.formats)), splits, self.pictures)
+        formats = USUAL if self.formats is None else tuple(dict.fromkeys(self.formats))
+        return Options(formats, splits, self.pictures)
 
 
 _USUAL = NewDataset()

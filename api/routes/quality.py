@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api import problems
 from api.deps import After, Caller, Limit, Read, Settings, Store, Write
@@ -35,9 +35,27 @@ from tessera.quality.models import Gold, GoldSource
 router = APIRouter(tags=["quality"], route_class=Route)
 
 
+class KnownImage(In):
+    file_name: Annotated[str, Field(min_length=1, max_length=300)]
+    objects: Annotated[list[Any], Field(max_length=100_000)]
+    """As in an answer of the project's kind, but in image pixels."""
+
+
 class NewGold(In):
-    coco: dict[str, Any]
+    coco: dict[str, Any] | None = None
     """A COCO file: images by file name, categories by name, boxes in image pixels."""
+    images: Annotated[list[KnownImage], Field(min_length=1, max_length=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "NewGold":
+        if (self.coco is None) is (self.images is None):
+            raise ValueError("give either `coco` or `images`")
+        return self
+
+    def source(self) -> gold_import.Coco | gold_import.Listed:
+        if self.images is None:
+            return gold_import.Coco(self.coco)
+        return gold_import.Listed([(each.file_name, each.objects) for each in self.images])
 
 
 class TakenOut(Out):
@@ -118,15 +136,24 @@ class Decision(In):
     status_code=HTTPStatus.CREATED,
     response_model=list[TakenOut],
     responses=problems.documented(
-        NotFound, Forbidden, BadCoco, UnknownClass, UnknownImage, TooMuchGold, Unavailable
+        NotFound,
+        Forbidden,
+        BadCoco,
+        UnknownClass,
+        InvalidAnswer,
+        UnknownImage,
+        TooMuchGold,
+        Unavailable,
     ),
     openapi_extra={LARGE_BODY: True},
 )
 async def import_gold(
     project_id: UUID, body: NewGold, session: Write, caller: Caller
 ) -> list[gold_import.Taken]:
-    """Make gold of the images a COCO file knows the answers to: all of it, or nothing."""
-    return list(await gold_import.import_coco(session, project_id, coco=body.coco, caller=caller))
+    """Make gold of images of which the answers are known: all of it, or nothing."""
+    return list(
+        await gold_import.import_gold(session, project_id, source=body.source(), caller=caller)
+    )
 
 
 @router.post(

@@ -6,21 +6,25 @@ lie, so it stands in `image_labels`, an extension, and `annotations` is empty.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+import numpy as np
 import orjson
+import shapely
 
 from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.kinds import LabelSchema
+from tessera.kinds import KINDS as _ALL
+from tessera.kinds import LabelClass, LabelSchema, kind_of
+from tessera.shapes import masks, rle, turned
 
 MEDIA_TYPE = "application/json"
 FILE = "coco.json"
-KINDS = frozenset({"box", "classify"})
+KINDS = frozenset(_ALL) - {"join"}
 
 
 def files(dataset: Described) -> dict[str, str]:
@@ -29,41 +33,38 @@ def files(dataset: Described) -> dict[str, str]:
 
 
 def losses(dataset: Described) -> list[Loses]:
-    del dataset
-    return [Loses.TILES]
+    """Holes are there, but readers of COCO fill them."""
+    of_kind = {"polygon": [Loses.HOLES], "polyline": [Loses.SHAPE], "cuboid": [Loses.SHAPE]}
+    splits = [Loses.SPLITS] if dataset.splits else []
+    return [Loses.TILES, *of_kind.get(dataset.kind, []), *splits]
 
 
 @contextmanager
 def writer(folder: Path, dataset: Described) -> Iterator["CocoWriter"]:
     with ExitStack() as undo:
         spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
-        yield CocoWriter(
-            undo.enter_context((folder / FILE).open("wb")),
-            spools=(spools[0], spools[1]),
-            info={"description": dataset.name, "project": dataset.project_id},
-            schema=dataset.schema,
-        )
+        out = undo.enter_context((folder / FILE).open("wb"))
+        yield CocoWriter(out, dataset, spools=(spools[0], spools[1]))
 
 
 class CocoWriter:
     """Images go straight out; what follows them in the file waits on disk until the end."""
 
     def __init__(
-        self, out: BinaryIO, *, spools: tuple[BinaryIO, BinaryIO], info: Any, schema: LabelSchema
+        self, out: BinaryIO, dataset: Described, *, spools: tuple[BinaryIO, BinaryIO]
     ) -> None:
         """Begin the document.
 
         Args:
             spools: Two empty files, open for reading and writing; the caller's to remove.
-            info: JSON, for `info`: nothing in it may depend on when it is written.
         """
-        self._out = out
+        self._out, self._dataset = out, dataset
+        # nothing in it may depend on when it is written
+        info = {"description": dataset.name, "project": dataset.project_id}
         self._images = _List(out)
         self._annotations, self._image_labels = (_List(spool) for spool in spools)
         self._spools = spools
-        categories = [
-            {"id": each.id, "name": each.name, "supercategory": ""} for each in schema.classes
-        ]
+        categories = [_category(each, dataset.schema) for each in dataset.schema.classes]
         head = orjson.dumps({"info": info, "licenses": [], "categories": categories})
         out.write(head.removesuffix(b"}") + b',\n"images":[')
 
@@ -81,7 +82,7 @@ class CocoWriter:
         )
         for each in image.objects:
             of = self._image_labels if not each.place else self._annotations
-            of.add(_annotation(of.length + 1, image.id, each))
+            of.add(_annotation(of.length + 1, image, each, self._dataset))
 
     def finish(self) -> None:
         for name, spool in zip((b"annotations", b"image_labels"), self._spools, strict=True):
@@ -103,23 +104,94 @@ class _List:
         self.length += 1
 
 
-def _annotation(number: int, image_id: int, found: LabelledObject) -> dict[str, Any]:
+def _annotation(
+    number: int, image: LabelledImage, found: LabelledObject, dataset: Described
+) -> dict[str, Any]:
     return {
         "id": number,
-        "image_id": image_id,
+        "image_id": image.id,
         "category_id": found.class_id,
-        **(_place(found.place["box"], crowd=found.crowd) if found.place else {}),
+        **(_place(image, found, dataset) if found.place else {}),
         "score": found.confidence,
         "attributes": found.attributes,
         "source": found.source,
     }
 
 
-def _place(box: list[float], *, crowd: bool) -> dict[str, Any]:
-    left, top, right, bottom = box
+def _place(image: LabelledImage, found: LabelledObject, dataset: Described) -> dict[str, Any]:
+    around = kind_of(dataset.kind).reach([{"class": found.class_id, **found.place}], dataset.schema)
+    left, top, right, bottom = around[0].tolist()
     width, height = round(right - left, 2), round(bottom - top, 2)
     return {
-        "bbox": [left, top, width, height],
+        "bbox": [round(left, 2), round(top, 2), width, height],
         "area": round(width * height, 2),
-        "iscrowd": int(crowd),
+        "iscrowd": int(found.crowd),
+        **_OUTLINES.get(dataset.kind, _as_it_is)(image, found.place),
+    }
+
+
+def _of_box(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+    del image
+    if len(place["box"]) == 4:  # noqa: PLR2004
+        return {}
+    corners = np.round(turned.corners(np.array([place["box"]]))[0], 2).ravel().tolist()
+    (left, top, right, bottom, _) = place["box"]
+    area = round((right - left) * (bottom - top), 2)
+    return {"area": area, "segmentation": [corners], "rotated": place["box"]}
+
+
+def _of_polygon(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+    """Outlines; where there are holes, which COCO has not, the whole of it beside them."""
+    del image
+    parts = place["polygon"]
+    area = round(sum(shapely.Polygon(outer, holes).area for outer, *holes in parts), 2)
+    outlines = [[number for point in part[0] for number in point] for part in parts]
+    pierced = any(len(part) > 1 for part in parts)
+    return {"area": area, "segmentation": outlines, **(place if pierced else {})}
+
+
+def _of_mask(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+    crop = masks.from_json(place["mask"])
+    counts = rle.to_string(
+        rle.encode_within(crop.pixels, crop.left, crop.top, image.height, image.width)
+    )
+    return {
+        "area": int(np.count_nonzero(crop.pixels)),
+        "segmentation": {"size": [image.height, image.width], "counts": counts},
+    }
+
+
+def _of_keypoints(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+    del image
+    points = place["points"]
+    return {
+        "keypoints": [number for point in points for number in point],
+        "num_keypoints": sum(v > 0 for *_, v in points),
+    }
+
+
+def _as_it_is(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+    """COCO has no field for it: the box that it has for everything, and ours beside it."""
+    del image
+    return dict(place)
+
+
+_OUTLINES: dict[str, Callable[[LabelledImage, Mapping[str, Any]], dict[str, Any]]] = {
+    "box": _of_box,
+    "polygon": _of_polygon,
+    "instance_mask": _of_mask,
+    "semantic_mask": _of_mask,
+    "keypoints": _of_keypoints,
+}
+
+
+def _category(each: LabelClass, schema: LabelSchema) -> dict[str, Any]:
+    parent = None if each.parent is None else schema.find(each.parent)
+    category = {"id": each.id, "name": each.name, "supercategory": parent.name if parent else ""}
+    if each.skeleton is None:
+        return category
+    return category | {
+        "keypoints": [point.name for point in each.skeleton.points],
+        "skeleton": [[a + 1, b + 1] for a, b in each.skeleton.edges],
+        "sigmas": [point.sigma for point in each.skeleton.points],
     }

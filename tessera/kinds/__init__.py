@@ -1,6 +1,17 @@
 """Kinds of annotation: one module each, all of one shape (`protocol.Kind`), pure functions."""
 
-from tessera.kinds import box, classify
+from tessera.kinds import (
+    box,
+    classify,
+    cuboid,
+    instance_mask,
+    join,
+    keypoints,
+    polygon,
+    polyline,
+    semantic_mask,
+    verify,
+)
 from tessera.kinds.attributes import Attribute
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema, UnknownKind
 from tessera.kinds.objects import Objects
@@ -15,6 +26,7 @@ from tessera.kinds.protocol import (
     Question,
 )
 from tessera.kinds.schema import LabelClass, LabelSchema, parsed
+from tessera.kinds.subjects import NOT_ABOUT
 from tessera.shapes.frames import Size, TileFrame, Window
 
 __all__ = [
@@ -38,9 +50,21 @@ __all__ = [
     "Window",
     "kind_of",
     "parsed",
+    "postable",
 ]
 
-KINDS: dict[str, Kind] = {"box": Objects(box), "classify": classify}
+KINDS: dict[str, Kind] = {
+    "box": Objects(box),
+    "classify": classify,
+    "cuboid": Objects(cuboid),
+    "instance_mask": Objects(instance_mask),
+    "join": join,
+    "keypoints": Objects(keypoints),
+    "polygon": Objects(polygon),
+    "polyline": Objects(polyline),
+    "semantic_mask": semantic_mask,
+    "verify": verify,
+}
 
 
 def kind_of(name: str) -> Kind:
@@ -53,3 +77,18 @@ def kind_of(name: str) -> Kind:
     if kind is None:
         raise UnknownKind(f"There is no task kind {name[:50]!r}.", known=sorted(KINDS))
     return kind
+
+
+def postable(name: str) -> Kind:
+    """The kind of that name, if a project may ask it.
+
+    Those that ask about existing annotations need some to ask about.
+
+    Raises:
+        UnknownKind: There is none, or none that may be asked.
+    """
+    if name not in KINDS or name in NOT_ABOUT:
+        raise UnknownKind(
+            f"There is no task kind {name[:50]!r} to post.", known=sorted({*KINDS} - NOT_ABOUT)
+        )
+    return KINDS[name]

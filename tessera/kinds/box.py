@@ -15,9 +15,9 @@ from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
-from tessera.kinds.shape import Measures, Origin, Seen, Shapes
+from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import turned
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, tidy
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, tidy, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import weighted_median
 from tessera.shapes.seams import FAR, widened
@@ -118,6 +118,11 @@ def _at_an_angle(numbers: list[float], at: str, tile: Size) -> list[float]:
     return edges
 
 
+def cost(place: Mapping[str, Any], question: Question) -> float:
+    del place, question
+    return 0.0
+
+
 def load(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Origin) -> Shapes:
     """Shape (N, 5); see `shapes.turned`."""
     del schema, origin
@@ -142,14 +147,16 @@ def moved(shapes: Shapes, right: float, down: float) -> Shapes:
     return np.asarray(shapes + np.array([right, down, right, down, 0]))
 
 
-def clipped(shapes: Shapes, window: Window) -> tuple[Shapes, Indices]:
+def clipped(shapes: Shapes, window: Window) -> Clipped:
     """Of a box at an angle the smallest one at that angle around what shows."""
     inside = np.hstack((clip(shapes[:, :4], window), shapes[:, 4:]))
     angled = shapes[:, 4] != 0
     limits = np.tile(np.array(window, dtype=np.float64), (int(angled.sum()), 1))
     inside[angled] = turned.clipped(shapes[angled], limits)
     solid = (inside[:, 2:4] > inside[:, :2]).all(axis=1)
-    return inside[solid], np.flatnonzero(solid)
+    shown, share = visible(bounds(shapes), clip(bounds(inside), window), window)
+    seen = np.flatnonzero(solid & shown)
+    return Clipped(inside[seen], seen, share[seen])
 
 
 def likeness(first: Shapes, second: Shapes) -> Measures:

@@ -199,6 +199,21 @@ def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer 
     return {"classes": chosen, **({"attributes": dict(sorted(said.items()))} if said else {})}
 
 
+def known(value: object, at: str, question: Question) -> ImageObject:
+    """A class that the whole image shows."""
+    found = fields.record(
+        value, at, InvalidAnswer, required={"class"}, optional=frozenset({"attributes"})
+    )
+    class_id = fields.whole(found["class"], f"{at}.class", InvalidAnswer)
+    named = question.schema.find(class_id)
+    if named is None:
+        raise InvalidAnswer(f"{at}.class", "is not a class of this project")
+    said = attributes.read(
+        found.get("attributes", {}), f"{at}.attributes", named.attributes, named.name
+    )
+    return {"class": class_id, "attributes": said}
+
+
 def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
     """The `box`, if there is one; else everywhere."""
     del schema

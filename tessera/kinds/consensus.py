@@ -20,8 +20,8 @@ from tessera.shapes.matching import join
 
 UNSURE = 0.5
 """What an object counts that its earner does not vouch for."""
-NEAR = 2.0
-"""Pixels apart that two outlines may lie and still be compared: lines hardly ever touch."""
+NEAR = 4.0
+"""Half the pixels that two outlines may lie apart and still be compared: lines seldom touch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def merged(
     Args:
         same: Says which pieces are one object.
     """
-    order = sorted(range(len(pieces)), key=lambda i: pieces[i].frame.window)
+    order = sorted(range(len(pieces)), key=lambda i: (pieces[i].frame.window, pieces[i].frame.core))
     drawn = [each for i in order for each in pieces[i].objects]
     if not drawn:
         return []

@@ -28,13 +28,14 @@ from tessera.kinds.protocol import (
 )
 from tessera.kinds.schema import LabelSchema
 from tessera.kinds.shape import IN_IMAGE, Shape
-from tessera.shapes.boxes import Boxes, Indices, clip, pairs, shares, visible
+from tessera.shapes.boxes import Boxes, Indices, pairs, shares
 from tessera.shapes.seams import cut_edges
 
 MOST_OBJECTS = 500
 """Of one tile. More are not drawn by hand in one go."""
 MOSTLY = 0.5
 """Share of a drawing from which it is about the optional object that it lies on."""
+_ROUNDING = 1e-9
 _EXCUSED = 1e-6
 """Next to nothing, so that no hit is given up for an excuse."""
 
@@ -51,7 +52,12 @@ class Objects:
     def validate(self, answer: object, question: Question) -> Answer:
         found = fields.record(answer, "", InvalidAnswer, required={"objects"})
         listed = fields.items(found["objects"], "objects", InvalidAnswer, most=MOST_OBJECTS)
-        objects = [self._object(element, at, question) for at, element in listed]
+        objects, left = [], 1.0
+        for at, element in listed:
+            objects.append(self._object(element, at, question))
+            left -= self.shape.cost(objects[-1], question)
+            if left < -_ROUNDING:
+                raise InvalidAnswer(at, "is too much for one answer, with those before it")
         return self._canonical(objects, question)
 
     def _object(self, value: object, at: str, question: Question) -> dict[str, Any]:
@@ -151,9 +157,7 @@ class Objects:
     def to_tile(self, objects: Sequence[Mapping[str, Any]], question: Question) -> Answer:
         window = question.frame.window
         known = self.shape.load(objects, question.schema, IN_IMAGE)
-        shown, source = self.shape.clipped(known, window)
-        whole = self.shape.bounds(known)[source]
-        seen, share = visible(whole, clip(self.shape.bounds(shown), window), window)
+        shown, source, share = self.shape.clipped(known, window)
         barely = share < self.shape.LEAST_VISIBLE
         places = self.shape.dump(self.shape.moved(shown, -window.left, -window.top))
         label = [
@@ -163,10 +167,20 @@ class Objects:
                 "attributes": dict(sorted(of.get("attributes", {}).items())),
             }
             | ({"optional": True} if barely[i] or of.get("optional") else {})
-            for i in np.flatnonzero(seen).tolist()
+            for i in range(len(shown))
             for of in [objects[source[i]]]
         ]
         return self._canonical(label, question)
+
+    def known(self, value: object, at: str, question: Question) -> ImageObject:
+        optional, rest = False, value
+        if isinstance(value, dict):
+            optional = fields.truth(value.get("optional", False), f"{at}.optional", InvalidAnswer)
+            rest = {name: each for name, each in value.items() if name != "optional"}
+        found = self._object(rest, at, question)
+        if "unsure" in found:
+            raise InvalidAnswer(f"{at}.unsure", "does not go with what is known")
+        return found | ({"optional": True} if optional else {})
 
     def reach(self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
         return self.shape.bounds(self.shape.load(objects, schema, IN_IMAGE))

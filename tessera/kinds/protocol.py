@@ -115,6 +115,17 @@ class Kind(Protocol):
             not tell this tile's answer.
         """
 
+    def known(self, value: object, at: str, question: Question) -> ImageObject:
+        """One object that is known of an image, such as gold, in canonical form.
+
+        Args:
+            value: Decoded JSON, as hostile as it may be; in the pixels of the question's tile,
+                which is the whole image.
+
+        Raises:
+            InvalidAnswer: Says where, beginning with `at`, and why.
+        """
+
     def reach(self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
         """The upright box, in the pixels of the objects, outside which none can be seen.
 

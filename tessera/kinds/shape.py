@@ -7,7 +7,7 @@ an array of indices.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,16 @@ class Seen:
     frames: Sequence[TileFrame]
 
 
+class Clipped(NamedTuple):
+    """What a window shows; first axis P."""
+
+    shapes: Shapes
+    source: Indices
+    """Which shape each of them is part of."""
+    share: Measures
+    """How much of what the window could show of it."""
+
+
 class Shape(Protocol):
     FIELDS: frozenset[str]
     """Of an object's JSON, those that say where it is."""
@@ -72,6 +82,9 @@ class Shape(Protocol):
             InvalidAnswer: Says where and why.
         """
 
+    def cost(self, place: Mapping[str, Any], question: Question) -> float:
+        """Of what one answer may take to be compared with others, the share of this object."""
+
     def load(
         self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Origin
     ) -> Shapes:
@@ -85,8 +98,8 @@ class Shape(Protocol):
 
     def moved(self, shapes: Shapes, right: float, down: float) -> Shapes: ...
 
-    def clipped(self, shapes: Shapes, window: Window) -> tuple[Shapes, Indices]:
-        """What a window shows of shapes in image pixels, and which shape each of it is part of.
+    def clipped(self, shapes: Shapes, window: Window) -> Clipped:
+        """What a window shows of shapes in image pixels; nothing of what shows less than a pixel.
 
         Shapes that cannot be cut stay whole if any of them shows.
         """

@@ -13,7 +13,7 @@ from tessera.accounts.roles import Caller, Right
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
-from tessera.kinds import LabelSchema, kind_of
+from tessera.kinds import LabelSchema, postable
 from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
 from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
@@ -215,5 +215,5 @@ def _successor(project: Project, label_schema: dict[str, Any]) -> dict[str, Any]
 
 def _checked(kind: str, label_schema: dict[str, Any]) -> dict[str, Any]:
     schema = LabelSchema.parse(label_schema)
-    kind_of(kind).check_schema(schema)
+    postable(kind).check_schema(schema)
     return schema.as_json()

@@ -1,4 +1,4 @@
-"""Gold from a COCO file: read and cut to tiles without a lock, written in a few statements."""
+"""Gold from a file: read and cut to tiles without a lock, written in a few statements."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,18 @@ from tessera.accounts.roles import Caller, Right
 from tessera.assignment.models import Task, TaskState
 from tessera.images.models import Image, Tile
 from tessera.kernel.errors import Unavailable
-from tessera.kinds import Kind, LabelSchema, Question, TileFrame, Window, kind_of, parsed
+from tessera.kinds import (
+    InvalidAnswer,
+    Kind,
+    LabelSchema,
+    Question,
+    Size,
+    TileFrame,
+    Window,
+    fields,
+    kind_of,
+    parsed,
+)
 from tessera.kinds.objects import MOST_OBJECTS
 from tessera.projects import service as projects
 from tessera.projects.models import Project
@@ -25,6 +36,7 @@ from tessera.quality.errors import BadCoco, TooMuchGold, UnknownImage
 from tessera.quality.models import GoldSource
 from tessera.quality.views import Picks, views
 
+FROM_COCO = frozenset({"box", "classify"})
 MOST_TILES = 20_000
 """Of one import."""
 MOST_SEEN = 250_000
@@ -82,16 +94,30 @@ class _Place(NamedTuple):
     frame: TileFrame
 
 
-async def import_coco(
-    session: AsyncSession, project_id: UUID, *, coco: object, caller: Caller
+@dataclass(frozen=True)
+class Coco:
+    """A COCO file, decoded."""
+
+    file: object
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Objects by the name of their image, in image pixels, each as in an answer of the kind."""
+
+    images: Sequence[tuple[str, Sequence[object]]]
+
+
+async def import_gold(
+    session: AsyncSession, project_id: UUID, *, source: Coco | Listed, caller: Caller
 ) -> Sequence[Taken]:
-    """Make gold of the tasks of the images that a COCO file knows; all of it or nothing.
+    """Make gold of the tasks of the images that a file knows; all of it or nothing.
 
     Import before launching: a task that was launched stays what it was. Imported again, an image
     has the answers of the last file.
 
     Raises:
-        BadCoco, UnknownClass: The file cannot be used; says where.
+        BadCoco, UnknownClass, InvalidAnswer: The file cannot be used; says where.
         UnknownImage: It names images that are not there, or not sliced yet.
         TooMuchGold: It is too much for one import.
         Unavailable: Too many imports are being read at the moment.
@@ -100,7 +126,7 @@ async def import_coco(
     if _seats.locked():
         raise Unavailable("Others are bringing in gold right now; try again soon.")
     async with _seats:
-        known, places, expected = await _read(session, project, coco)
+        known, places, expected = await _read(session, project, source)
     # Locked only now: no launch may open a task between this look at it and our change. A label
     # schema that was edited meanwhile has all the classes that it had.
     await projects.owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE, lock=True)
@@ -118,22 +144,54 @@ async def import_coco(
 
 
 async def _read(
-    session: AsyncSession, project: Project, coco: object
+    session: AsyncSession, project: Project, source: Coco | Listed
 ) -> tuple[dict[str, Known], dict[str, list[_Place]], dict[UUID, str | None]]:
     """What a file knows by image, the tasks by image, and the right answers by task."""
     schema, loop = parsed(project.label_schema), asyncio.get_running_loop()
-    boxes = project.kind == "box"
-    known = await loop.run_in_executor(_thread, lambda: read(coco, schema, boxes=boxes))
-    images = await _images(session, project.id, known)
+    if isinstance(source, Coco):
+        if project.kind not in FROM_COCO:
+            raise BadCoco(f"Of {project.kind}, known objects are given as `images`.", at="")
+        boxes = project.kind == "box"
+        known = await loop.run_in_executor(_thread, lambda: read(source.file, schema, boxes=boxes))
+        images, sizes = await _images(session, project.id, list(known))
+        _check_sizes(known, sizes)
+    else:
+        names = [name for name, _ in source.images]
+        fields.distinct(names, "images", "file_name", InvalidAnswer)
+        images, sizes = await _images(session, project.id, names)
+        kind = kind_of(project.kind)
+        known = await loop.run_in_executor(_thread, _listed, kind, schema, source, sizes)
     places = await _places(session, project.id, images, known)
     expected = await loop.run_in_executor(_thread, _expected, project.kind, schema, known, places)
     return known, places, expected
 
 
+def _listed(
+    kind: Kind, schema: LabelSchema, source: Listed, sizes: Mapping[str, Size]
+) -> dict[str, Known]:
+    known = {}
+    for number, (name, objects) in enumerate(source.images):
+        at, whole = f"images[{number}]", Window(0, 0, *sizes[name])
+        question = Question(schema, TileFrame(whole, whole, sizes[name]))
+        read_ = [kind.known(each, f"{at}.objects[{i}]", question) for i, each in enumerate(objects)]
+        known[name] = Known(at, sizes[name], read_)
+    return known
+
+
+def _check_sizes(known: Mapping[str, Known], sizes: Mapping[str, Size]) -> None:
+    for name, (width, height) in sizes.items():
+        if (width, height) != known[name].size:
+            raise BadCoco(
+                f"“{name}” is {width} x {height} pixels, seen upright. Boxes drawn on another "
+                "size would be wrong.",
+                at=known[name].at,
+            )
+
+
 async def _images(
-    session: AsyncSession, project_id: UUID, known: Mapping[str, Known]
-) -> dict[UUID, str]:
-    """Names by id of the images that a file names."""
+    session: AsyncSession, project_id: UUID, names: Sequence[str]
+) -> tuple[dict[UUID, str], dict[str, Size]]:
+    """Names by id, and sizes by name, of the images that a file names."""
     # an image has all its tasks at once: a look at its first tile does for all
     has_tasks = exists().where(
         Tile.image_id == Image.id,
@@ -144,25 +202,19 @@ async def _images(
     rows = await session.execute(
         select(Image.id, Image.name, Image.width, Image.height).where(
             Image.project_id == project_id,
-            Image.name == any_(literal(list(known), ARRAY(String))),
+            Image.name == any_(literal(names, ARRAY(String))),
             has_tasks,
         )
     )
-    found = {name: (id_, width, height) for id_, name, width, height in rows}
-    if missing := sorted(known.keys() - found.keys()):
+    found = {name: (id_, Size(width or 0, height or 0)) for id_, name, width, height in rows}
+    if missing := sorted(set(names) - found.keys()):
         raise UnknownImage(
             "The file names images that this project does not have, or has not sliced yet.",
             images=missing[:20],
             count=len(missing),
         )
-    for name, (_, width, height) in found.items():
-        if (width, height) != known[name].size:
-            raise BadCoco(
-                f"“{name}” is {width} x {height} pixels, seen upright. Boxes drawn on another "
-                "size would be wrong.",
-                at=known[name].at,
-            )
-    return {id_: name for name, (id_, _, _) in found.items()}
+    by_id = {id_: name for name, (id_, _) in found.items()}
+    return by_id, {name: size for name, (_, size) in found.items()}
 
 
 async def _places(

@@ -23,6 +23,13 @@ def mutual_best(first: Indices, second: Indices, score: NDArray[np.float64]) -> 
     return np.asarray(order[np.intersect1d(best_of_first, best_of_second)])
 
 
+def best_of(first: Indices, second: Indices, score: NDArray[np.float64]) -> Indices:
+    """The best pair of each in `first`, as positions among the pairs; arguments as above."""
+    order = np.lexsort((second, -score, first))
+    _, starts = np.unique(first[order], return_index=True)
+    return np.asarray(order[starts])
+
+
 def join(owners: Indices, first: Indices, second: Indices) -> Indices:
     """Union-find over pairs, best first, that never puts two shapes of one owner together.
 

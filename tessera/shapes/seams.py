@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tessera.shapes.boxes import Boxes, Indices, as_boxes, crossing
 from tessera.shapes.frames import TileFrame
-from tessera.shapes.matching import join, mutual_best
+from tessera.shapes.matching import best_of, join, mutual_best
 
 TOLERANCE = 2.0
 """Pixels by which two drawings of one edge may differ and still be the same."""
@@ -94,10 +94,24 @@ def _best(
 ) -> Indices:
     """Mutual best pairs of one class; then, of what is left, those that fit too well to be two."""
     close = np.flatnonzero(one_class & (measured >= likeness.least))
-    best = close[mutual_best(first[close], second[close], measured[close])]
+    best = close[_mutual(first[close], second[close], measured[close], likeness)]
     taken = np.isin(first, first[best]) | np.isin(second, second[best])
     close = np.flatnonzero(~one_class & ~taken & (measured >= likeness.least_of_two_classes))
     return np.concatenate((best, close[mutual_best(first[close], second[close], measured[close])]))
+
+
+def _mutual(
+    first: Indices, second: Indices, measured: NDArray[np.float64], likeness: Likeness
+) -> Indices:
+    """Where objects come in pieces, it is enough that a pair is the best for one of its two ends.
+
+    A line that turns around inside a zone is one run to one tile, and two to the other.
+    """
+    if not likeness.in_pieces:
+        return mutual_best(first, second, measured)
+    return np.unique(
+        np.concatenate((best_of(first, second, measured), best_of(second, first, measured)))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ images = st.lists(
 
 def write_coco(records: list[LabelledImage]) -> bytes:
     out = io.BytesIO()
-    writer = CocoWriter(out, spools=(io.BytesIO(), io.BytesIO()), info={}, schema=CLASSES)
+    writer = CocoWriter(out, DATASET, spools=(io.BytesIO(), io.BytesIO()))
     for each in records:
         writer.add(each, None)
     writer.finish()

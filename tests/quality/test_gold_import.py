@@ -73,8 +73,8 @@ async def bring(here: Court, known: dict[str, Any]) -> Any:
     """Import, without HTTP around it."""
     async with db.transaction(here.world.sessions) as session:
         caller = await service.caller_of(session, here.operator.token)
-        return await gold_import.import_coco(
-            session, UUID(here.project["id"]), coco=known, caller=caller
+        return await gold_import.import_gold(
+            session, UUID(here.project["id"]), source=gold_import.Coco(known), caller=caller
         )
 
 
@@ -110,7 +110,8 @@ async def in_tables(world: World) -> dict[str, int]:
     async with db.reading(world.sessions) as reader:
         row = await reader.execute(
             text(
-                "SELECT count(*) AS gold, sum(jsonb_array_length(expected -> 'objects')) AS objects,"
+                "SELECT count(*) AS gold,"
+                " sum(jsonb_array_length(expected -> 'objects')) AS objects,"
                 " (SELECT count(*) FROM tasks WHERE is_gold AND label IS NOT NULL) AS tasks"
                 " FROM gold"
             )

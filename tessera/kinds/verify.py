@@ -1,0 +1,190 @@
+"""Verify: is this existing annotation right?
+
+The task's `subject` is the annotation: `{"label": {...}}`, a label of the kind that the label
+schema names in `of`, in tile pixels. Answer: `{"verdict": "yes"}`; `{"verdict": "no", "reason":
+"bad-outline"}`; or `{"verdict": "fix", "label": {...}}`, the annotation as it should be, with or
+without a reason. Label: also `confidence`.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from tessera.kinds import fields
+from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
+from tessera.kinds.opinions import each_once, posterior, weight
+from tessera.kinds.protocol import (
+    Answer,
+    ImageObject,
+    Label,
+    Opinion,
+    Outcome,
+    Piece,
+    Question,
+)
+from tessera.kinds.schema import LabelSchema
+from tessera.kinds.subjects import kind_under, subject_of
+from tessera.shapes.boxes import Boxes
+
+RIGHT_ENOUGH = 0.9
+"""Score, against the truth, from which an annotation should be accepted."""
+_YES, _OTHERWISE = 1, 0
+
+
+class Verdict(StrEnum):
+    YES = "yes"
+    NO = "no"
+    FIX = "fix"
+
+
+class Reason(StrEnum):
+    WRONG_CLASS = "wrong-class"
+    BAD_OUTLINE = "bad-outline"
+    MISSING = "missing"
+    """Something that should be annotated is not."""
+    EXTRA = "extra"
+    """Something is annotated that should not be, or twice."""
+    NOT_VISIBLE = "not-visible"
+    """It cannot be told from this picture."""
+    OTHER = "other"
+
+
+def check_schema(schema: LabelSchema) -> None:
+    if schema.of is None:
+        raise InvalidLabelSchema("of", "must name the kind of what is looked at")
+    kind_under(schema).check_schema(replace(schema, of=None))
+
+
+def validate(answer: object, question: Question) -> Answer:
+    found = fields.record(
+        answer,
+        "",
+        InvalidAnswer,
+        required={"verdict"},
+        optional=frozenset({"reason", "label"}),
+    )
+    verdict = _one_of(Verdict, found["verdict"], "verdict")
+    reason = _one_of(Reason, found["reason"], "reason") if "reason" in found else None
+    if verdict is Verdict.YES and len(found) > 1:
+        raise InvalidAnswer("", "what is right has neither a reason nor another label")
+    if verdict is Verdict.NO and (reason is None or "label" in found):
+        raise InvalidAnswer("reason", "is what a 'no' has, and nothing else")
+    if verdict is not Verdict.FIX:
+        return {"verdict": verdict.value, **({} if reason is None else {"reason": reason.value})}
+    if "label" not in found:
+        raise InvalidAnswer("label", "is missing: a fix says what would be right")
+    label = _fixed(found["label"], question)
+    said = {} if reason is None else {"reason": reason.value}
+    return {"verdict": verdict.value, **said, "label": label}
+
+
+def _one_of(words: type[StrEnum], value: object, at: str) -> Any:
+    if not isinstance(value, str) or value not in list(words):
+        raise InvalidAnswer(at, f"must be one of {', '.join(words)}")
+    return words(value)
+
+
+def _fixed(value: object, question: Question) -> Answer:
+    try:
+        label = kind_under(question.schema).validate(value, _under(question))
+    except InvalidAnswer as error:
+        at = f"label.{error.facts['at']}" if error.facts["at"] else "label"
+        raise InvalidAnswer(at, error.facts["why"]) from error
+    if label == subject_of(question)["label"]:
+        raise InvalidAnswer("label", "changes nothing: say yes")
+    return label
+
+
+def _under(question: Question) -> Question:
+    """What was asked when the annotation was made."""
+    return Question(replace(question.schema, of=None), question.frame)
+
+
+def score(answer: Label, gold: Label, question: Question) -> float:
+    """Whether the verdict is right; a fix also by how right it is.
+
+    That something is wrong can be said in two ways. Where the truth is known, a fix counts as much
+    as the annotation it proposes, and a *no* is right; where it is not, either is.
+    """
+    if Verdict.YES in (answer["verdict"], gold["verdict"]):
+        return float(answer["verdict"] == gold["verdict"])
+    if answer["verdict"] == Verdict.FIX and "label" in gold:
+        return kind_under(question.schema).score(answer["label"], gold["label"], _under(question))
+    return 1.0
+
+
+def aggregate(
+    opinions: Sequence[Opinion], question: Question, *, target_confidence: float
+) -> Outcome:
+    """Naive Bayes over *right* and *not right*; then, if it is not, what would be.
+
+    It is fixed if those who propose a fix have at least half of the weight of all who find it
+    wrong: their fixes are aggregated as answers of the annotated kind. How sure that kind is of
+    the fix is not asked: people do not correct alike, and the next to verify sees the result.
+    """
+    ordered = each_once(opinions)
+    votes: dict[int, list[float]] = defaultdict(list)
+    for each in ordered:
+        votes[_vote(each)].append(weight(each.trust, 2))
+    best, confidence = posterior({c: math.fsum(w) for c, w in votes.items()}, 2)
+    label: Answer = (
+        {"verdict": Verdict.YES.value}
+        if best == _YES
+        else _otherwise([each for each in ordered if _vote(each) != _YES], question)
+    )
+    label["confidence"] = round(confidence, 4)
+    return Outcome(label, confidence, confidence >= target_confidence)
+
+
+def _vote(opinion: Opinion) -> int:
+    return _YES if opinion.answer["verdict"] == Verdict.YES else _OTHERWISE
+
+
+def _otherwise(opinions: Sequence[Opinion], question: Question) -> dict[str, Any]:
+    reasons: dict[str, list[float]] = defaultdict(list)
+    for each in opinions:
+        if "reason" in each.answer:
+            reasons[each.answer["reason"]].append(weight(each.trust, 2))
+    behind = {reason: math.fsum(weights) for reason, weights in reasons.items()}
+    said = {"reason": min(behind, key=lambda r: (-behind[r], r))} if behind else {}
+    fixes = [each for each in opinions if each.answer["verdict"] == Verdict.FIX]
+    total = math.fsum(each.trust for each in opinions)
+    if 2 * math.fsum(each.trust for each in fixes) < total - 1e-9:
+        return {"verdict": Verdict.NO.value, **said}
+    proposed = [replace(each, answer=each.answer["label"]) for each in fixes]
+    fixed = kind_under(question.schema).aggregate(proposed, _under(question), target_confidence=0.5)
+    return {"verdict": Verdict.FIX.value, **said, "label": fixed.label}
+
+
+def to_image(label: Label, question: Question) -> list[ImageObject]:
+    """What the verdict leaves: the annotation, the fix, or nothing."""
+    if label["verdict"] == Verdict.NO:
+        return []
+    right = label["label"] if label["verdict"] == Verdict.FIX else subject_of(question)["label"]
+    return kind_under(question.schema).to_image(right, _under(question))
+
+
+def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:
+    """The verdict that known objects give on the task's subject."""
+    kind, under = kind_under(question.schema), _under(question)
+    truth = kind.to_tile(objects, under)
+    if truth is None:
+        return None
+    if kind.score(subject_of(question)["label"], truth, under) >= RIGHT_ENOUGH:
+        return {"verdict": Verdict.YES.value}
+    return {"verdict": Verdict.FIX.value, "label": truth}
+
+
+def known(value: object, at: str, question: Question) -> ImageObject:
+    return kind_under(question.schema).known(value, at, _under(question))
+
+
+def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
+    return kind_under(schema).reach(objects, replace(schema, of=None))
+
+
+def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+    return kind_under(schema).merge(pieces, replace(schema, of=None))
