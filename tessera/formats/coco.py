@@ -19,8 +19,8 @@ import shapely
 from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
-from tessera.kinds import LabelClass, LabelSchema, kind_of
-from tessera.shapes import masks, rle, turned
+from tessera.kinds import LabelClass, LabelSchema, Window, kind_of
+from tessera.shapes import rasters, rle, turned
 
 MEDIA_TYPE = "application/json"
 FILE = "coco.json"
@@ -151,13 +151,11 @@ def _of_polygon(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any
 
 
 def _of_mask(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
-    crop = masks.from_json(place["mask"])
-    counts = rle.to_string(
-        rle.encode_within(crop.pixels, crop.left, crop.top, image.height, image.width)
-    )
+    strokes = rasters.from_json(place["mask"])
+    counts = strokes.counts(Window(0, 0, image.width, image.height))
     return {
-        "area": int(np.count_nonzero(crop.pixels)),
-        "segmentation": {"size": [image.height, image.width], "counts": counts},
+        "area": strokes.pixels,
+        "segmentation": {"size": [image.height, image.width], "counts": rle.to_string(counts)},
     }
 
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from tessera.kinds import masks_read
+from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
-from tessera.shapes import masks
+from tessera.shapes import masks, rasters, rle
 from tessera.shapes.boxes import Boxes, Indices, visible
-from tessera.shapes.frames import Window
+from tessera.shapes.frames import Size, Window
 from tessera.shapes.masks import Crop
+from tessera.shapes.rasters import Strokes
 from tessera.shapes.seams import TOLERANCE
 
 FIELDS = frozenset({"mask"})
@@ -43,7 +44,58 @@ def read(
     del named
     if "mask" not in found:
         raise InvalidAnswer(at, "field 'mask' is missing")
-    return {"mask": masks_read.read(found["mask"], f"{at}.mask", question.tile).as_json()}
+    return {"mask": read_mask(found["mask"], f"{at}.mask", question.tile).as_json()}
+
+
+def read_mask(value: object, at: str, tile: Size) -> Strokes:
+    """A mask from hostile JSON, in tile pixels.
+
+    Pixels are never counted out: two that are set in a size of millions cost as much as two.
+
+    Raises:
+        InvalidAnswer: It does not fit into the tile, its counts do not fit its size, or nothing
+            is set.
+    """
+    found = fields.record(
+        value,
+        at,
+        InvalidAnswer,
+        required={"size", "counts"},
+        optional=frozenset({"left", "top"}),
+    )
+    size = [
+        fields.whole(each, place, InvalidAnswer)
+        for place, each in fields.items(found["size"], f"{at}.size", InvalidAnswer, most=2)
+    ]
+    if len(size) < 2 or min(size) < 1:  # noqa: PLR2004
+        raise InvalidAnswer(f"{at}.size", "must be height and width")
+    left, top = (
+        fields.whole(found.get(edge, 0), f"{at}.{edge}", InvalidAnswer) for edge in ("left", "top")
+    )
+    height, width = size
+    if min(left, top) < 0 or left + width > tile.width or top + height > tile.height:
+        raise InvalidAnswer(at, f"reaches out of the tile, which is {tile.width} x {tile.height}")
+    try:
+        counts = _counts(found["counts"], f"{at}.counts", height * width)
+        rle.check(counts, height, width)
+    except ValueError as error:
+        raise InvalidAnswer(f"{at}.counts", str(error)) from error
+    strokes = rasters.from_counts(counts, height)
+    if not strokes.pixels:
+        raise InvalidAnswer(at, "has no pixel")
+    return strokes.moved(left, top)
+
+
+def _counts(value: object, at: str, pixels: int) -> rle.Counts:
+    if isinstance(value, str):
+        return rle.from_string(value)
+    numbers = [
+        fields.whole(each, place, InvalidAnswer)
+        for place, each in fields.items(value, at, InvalidAnswer, most=pixels + 2)
+    ]
+    if any(not 0 <= each <= pixels for each in numbers):
+        raise ValueError(f"has a run that does not lie between 0 and {pixels}")
+    return np.array(numbers, dtype=np.int64)
 
 
 def cost(place: Mapping[str, Any], question: Question) -> float:

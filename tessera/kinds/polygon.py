@@ -216,7 +216,18 @@ def view(shapes: Shapes, zones: Boxes) -> Shapes:
 
 
 def alike(first: Shapes, second: Shapes) -> Measures:
-    return rings.ious(first, second)
+    """Intersection over union; nothing where it cannot reach what is asked of one object.
+
+    Most pairs are neighbours, of which boxes and areas tell as much, a hundred times as fast.
+    """
+    within = np.stack([shapely.bounds(first), shapely.bounds(second)])
+    sides = within[:, :, 2:].min(axis=0) - within[:, :, :2].max(axis=0)
+    areas = np.stack([shapely.area(first), shapely.area(second)])
+    shared = np.minimum(np.maximum(sides, 0).prod(axis=1), areas.min(axis=0))
+    likely = np.nan_to_num(shared) >= ALIKE * (areas.sum(axis=0) - shared)
+    measured = np.zeros(len(first))
+    measured[likely] = rings.ious(first[likely], second[likely])
+    return measured
 
 
 def together(seen: Seen, groups: Indices) -> Shapes:

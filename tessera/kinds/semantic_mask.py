@@ -1,21 +1,23 @@
 """Semantic mask: the class of each pixel.
 
-Answer: `{"regions": [{"class": 3, "mask": {...}}]}`, each mask as of `instance_mask`, one region to
-a class, no two of which overlap. What no region covers is void: nothing is said of it. Label:
-regions have a `confidence` too. Image objects are regions with their mask in image pixels.
+Answer: `{"regions": [{"class": 3, "mask": {...}, "attributes": {}}]}`, each mask as of
+`instance_mask`, one region to a class, no two of which overlap. What no region covers is void: it
+is not said what is there. Label: regions have a `confidence` too. Image objects are regions with
+their mask in image pixels.
 """
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from tessera.kinds import attributes, fields, masks_read
+from tessera.kinds import attributes, fields
 from tessera.kinds.errors import InvalidAnswer
+from tessera.kinds.instance_mask import read_mask
 from tessera.kinds.opinions import each_once, weight
 from tessera.kinds.protocol import (
     Answer,
@@ -27,22 +29,21 @@ from tessera.kinds.protocol import (
     Question,
 )
 from tessera.kinds.schema import LabelSchema
-from tessera.shapes import masks
-from tessera.shapes.boxes import Boxes
-from tessera.shapes.frames import Size, TileFrame, Window
-from tessera.shapes.masks import Crop
+from tessera.kinds.shape import Measures
+from tessera.shapes import rasters
+from tessera.shapes.boxes import Boxes, Indices, as_boxes
+from tessera.shapes.frames import Size, TileFrame
+from tessera.shapes.rasters import Sections, Strokes, Values
 from tessera.shapes.seams import cut_edges
 
-Raster = NDArray[np.uint16]
-"""Shape (height, width): place of each pixel's class among the schema's ids, from 1; 0 is void."""
-
+VOID = 0
+"""No class has this id."""
 SPECK = 9
-"""Pixels: smaller islands are slips of a hand, and go to what surrounds them."""
-BORDER = 2
-"""Pixels on either side of an outline in which good people differ, and nobody is asked again."""
+"""Pixels. Smaller islands are slips of a hand, or what is left where two hands cross."""
+BORDER = 5
+"""Pixels across a strip along an outline in which good people differ: it is no doubt."""
 LEAST_PATCH = 0.001
-"""Share of the core that people must disagree about in one place for it to count."""
-_EIGHT = np.ones((3, 3), dtype=np.bool_)
+"""Share of the core that must be in doubt in one place for the doubt to count."""
 
 
 def check_schema(schema: LabelSchema) -> None:
@@ -51,22 +52,22 @@ def check_schema(schema: LabelSchema) -> None:
 
 def validate(answer: object, question: Question) -> Answer:
     found = fields.record(answer, "", InvalidAnswer, required={"regions"})
+    listed = fields.items(
+        found["regions"], "regions", InvalidAnswer, most=len(question.schema.classes)
+    )
     regions: dict[int, dict[str, Any]] = {}
-    taken = np.zeros(_shape(question.tile), dtype=np.bool_)
-    most = len(question.schema.classes)
-    for at, element in fields.items(found["regions"], "regions", InvalidAnswer, most=most):
-        region, crop = _region(element, at, question)
+    drawn: list[Strokes] = []
+    for at, element in listed:
+        region, strokes = _region(element, at, question)
         if region["class"] in regions:
             raise InvalidAnswer(f"{at}.class", "has a region already")
-        place = masks.place_of(crop, _whole(question.tile))
-        if (taken[place] & crop.pixels).any():
-            raise InvalidAnswer(f"{at}.mask", "overlaps a region before it")
-        taken[place] |= crop.pixels
         regions[region["class"]] = region
+        drawn.append(strokes)
+    _refuse_overlaps(drawn)
     return {"regions": [regions[each] for each in sorted(regions)]}
 
 
-def _region(value: object, at: str, question: Question) -> tuple[dict[str, Any], Crop]:
+def _region(value: object, at: str, question: Question) -> tuple[dict[str, Any], Strokes]:
     found = fields.record(
         value,
         at,
@@ -77,11 +78,30 @@ def _region(value: object, at: str, question: Question) -> tuple[dict[str, Any],
     named = question.schema.find(fields.whole(found["class"], f"{at}.class", InvalidAnswer))
     if named is None:
         raise InvalidAnswer(f"{at}.class", "is not a class of this project")
-    crop = masks_read.read(found["mask"], f"{at}.mask", question.tile)
+    strokes = read_mask(found["mask"], f"{at}.mask", question.tile)
     said = attributes.read(
         found.get("attributes", {}), f"{at}.attributes", named.attributes, named.name
     )
-    return {"class": named.id, "mask": crop.as_json(), "attributes": said}, crop
+    return {"class": named.id, "mask": strokes.as_json(), "attributes": said}, strokes
+
+
+def _refuse_overlaps(drawn: Sequence[Strokes]) -> None:
+    if not drawn:
+        return
+    strokes = rasters.joined(drawn)
+    region = np.repeat(np.arange(len(drawn)), [len(each.tops) for each in drawn])
+    order = np.lexsort((strokes.tops, strokes.columns))
+    columns, tops, bottoms = (
+        each[order] for each in (strokes.columns, strokes.tops, strokes.bottoms)
+    )
+    over = np.flatnonzero((columns[1:] == columns[:-1]) & (tops[1:] < bottoms[:-1]))
+    if len(over):
+        where = int(over[0])
+        first, second = sorted(region[order[where : where + 2]].tolist())
+        raise InvalidAnswer(
+            f"regions[{second}].mask",
+            f"overlaps regions[{first}] at pixel ({columns[where]}, {tops[where + 1]})",
+        )
 
 
 def score(answer: Label, gold: Label, question: Question) -> float:
@@ -89,160 +109,182 @@ def score(answer: Label, gold: Label, question: Question) -> float:
 
     Source: Cordts et al. 2016 (Cityscapes). Where gold is void all over, any answer is right.
     """
-    said, true = (_raster(each["regions"], question) for each in (answer, gold))
-    counts = true > 0
-    said, true = said[counts], true[counts]
-    size = len(question.schema.ids) + 1
-    shared = np.bincount(said[said == true], minlength=size)
-    either = np.bincount(said, minlength=size) + np.bincount(true, minlength=size) - shared
-    there = np.flatnonzero(either[1:]) + 1
-    return float((shared[there] / either[there]).mean()) if len(there) else 1.0
+    sections, (said, true) = _compared([answer, gold], question.tile)
+    known = true != VOID
+    classes, places = np.unique(np.stack((said[known], true[known])), return_inverse=True)
+    here, there = places.reshape(2, -1)
+    area, size = sections.lengths[known], len(classes)
+    shared = np.bincount(here[here == there], area[here == there], size)
+    either = np.bincount(here, area, size) + np.bincount(there, area, size) - shared
+    named = classes != VOID
+    return float((shared[named] / either[named]).mean()) if named.any() else 1.0
+
+
+def _compared(answers: Sequence[Label], tile: Size) -> tuple[Sections, Values]:
+    """A tile cut so that nobody changes class inside a section, and the classes.
+
+    Returns:
+        Sections, and class ids, of shape (answers, sections).
+    """
+    drawn = [
+        [(each["class"], rasters.from_json(each["mask"])) for each in answer["regions"]]
+        for answer in answers
+    ]
+    sections = Sections.of([strokes for regions in drawn for _, strokes in regions], tile)
+    classes = np.full((len(answers), len(sections.starts)), VOID)
+    for row, regions in zip(classes, drawn, strict=True):
+        for class_id, strokes in regions:
+            row[sections.covered(strokes)] = class_id
+    return sections, classes
 
 
 def aggregate(
     opinions: Sequence[Opinion], question: Question, *, target_confidence: float
 ) -> Outcome:
-    """Naive Bayes for each pixel over the classes and void, without its specks.
+    """Naive Bayes for each pixel over the classes and void, without specks.
 
-    The confidence is that of the least certain patch: the place in the core, away from outlines,
-    where the winner is least probable, if it is large enough to matter. A mean over pixels would
-    hide that people disagree about a whole object; a minimum would never be reached, as each
-    outline is drawn a little differently.
+    The confidence is that of the least certain patch of the core: how probable the winner is in
+    the worst place that is wider than the strip along an outline in which good people differ, and
+    large enough to matter. A mean over pixels would hide that people disagree about a whole
+    object; a minimum would never reach any target, as no outline is drawn twice the same.
     """
     ordered = each_once(opinions)
-    rasters = np.stack([_raster(each.answer["regions"], question) for each in ordered])
-    choices = len(question.schema.ids) + 1
-    weights = np.array([weight(each.trust, choices) for each in ordered])
-    votes, which = _votes(rasters)
-    best, sure = _decided(votes, weights, choices)
-    winner, certain = best[which], sure[which]
-    winner = _without_specks(winner)
-    confidence = _least_certain(winner, certain, question.frame)
-    regions = _regions(winner, question, ordered, certain)
+    sections, classes = _compared([each.answer for each in ordered], question.tile)
+    choices = len(question.schema.classes) + 1
+    best, sure = _voted(classes, [weight(each.trust, choices) for each in ordered], choices)
+    best = sections.without_specks(best, SPECK)
+    confidence = _least_certain(sections, sure, question.frame)
+    regions = [
+        _decided(class_id, sections, chosen, sure, ordered, question.schema)
+        for class_id, chosen in _named(best)
+    ]
     return Outcome({"regions": regions}, confidence, confidence >= target_confidence)
 
 
-def _votes(rasters: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
-    """The different ways in which people voted on a pixel, and which one each pixel has.
+def _voted(classes: Values, weights: Sequence[float], choices: int) -> tuple[Values, Measures]:
+    """The most probable class of each section, and its probability. Shape (sections,) each.
 
-    There are few of them, however many pixels there are.
+    Ties go to a class before void, then to the lowest id.
 
     Args:
-        rasters: Shape (people, height, width).
-
-    Returns:
-        Shape (V, people), and (height, width).
+        classes: Shape (people, sections).
+        weights: Of each of the people.
     """
-    base = int(rasters.max()) + 1
-    keys = np.zeros(rasters.shape[1:], dtype=np.int64)
-    for raster in rasters:
-        keys = np.unique(keys * base + raster, return_inverse=True)[1].reshape(keys.shape)
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    return rasters.reshape(len(rasters), -1).T[first], which.reshape(keys.shape)
+    alike = np.empty(classes.shape)
+    behind = np.empty(classes.shape)
+    for i, said in enumerate(classes):
+        same = classes == said
+        alike[i] = same.sum(axis=0)
+        # rounded, so that the order of adding does not decide between equals
+        behind[i] = np.round(np.asarray(weights) @ same, 9)
+    top = behind.max(axis=0)
+    last = np.iinfo(classes.dtype).max
+    rank = np.where(classes == VOID, last - 1, classes)
+    best = np.where(behind == top, rank, last).min(axis=0)
+    named = (1 / alike).sum(axis=0)
+    total = (np.exp(behind - top) / alike).sum(axis=0) + (choices - named) * np.exp(-top)
+    return np.where(best == last - 1, VOID, best), 1 / total
+
+
+def _least_certain(sections: Sections, sure: Measures, frame: TileFrame) -> float:
+    """See `aggregate`.
+
+    What is left of an opening is as wide as its window. A grey opening opens the places below
+    every level of certainty at once (Serra 1982).
+    """
+    left, top, right, bottom = frame.core
+    dx, dy = frame.window[:2]
+    levels, rank = np.unique(sure, return_inverse=True)
+    doubt = sections.pixels(len(levels) - rank)[top - dy : bottom - dy, left - dx : right - dx]
+    wide = doubt
+    for shrink in (ndimage.minimum_filter, ndimage.maximum_filter):
+        wide = shrink(wide, size=BORDER, mode="constant", cval=0)
+    least = max(SPECK, LEAST_PATCH * doubt.size)
+
+    def counts(level: int) -> bool:
+        patches, _ = ndimage.label(wide >= len(levels) - level, structure=np.ones((3, 3)))
+        return bool(np.bincount(patches.ravel())[1:].max(initial=0) >= least)
+
+    return float(levels[bisect_left(range(len(levels) - 1), True, key=counts)])  # noqa: FBT003
 
 
 def _decided(
-    votes: NDArray[np.uint16], weights: NDArray[np.float64], choices: int
-) -> tuple[Raster, NDArray[np.float64]]:
-    """The most probable class of each way to vote, and its probability; shape (V,) each."""
-    best = np.zeros(len(votes), dtype=np.uint16)
-    sure = np.zeros(len(votes))
-    for i, row in enumerate(votes):
-        behind: dict[int, float] = defaultdict(float)
-        for voted, weight_ in zip(row.tolist(), weights.tolist(), strict=True):
-            behind[voted] += weight_
-        # at even odds a class rather than nothing
-        best[i] = min(behind, key=lambda c: (-behind[c], c == 0, c))
-        top = behind[int(best[i])]
-        rest = math.fsum(math.exp(w - top) for c, w in behind.items() if c != best[i])
-        sure[i] = 1 / (1 + rest + (choices - len(behind)) * math.exp(-top))
-    return best, sure
-
-
-def _without_specks(winner: Raster) -> Raster:
-    """Each small island becomes what most of its border is."""
-    cleaned = winner.copy()
-    for value in np.unique(winner).tolist():
-        islands, count = ndimage.label(winner == value, structure=_EIGHT)
-        sizes = np.bincount(islands.ravel(), minlength=count + 1)
-        places = ndimage.find_objects(islands)
-        for number in np.flatnonzero(sizes[1:] < SPECK) + 1:
-            rows, columns = places[number - 1]
-            around = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in (rows, columns))
-            speck = islands[around] == number
-            border = ndimage.binary_dilation(speck, _EIGHT) & ~speck
-            if border.any():
-                cleaned[around][speck] = np.bincount(winner[around][border]).argmax()
-    return cleaned
-
-
-def _least_certain(winner: Raster, certain: NDArray[np.float64], frame: TileFrame) -> float:
-    left, top, right, bottom = frame.core
-    dx, dy = frame.window[:2]
-    core = np.zeros(winner.shape, dtype=np.bool_)
-    core[top - dy : bottom - dy, left - dx : right - dx] = True
-    least = max(SPECK, LEAST_PATCH * core.sum())
-    for level in np.unique(certain[core]).tolist():
-        doubtful = ndimage.binary_opening(
-            core & (certain <= level), _EIGHT, iterations=BORDER, border_value=0
-        )
-        patches, count = ndimage.label(doubtful, structure=_EIGHT)
-        if count and np.bincount(patches.ravel())[1:].max() >= least:
-            return float(level)
-    return float(certain[core].max(initial=0.5))
-
-
-def _regions(
-    winner: Raster,
-    question: Question,
+    class_id: int,
+    sections: Sections,
+    chosen: Indices,
+    sure: Measures,
     opinions: Sequence[Opinion],
-    certain: NDArray[np.float64],
-) -> list[dict[str, Any]]:
-    said: dict[int, list[tuple[Mapping[str, Any], float]]] = defaultdict(list)
-    for each in opinions:
-        for region in each.answer["regions"]:
-            said[region["class"]].append((region["attributes"], weight(each.trust, 2)))
-    regions = []
-    for region in _as_regions(winner, question.schema):
-        named = question.schema.find(region["class"])
-        crop = masks.from_json(region["mask"])
-        place = masks.place_of(crop, _whole(question.tile))
-        agreed = {} if named is None else attributes.agreed(said[named.id], named.attributes)
-        confidence = float(certain[place][crop.pixels].mean())
-        regions.append({**region, "attributes": agreed, "confidence": round(confidence, 4)})
-    return regions
+    schema: LabelSchema,
+) -> dict[str, Any]:
+    said = [
+        (region["attributes"], weight(each.trust, 2))
+        for each in opinions
+        for region in each.answer["regions"]
+        if region["class"] == class_id
+    ]
+    confidence = float(np.average(sure[chosen], weights=sections.lengths[chosen]))
+    return {
+        "class": class_id,
+        "mask": sections.strokes(chosen).as_json(),
+        "attributes": _agreed(said, class_id, schema),
+        "confidence": round(confidence, 4),
+    }
+
+
+def _agreed(
+    said: Sequence[tuple[Mapping[str, Any], float]], class_id: int, schema: LabelSchema
+) -> dict[str, attributes.Value]:
+    named = schema.find(class_id)
+    return {} if named is None else attributes.agreed(said, named.attributes)
 
 
 def to_image(label: Label, question: Question) -> list[ImageObject]:
     left, top = question.frame.window[:2]
-    crops = [masks.from_json(each["mask"]).moved(left, top) for each in label["regions"]]
-    cut = cut_edges(masks.bounds(crops), question.frame)
+    moved = [
+        {
+            **each,
+            "mask": {
+                **each["mask"],
+                "left": each["mask"]["left"] + left,
+                "top": each["mask"]["top"] + top,
+            },
+        }
+        for each in label["regions"]
+    ]
+    cut = cut_edges(reach(moved, question.schema), question.frame)
     return [
         {
             "class": each["class"],
-            "mask": crop.as_json(),
+            "mask": each["mask"],
             "attributes": each.get("attributes", {}),
             "confidence": each.get("confidence", 1.0),
             "cut": edges,
         }
-        for each, crop, edges in zip(label["regions"], crops, cut, strict=True)
+        for each, edges in zip(moved, cut, strict=True)
     ]
 
 
 def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer:
     """What a window shows of known regions; of those that overlap, the first."""
-    left, top = question.frame.window[:2]
-    raster = np.zeros(_shape(question.tile), dtype=np.uint16)
+    window = question.frame.window
+    shown = [
+        rasters.from_json(each["mask"]).within(window).moved(-window.left, -window.top)
+        for each in objects
+    ]
+    sections = Sections.of(shown, question.tile)
+    classes = np.full(len(sections.starts), VOID)
     said: dict[int, Mapping[str, Any]] = {}
-    for each in objects:
-        crop = masks.from_json(each["mask"]).within(question.frame.window).moved(-left, -top)
-        here = raster[masks.place_of(crop, _whole(question.tile))]
-        here[crop.pixels & (here == 0)] = question.schema.ids.index(each["class"]) + 1
-        said.setdefault(each["class"], each.get("attributes", {}))
+    for each, strokes in reversed(list(zip(objects, shown, strict=True))):
+        classes[sections.covered(strokes)] = each["class"]
+        said[each["class"]] = each.get("attributes", {})
     return {
         "regions": [
-            {**region, "attributes": dict(sorted(said[region["class"]].items()))}
-            for region in _as_regions(raster, question.schema)
+            {
+                "class": class_id,
+                "mask": sections.strokes(chosen).as_json(),
+                "attributes": dict(sorted(said[class_id].items())),
+            }
+            for class_id, chosen in _named(classes)
         ]
     }
 
@@ -251,86 +293,53 @@ def known(value: object, at: str, question: Question) -> ImageObject:
     return _region(value, at, question)[0]
 
 
+def _named(classes: Values) -> Iterator[tuple[int, Indices]]:
+    """Each class but void, and the sections that show it."""
+    order = np.argsort(classes, kind="stable")
+    found, starts = np.unique(classes[order], return_index=True)
+    for class_id, chosen in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+        if class_id != VOID:
+            yield class_id, chosen
+
+
 def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
     del schema
-    return masks.bounds([masks.from_json(each["mask"]) for each in objects])
+    corners = np.array([(each["mask"]["left"], each["mask"]["top"]) for each in objects])
+    sizes = np.array([each["mask"]["size"][::-1] for each in objects])
+    return as_boxes([]) if not objects else np.hstack((corners, corners + sizes)).astype(float)
 
 
 def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
-    """One region a class: each pixel as the tile has it whose core holds it.
+    """One region a class: each pixel as the tile has it whose core holds it, void or not.
 
-    Where that tile has nothing to say, the most certain of the others that show the pixel speaks.
+    That tile was asked, and saw as far as its margins. To ask its neighbours wherever it has
+    nothing would make all regions swell along the seams, by whatever outlines differ.
     """
-    if not pieces:
-        return []
-    whole = _whole(pieces[0].frame.image)
-    raster = np.zeros(_shape(pieces[0].frame.image), dtype=np.uint16)
-    behind: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
-    said: dict[int, list[tuple[Mapping[str, Any], float]]] = defaultdict(list)
-    placed = sorted(
-        range(len(pieces)), key=lambda i: (pieces[i].frame.window, pieces[i].frame.core)
-    )
-    regions = [(i, each) for i in placed for each in pieces[i].objects]
-    # owners last, so that theirs is what stays; before them the most certain
-    order = sorted(regions, key=lambda pair: pair[1]["confidence"])
-    for inside in (False, True):
-        for source, each in order:
-            frame, number = pieces[source].frame, schema.ids.index(each["class"]) + 1
-            crop = masks.from_json(each["mask"])
-            crop = crop.within(frame.core) if inside else crop
-            raster[masks.place_of(crop, whole)][crop.pixels] = number
-            if inside:
-                pixels = int(np.count_nonzero(crop.pixels))
-                behind[each["class"]].append((-pixels, source, each["confidence"]))
-                said[each["class"]].append((each["attributes"], each["confidence"]))
-    return [
-        {
-            **region,
-            "attributes": _together(said[region["class"]], region["class"], schema),
-            "confidence": _mean(behind[region["class"]]),
-            "sources": [source for _, source, _ in sorted(behind[region["class"]])],
-        }
-        for region in _as_regions(raster, schema)
-    ]
+    inside: dict[int, list[tuple[int, Strokes, ImageObject]]] = defaultdict(list)
+    for source, piece in enumerate(pieces):
+        for each in piece.objects:
+            strokes = rasters.from_json(each["mask"]).within(piece.frame.core)
+            if strokes.pixels:
+                inside[each["class"]].append((source, strokes, each))
+    return [_whole(class_id, inside[class_id], pieces, schema) for class_id in sorted(inside)]
 
 
-def _together(
-    said: Sequence[tuple[Mapping[str, Any], float]], class_id: int, schema: LabelSchema
-) -> dict[str, attributes.Value]:
-    named = schema.find(class_id)
-    return {} if named is None else attributes.agreed(said, named.attributes)
-
-
-def _mean(behind: Sequence[tuple[int, int, float]]) -> float:
-    """Of the tiles' confidences, by pixels."""
-    pixels = sum(-count for count, _, _ in behind)
-    total = math.fsum(-count * confidence for count, _, confidence in behind)
-    return round(total / pixels, 4) if pixels else max(each for _, _, each in behind)
-
-
-def _raster(regions: Iterable[Mapping[str, Any]], question: Question) -> Raster:
-    raster = np.zeros(_shape(question.tile), dtype=np.uint16)
-    for each in regions:
-        crop = masks.from_json(each["mask"])
-        here = raster[masks.place_of(crop, _whole(question.tile))]
-        here[crop.pixels] = question.schema.ids.index(each["class"]) + 1
-    return raster
-
-
-def _as_regions(raster: Raster, schema: LabelSchema) -> list[dict[str, Any]]:
-    """By class; none for what is not there."""
-    found = []
-    places = ndimage.find_objects(raster, max_label=len(schema.ids))
-    for number, (class_id, place) in enumerate(zip(schema.ids, places, strict=True), start=1):
-        if place is not None:
-            crop = Crop(place[1].start, place[0].start, raster[place] == number)
-            found.append({"class": class_id, "mask": crop.as_json()})
-    return found
-
-
-def _shape(size: Size) -> tuple[int, int]:
-    return size.height, size.width
-
-
-def _whole(size: Size) -> Window:
-    return Window(0, 0, *size)
+def _whole(
+    class_id: int,
+    parts: Sequence[tuple[int, Strokes, ImageObject]],
+    pieces: Sequence[Piece],
+    schema: LabelSchema,
+) -> ImageObject:
+    """What all tiles say of a class; those with most pixels of it first."""
+    order = sorted(parts, key=lambda part: (-part[1].pixels, pieces[part[0]].frame.window))
+    pixels = [strokes.pixels for _, strokes, _ in order]
+    sure = math.fsum(n * each["confidence"] for n, (*_, each) in zip(pixels, order, strict=True))
+    return {
+        "class": class_id,
+        "mask": rasters.joined([strokes for _, strokes, _ in order]).as_json(),
+        "attributes": _agreed(
+            [(each["attributes"], each["confidence"]) for *_, each in order], class_id, schema
+        ),
+        "confidence": round(sure / sum(pixels), 4),
+        "sources": [source for source, *_ in order],
+    }

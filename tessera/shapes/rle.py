@@ -23,27 +23,19 @@ def encode(mask: Mask) -> Counts:
     return np.diff(np.concatenate(([0], turns, [flat.size]))).astype(np.int64)
 
 
-def encode_within(mask: Mask, left: int, top: int, height: int, width: int) -> Counts:
-    """Of a mask that is but a part of a picture, without making that; shape (R,).
-
-    Args:
-        left: Where the part begins in the picture; so `top`.
-        height: Of the picture; so `width`.
-    """
-    edge = np.zeros((1, mask.shape[1]), dtype=np.int8)
-    turns = np.diff(mask.astype(np.int8), axis=0, prepend=edge, append=edge).T
-    column, row = np.nonzero(turns)  # a start and an end in turns, as each column has as many
-    flat = (left + column) * height + top + row
-    starts, ends = flat[::2], flat[1::2]
-    # where a column is set to its end and the next one from its start, the run goes on
-    apart = np.concatenate(([True], starts[1:] > ends[:-1])) if len(starts) else starts > 0
-    last = np.concatenate((apart[1:], [True])) if len(starts) else apart
-    edges = np.stack((starts[apart], ends[last]), axis=1).ravel()
-    return np.diff(np.concatenate(([0], edges, [height * width]))).astype(np.int64)
-
-
 def decode(counts: Counts, height: int, width: int) -> Mask:
     """The mask.
+
+    Raises:
+        ValueError: A run is negative, or they do not make up the size.
+    """
+    check(counts, height, width)
+    bits = np.arange(len(counts)) % 2 == 1
+    return np.repeat(bits, counts).reshape(width, height).T
+
+
+def check(counts: Counts, height: int, width: int) -> None:
+    """Refuse counts that are not those of a mask of that size.
 
     Raises:
         ValueError: A run is negative, or they do not make up the size.
@@ -53,24 +45,38 @@ def decode(counts: Counts, height: int, width: int) -> Mask:
     # each on its own first: the sum of hostile numbers can overflow
     if counts.max(initial=0) > height * width or counts.sum() != height * width:
         raise ValueError(f"does not make up {height} x {width} pixels")
-    bits = np.arange(len(counts)) % 2 == 1
-    return np.repeat(bits, counts).reshape(width, height).T
+
+
+def runs(counts: Counts) -> tuple[Counts, Counts]:
+    """Where each run of set pixels starts and ends, in pixels from the first; none is empty."""
+    ends = np.cumsum(counts)[1::2]
+    starts = ends - counts[1::2]
+    there = starts < ends
+    return starts[there], ends[there]
+
+
+def of_runs(starts: Counts, ends: Counts, total: int) -> Counts:
+    """Counts of a mask of so many pixels, of runs in any order that do not overlap."""
+    edges, times = np.unique(np.concatenate((starts, ends)), return_counts=True)
+    turns = edges[times == 1]  # where one run ends as the next one starts, nothing changes
+    counts = np.diff(turns, prepend=0, append=total)
+    return np.asarray(counts if counts[-1] else counts[:-1])
 
 
 def to_string(counts: Counts) -> str:
     rest = counts.copy()
     rest[3:] -= counts[1:-2]
     letters, used = [], []
-    open_ = np.ones(len(counts), dtype=np.bool_)
-    for _ in range(_MOST_GROUPS):
+    unfinished = np.ones(len(counts), dtype=np.bool_)
+    while unfinished.any():
         low = rest & _LOW
-        rest = rest >> _BITS
+        rest >>= _BITS
         more = np.where(low & _SIGN, rest != -1, rest != 0)
-        letters.append(low + _FIRST + _MORE * more)
-        used.append(open_)
-        open_ = open_ & more
+        letters.append((low + _FIRST + _MORE * more).astype(np.uint8))
+        used.append(unfinished)
+        unfinished = unfinished & more
     every, there = np.stack(letters, axis=1), np.stack(used, axis=1)
-    return bytes(every[there].astype(np.uint8)).decode("ascii")
+    return every[there].tobytes().decode("ascii")
 
 
 def from_string(text: str) -> Counts:

@@ -2,11 +2,12 @@
 
 import json
 import random
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 from scipy import ndimage
@@ -119,6 +120,22 @@ def test_hundreds_of_masks_that_each_cover_everything_are_refused_at_once() -> N
     assert refusal.value.facts["at"] == "objects[8]"
 
 
+def test_a_few_pixels_far_apart_take_no_room_whatever_size_is_claimed() -> None:
+    wide, pixels = about(Size(2_048, 2_048)), 2_048 * 2_048
+    objects = [
+        {
+            "class": 1,
+            "mask": {"size": [2_048, 2_048], "counts": [2_048 * i, 1, pixels - 2_048 * i - 1]},
+        }
+        for i in range(500)
+    ]
+    tracemalloc.start()
+    found = KIND.validate(said(*objects), wide)["objects"]
+    assert [each["mask"]["left"] for each in found] == list(range(500))
+    assert tracemalloc.get_traced_memory()[1] < pixels
+    tracemalloc.stop()
+
+
 def blobs(seed: int, size: Size) -> list[Pixels]:
     """Things of any form, some in several parts and with holes, that do not overlap."""
     rng = np.random.default_rng(seed)
@@ -187,6 +204,7 @@ IMAGE = Size(300, 220)
 
 
 @pytest.mark.parametrize("margin", [0, 12])
+@settings(max_examples=40)
 @given(st.integers(0, 1_000))
 def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) -> None:
     known = [an_object(each, 1 + i % 3) for i, each in enumerate(blobs(seed, IMAGE))]
@@ -198,13 +216,53 @@ def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) 
     ]
     random.Random(seed).shuffle(pieces)
     merged = KIND.merge(pieces, SCHEMA)
-    whole = {True: np.zeros((220, 300)), False: np.zeros((220, 300))}
-    for objects, ours in ((known, True), (merged, False)):
-        for each in objects:
-            whole[ours][pixels_of(each, IMAGE)] = each["class"]
-    sliver = (whole[True] != whole[False]).mean()
-    assert sliver < 0.001, "what shows less than a pixel in a tile is left out there"
-    assert abs(len(merged) - len(known)) <= 1
+    if margin:
+        assert [each["mask"] for each in merged] == [each["mask"] for each in in_order(known)]
+    else:
+        assert np.array_equal(painted(merged), painted(known))
+        assert abs(len(merged) - len(known)) <= 1, "a seam without width is little evidence"
+
+
+def painted(objects: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    classes = np.zeros((IMAGE.height, IMAGE.width), dtype=np.int64)
+    for each in objects:
+        classes[pixels_of(each, IMAGE)] = each["class"]
+    return classes
+
+
+def in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def place(each: dict[str, Any]) -> list[int]:
+        left, top, right, bottom = from_json(each["mask"]).window
+        return [top, left, bottom, right]
+
+    return sorted(objects, key=place)
+
+
+@pytest.mark.parametrize("margin", [0, 12])
+def test_what_is_larger_than_a_window_comes_back_whole(margin: int) -> None:
+    ring = a_disc(150, 110, 105, IMAGE) & ~a_disc(150, 110, 70, IMAGE)
+    pieces = [
+        Piece(frame, KIND.to_image(gold_of(KIND, [an_object(ring)], asked(frame)), asked(frame)))
+        for frame in tiles_of(IMAGE, tile=100, margin=margin)
+    ]
+    (merged,) = KIND.merge(pieces, SCHEMA)
+    assert merged["mask"] == an_object(ring)["mask"]
+    assert sorted(merged["sources"]) == [i for i, piece in enumerate(pieces) if piece.objects]
+
+
+def test_where_two_tiles_differ_each_has_the_say_in_its_core() -> None:
+    wide = Size(180, 90)
+    left = TileFrame(Window(0, 0, 100, 90), Window(0, 0, 90, 90), wide)
+    right = TileFrame(Window(80, 0, 180, 90), Window(90, 0, 180, 90), wide)
+    drawn = {left: a_disc(90, 40, 15, wide), right: a_disc(90, 41, 16, wide)}
+    pieces = [
+        Piece(frame, KIND.to_image(gold_of(KIND, [an_object(seen)], asked(frame)), asked(frame)))
+        for frame, seen in drawn.items()
+    ]
+    (merged,) = KIND.merge(pieces, SCHEMA)
+    pixels = pixels_of(merged, wide)
+    assert np.array_equal(pixels[:, :90], drawn[left][:, :90])
+    assert np.array_equal(pixels[:, 90:], drawn[right][:, 90:])
 
 
 def test_touching_neighbours_of_one_class_are_not_glued() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import random
+import tracemalloc
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -21,6 +23,8 @@ from tessera.kinds import (
     TileFrame,
     Window,
 )
+from tessera.kinds.opinions import posterior, weight
+from tessera.kinds.semantic_mask import SPECK
 from tessera.shapes.masks import Crop, from_json
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
 
@@ -102,6 +106,12 @@ def test_regions_that_make_no_sense_are_refused_with_the_place(answer: Any, at: 
     assert refusal.value.facts["at"] == at
 
 
+def test_an_overlap_is_refused_with_both_regions_and_the_pixel() -> None:
+    regions = [region(3, 0, 0, 5, 5), region(1, 50, 50, 60, 70), region(2, 59, 69, 70, 80)]
+    with pytest.raises(InvalidAnswer, match=r"regions\[2\].*regions\[1\] at pixel \(59, 69\)"):
+        KIND.validate({"regions": regions}, QUESTION)
+
+
 def test_a_schema_has_no_option() -> None:
     KIND.check_schema(SCHEMA)
     with pytest.raises(InvalidLabelSchema):
@@ -177,23 +187,93 @@ def test_who_disagree_about_an_object_are_not_sure() -> None:
     assert outcome.decided, "three pixels are how hands differ"
 
 
-def test_one_spoiler_of_three_moves_no_pixel_and_specks_are_gone() -> None:
+@given(st.integers(0, 1_000), st.integers(1, 5))
+def test_each_pixel_is_what_its_votes_say_and_a_region_as_sure_as_its_pixels(
+    seed: int, people: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    tile, trust = Size(20, 15), rng.uniform(0.3, 0.95, people)
+    drawn = [np.kron(rng.integers(0, 4, (3, 4)), np.ones((5, 5), dtype=int)) for _ in trust]
+    said_by = [Opinion(str(i), said(each), trust[i]) for i, each in enumerate(drawn)]
+    label = KIND.aggregate(said_by, about(tile), target_confidence=0.9).label
+    best, sure = np.zeros((15, 20), dtype=int), np.zeros((15, 20))
+    for place in np.ndindex(15, 20):
+        votes: dict[int, float] = defaultdict(float)
+        for each, t in zip(drawn, trust.tolist(), strict=True):
+            votes[int(each[place])] += weight(t, 4)
+        if votes[0] == max(votes.values()):
+            votes[0] -= 1e-12  # rather a class than nothing
+        best[place], sure[place] = posterior(votes, 4)
+    assert np.array_equal(raster_of(label["regions"], tile), best)
+    for each in label["regions"]:
+        assert each["confidence"] == pytest.approx(sure[best == each["class"]].mean(), abs=1e-4)
+
+
+def test_the_largest_doubt_is_as_large_as_the_odds_in_the_worst_place() -> None:
+    scene = np.ones((90, 120), dtype=np.int64)
+    one, other = scene.copy(), scene.copy()
+    one[10:30, 10:30], other[50:70, 60:90] = 2, 3
+    people = [Opinion("a", said(scene), 0.9), Opinion("b", said(one), 0.6)]
+    people.append(Opinion("c", said(other), 0.8))
+    _, expected = posterior({1: weight(0.9, 4) + weight(0.6, 4), 3: weight(0.8, 4)}, 4)
+    outcome = KIND.aggregate(people, QUESTION, target_confidence=0.9)
+    assert outcome.confidence == pytest.approx(expected)
+
+
+def test_doubt_about_what_is_another_tiles_does_not_count() -> None:
+    frame = TileFrame(Window(0, 0, 120, 90), Window(0, 0, 60, 90), Size(180, 90))
+    scene = np.ones((90, 120), dtype=np.int64)
+    beyond, within = scene.copy(), scene.copy()
+    beyond[20:60, 60:], within[20:60, :60] = 2, 2
+    for other, decided in ((beyond, True), (within, False)):
+        people = opinions(said(scene), said(other))
+        outcome = KIND.aggregate(people, asked(frame), target_confidence=0.95)
+        assert outcome.decided is decided
+
+
+def test_one_spoiler_of_three_moves_no_pixel() -> None:
     scene = a_scene(7)
     good = [Opinion(name, said(scene), 0.9) for name in "ab"]
     spoiler = Opinion("c", said((scene + 1) % 4), 0.9)
     label = KIND.aggregate([*good, spoiler], QUESTION, target_confidence=0.5).label
     clean = KIND.aggregate(good, QUESTION, target_confidence=0.5).label
     assert np.array_equal(raster_of(label["regions"]), raster_of(clean["regions"]))
-    speckled = np.ones((90, 120), dtype=np.int64)
-    speckled[40:42, 50:53] = 2
-    alone = KIND.aggregate(opinions(said(speckled)), QUESTION, target_confidence=0.5).label
-    assert [each["class"] for each in alone["regions"]] == [1]
+
+
+@given(st.integers(0, 1_000))
+def test_specks_become_what_surrounds_them(seed: int) -> None:
+    scene = a_scene(seed % 10)
+    rows, columns = np.random.default_rng(seed).integers(0, (90, 120), (30, 2)).T
+    for across in (0, 1):
+        scene[rows, np.minimum(columns + across, 119)] = 1 + seed % 3
+    label = KIND.aggregate(opinions(said(scene)), QUESTION, target_confidence=0.5).label
+    assert np.array_equal(raster_of(label["regions"]), without_specks(scene))
+
+
+def without_specks(scene: Raster) -> Raster:
+    """As `aggregate` has it, pixel by pixel."""
+    cleaned = scene.copy()
+    for value in range(4):
+        islands, count = ndimage.label(scene == value, structure=np.ones((3, 3)))
+        for number in range(1, count + 1):
+            island = islands == number
+            if island.sum() < SPECK:
+                votes = np.zeros(4)
+                for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+                    beside = np.roll(island, step, axis)
+                    edge = np.zeros(island.shape[axis], dtype=np.bool_)
+                    edge[0 if step == 1 else -1] = True
+                    beside &= ~(edge[:, None] if axis == 0 else edge[None, :])
+                    votes += np.bincount(scene[beside & ~island], minlength=4)
+                cleaned[island] = votes.argmax()
+    return cleaned
 
 
 IMAGE = Size(300, 220)
 
 
 @pytest.mark.parametrize("margin", [0, 12])
+@settings(max_examples=40)
 @given(st.integers(0, 1_000))
 def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) -> None:
     scene = a_scene(seed, IMAGE)
@@ -210,22 +290,71 @@ def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) 
     assert [e["mask"] for e in again] == [e["mask"] for e in merged]
 
 
-def test_the_tile_whose_core_it_is_speaks_and_where_it_says_nothing_a_neighbour_does() -> None:
+def test_the_tile_whose_core_it_is_has_the_say_even_that_nothing_is_there() -> None:
     wide = Size(180, 90)
     left = TileFrame(Window(0, 0, 100, 90), Window(0, 0, 90, 90), wide)
     right = TileFrame(Window(80, 0, 180, 90), Window(90, 0, 180, 90), wide)
     views = {
-        left: [region(1, 0, 0, 100, 90, confidence=0.99)],
         right: [region(2, 20, 0, 100, 90, confidence=0.7)],
+        left: [region(1, 0, 0, 100, 60, confidence=0.99), region(2, 0, 60, 90, 90, confidence=0.9)],
     }
     pieces = [
         Piece(frame, KIND.to_image({"regions": _canonical(regions)}, asked(frame)))
         for frame, regions in views.items()
     ]
-    raster = raster_of(KIND.merge(pieces, SCHEMA), wide)
-    assert (raster[:, :90] == 1).all(), "its own core"
-    assert (raster[:, 90:100] == 1).all(), "of which the right tile says nothing"
-    assert (raster[:, 100:] == 2).all()
+    merged = KIND.merge(pieces, SCHEMA)
+    expected = np.zeros((90, 180), dtype=np.int64)
+    expected[:60, :90], expected[60:, :90], expected[:, 100:] = 1, 2, 2
+    assert np.array_equal(raster_of(merged, wide), expected)
+    assert [each["sources"] for each in merged] == [[1], [0, 1]], "most pixels first"
+    mean = (0.7 * 80 * 90 + 0.9 * 90 * 30) / (80 * 90 + 90 * 30)
+    assert [each["confidence"] for each in merged] == [0.99, pytest.approx(mean, abs=1e-4)]
+
+
+def test_an_image_of_a_thousand_megapixels_is_never_held_at_once() -> None:
+    image = Size(32_000, 32_000)
+    far = Window(31_900, 31_900, 32_000, 32_000)
+    pieces = [
+        Piece(
+            frame, KIND.to_image({"regions": _canonical([region(1, 0, 0, 50, 50)])}, asked(frame))
+        )
+        for frame in (TileFrame(w, w, image) for w in (Window(0, 0, 100, 100), far))
+    ]
+    tracemalloc.start()
+    (merged,) = KIND.merge(pieces, SCHEMA)
+    assert merged["mask"]["size"] == [31_950, 31_950]
+    assert KIND.reach([merged], SCHEMA).tolist() == [[0, 0, 31_950, 31_950]]
+    for piece in pieces:
+        (there,) = gold_of(KIND, [merged], asked(piece.frame))["regions"]
+        assert there["mask"] == _canonical([region(1, 0, 0, 50, 50)])[0]["mask"]
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_a_few_pixels_far_apart_take_no_room_whatever_size_is_claimed() -> None:
+    side, classes = 2_048, 500
+    question = about(Size(side, side), a_schema(classes))
+    masks = [
+        {"size": [side, side], "counts": [i, 1, side**2 - 2 - 2 * i, 1, i]} for i in range(classes)
+    ]
+    answer = {"regions": [{"class": i + 1, "mask": each} for i, each in enumerate(masks)]}
+    tracemalloc.start()
+    found = KIND.validate(answer, question)["regions"]
+    assert tracemalloc.get_traced_memory()[1] < side**2
+    tracemalloc.stop()
+    assert [each["mask"]["size"] for each in found] == [
+        [side - 2 * i, side] for i in range(classes)
+    ]
+
+
+def test_of_known_regions_that_overlap_the_first_is_in_front() -> None:
+    known = _canonical([region(2, 10, 10, 30, 30), region(1, 0, 0, 50, 50, attributes={})])
+    known.append(_canonical([region(2, 40, 40, 60, 60)])[0])
+    raster = raster_of(gold_of(KIND, known, QUESTION)["regions"])
+    expected = np.zeros((90, 120), dtype=np.int64)
+    expected[40:60, 40:60], expected[:50, :50], expected[10:30, 10:30] = 2, 1, 2
+    assert np.array_equal(raster, expected)
+    assert gold_of(KIND, [], QUESTION) == {"regions": []}
 
 
 def _canonical(regions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from tessera.shapes import rle
+from tessera.shapes import rasters, rle
+from tessera.shapes.frames import Window
 
 
 def a_mask(seed: int, height: int, width: int, share: float) -> rle.Mask:
@@ -35,14 +36,32 @@ def test_what_was_encoded_is_decoded_and_coco_writes_the_same(mask: rle.Mask) ->
     assert np.array_equal(coco.decode({"size": list(mask.shape), "counts": written}), mask)
 
 
-@given(masks, st.integers(0, 9), st.integers(0, 9), st.integers(0, 3), st.integers(0, 3))
-def test_a_part_is_encoded_as_in_the_whole_picture(
-    mask: rle.Mask, left: int, top: int, right: int, below: int
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
+@given(masks)
+def test_a_mask_is_as_large_and_lies_where_coco_says(mask: rle.Mask) -> None:
+    strokes = rasters.from_counts(rle.encode(mask), mask.shape[0])
+    theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert strokes.pixels == coco.area(theirs)
+    if mask.any():
+        crop = strokes.as_json()
+        assert [crop["left"], crop["top"], *crop["size"][::-1]] == coco.toBbox(theirs).tolist()
+        left, top, width, height = coco.toBbox(theirs).astype(int).tolist()
+        cut = mask[top : top + height, left : left + width]
+        assert np.array_equal(rle.decode(rle.from_string(crop["counts"]), height, width), cut)
+
+
+@given(masks, st.data())
+def test_what_a_window_shows_of_strokes_is_what_it_shows_of_pixels(
+    mask: rle.Mask, data: st.DataObject
 ) -> None:
-    whole = np.pad(mask, ((top, below), (left, right)))
-    counts = rle.encode_within(mask, left, top, *whole.shape)
-    assert np.array_equal(rle.decode(counts, *whole.shape), whole)
-    assert np.trim_zeros(counts, "b").tolist() == np.trim_zeros(rle.encode(whole), "b").tolist()
+    height, width = mask.shape
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
+    window = Window(left, top, right, bottom)
+    shown = rasters.from_counts(rle.encode(mask), height).within(window)
+    assert np.array_equal(
+        rle.decode(shown.counts(window), bottom - top, right - left), mask[top:bottom, left:right]
+    )
 
 
 @given(st.lists(st.integers(0, 2**32), min_size=1, max_size=40))
@@ -65,6 +84,16 @@ def test_no_text_breaks_the_reading(text: str) -> None:
     except ValueError:
         return
     assert counts.sum() == 81
+
+
+@given(masks, st.integers(0, 10_000))
+def test_however_runs_are_cut_the_counts_are_the_same(mask: rle.Mask, seed: int) -> None:
+    counts = rle.encode(mask)
+    rng = np.random.default_rng(seed)
+    cut = [part for run in counts.tolist() for part in (int(rng.integers(0, run + 1)), 0, run)]
+    cut[2::3] = [run - part for part, run in zip(cut[::3], cut[2::3], strict=True)]
+    again = rasters.from_counts(np.array(cut), mask.shape[0])
+    assert again.counts(Window(0, 0, *mask.shape[::-1])).tolist() == counts.tolist()
 
 
 @pytest.mark.parametrize("counts", [[], [80], [82], [-1, 82], [2**62, 2**62, 2**62, 2**62, 81]])
