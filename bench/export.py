@@ -31,6 +31,7 @@ from deploy.embedded.supervisor import FRUGAL
 from tessera.accounts.models import Organisation
 from tessera.datasets.jobs import build
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
+from tessera.datasets.options import Options
 from tessera.kernel import db, jobs
 from tessera.projects.models import Project
 from tessera.storage.context import JobContext
@@ -138,7 +139,7 @@ async def fill(url: str, annotations: int) -> UUID:
         sizes = {"images": annotations // OBJECTS, "side": SIDE, "layouts": LAYOUTS}
         for statement in (IMAGES, TILES, TASKS, EARNINGS, "ANALYZE images, tiles, tasks, earnings"):
             await session.execute(text(statement), {"project": project.id, **sizes})
-        run = DatasetRun(project_id=project.id, kind=RunKind.BUILD)
+        run = DatasetRun(project_id=project.id, kind=RunKind.BUILD, options=Options().as_json())
         session.add(run)
     await engine.dispose()
     return run.id

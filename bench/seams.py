@@ -1,6 +1,6 @@
 """Seams: objects cut into tiles, each piece drawn by a hand of its own, and put together again.
 
-    python -m bench.seams [--coco FILE] [--objects 2400]
+    python -m bench.seams [--coco FILE] [--objects 2400] [--out FILE]
 
 Real outlines, as photographs of scikit-image or a COCO file show them, are cut by windows of 512 px
 with a margin of 32. Every piece is drawn anew: off by 1.5 or 3 px, or 3 % of them missed and 2 % of
@@ -207,6 +207,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--coco", type=Path, help="outlines of a COCO file, not of photographs")
     options.add_argument("--objects", type=int, default=2_400)
+    options.add_argument("--out", type=Path, default=OUT)
     asked = options.parse_args()
     images = list(outlines.of_photographs() if asked.coco is None else outlines.of_coco(asked.coco))
     areas, size = outlines.mosaic(images, asked.objects)
@@ -232,7 +233,7 @@ def main() -> None:
         for of_shape in [[row for row in rows if row["shape"] == shape]]
         for aim in _aims(shape, of_shape, times)
     ]
-    conclude({"rows": rows}, aims, OUT)
+    conclude({"rows": rows}, aims, asked.out)
 
 
 def _aims(shape: str, rows: Sequence[dict[str, Any]], times: float) -> list[Aim]:

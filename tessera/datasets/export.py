@@ -1,7 +1,7 @@
 """All files of a version, written side by side in one pass over the images."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class Export:
     def __init__(self, writers: Sequence[Writer]) -> None:
         self._writers = writers
 
-    def add(self, images: Sequence[LabelledImage], picture: Path | None = None) -> None:
+    def add(self, images: Iterable[LabelledImage], picture: Path | None = None) -> None:
         """Write images.
 
         Args:

@@ -7,10 +7,8 @@ there a row, without which nobody sees a version.
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -35,8 +33,6 @@ from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 
 OUR_FAULT = "Something went wrong on our side, and we have been told. Please ask again later."
-TOGETHER = 64
-"""Images that are written by one call of a thread."""
 MOST_HELD = 10_000
 """Given up on since the last sweep, at most: people ask for them one by one."""
 
@@ -83,7 +79,9 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         run = await reader.get_one(DatasetRun, run_id)
         if run.state is RunState.DONE:
             return None
-        options = Options.from_json(run.options or {})
+        if run.options is None:
+            raise ValueError("a build has options")
+        options = Options.from_json(run.options)
         await queries.unhurried(reader)
         project = await queries.project_of(reader, run.project_id)
         dataset = described(project, options)
@@ -99,19 +97,16 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
             "No image is finished yet: a dataset takes images of which every tile is settled."
         )
     with exporting(folder, dataset, options) as export:
-        for some in _some(spooled(spool), 1 if options.pictures else TOGETHER):
-            picture = folder / "picture" if options.pictures else None
-            if picture is not None:
-                await _fetch(context.store, run.project_id, some[0], picture)
-            await asyncio.to_thread(export.add, some, picture)
+        if options.pictures:
+            for image in spooled(spool):
+                picture = folder / "picture"
+                await _fetch(context.store, run.project_id, image, picture)
+                await asyncio.to_thread(export.add, [image], picture)
+        else:
+            await asyncio.to_thread(export.add, spooled(spool))
         await asyncio.to_thread(export.finish)
     there = await asyncio.to_thread(files, folder, dataset, options)
     return Version(run.project_id, manifest(project, options, assembled.tally, spent, there))
-
-
-def _some(images: Iterator[LabelledImage], count: int) -> Iterator[list[LabelledImage]]:
-    while some := list(islice(images, count)):
-        yield some
 
 
 async def _fetch(store: Store, project_id: UUID, image: LabelledImage, path: Path) -> None:

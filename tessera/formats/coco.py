@@ -6,7 +6,7 @@ lie, so it stands in `image_labels`, an extension, and `annotations` is empty.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -80,9 +80,20 @@ class CocoWriter:
                 "sha256": image.sha256,
             }
         )
+        placed = [each for each in image.objects if each.place]
+        for each, edges in zip(placed, self._around(placed), strict=True):
+            said = _annotation(self._annotations.length + 1, image, each)
+            outline = _OUTLINES.get(self._dataset.kind, _as_it_is)(image, each.place)
+            self._annotations.add({**said, **_place(edges, crowd=each.crowd), **outline})
         for each in image.objects:
-            of = self._image_labels if not each.place else self._annotations
-            of.add(_annotation(of.length + 1, image, each, self._dataset))
+            if not each.place:
+                self._image_labels.add(_annotation(self._image_labels.length + 1, image, each))
+
+    def _around(self, objects: Sequence[LabelledObject]) -> list[list[float]]:
+        """Upright boxes around the objects of an image, all at once."""
+        known = [{"class": each.class_id, **each.place} for each in objects]
+        reach = kind_of(self._dataset.kind).reach(known, self._dataset.schema)
+        return [[round(edge, 2) for edge in row] for row in reach.tolist()]
 
     def finish(self) -> None:
         for name, spool in zip((b"annotations", b"image_labels"), self._spools, strict=True):
@@ -104,29 +115,24 @@ class _List:
         self.length += 1
 
 
-def _annotation(
-    number: int, image: LabelledImage, found: LabelledObject, dataset: Described
-) -> dict[str, Any]:
+def _annotation(number: int, image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
     return {
         "id": number,
         "image_id": image.id,
         "category_id": found.class_id,
-        **(_place(image, found, dataset) if found.place else {}),
         "score": found.confidence,
         "attributes": found.attributes,
         "source": found.source,
     }
 
 
-def _place(image: LabelledImage, found: LabelledObject, dataset: Described) -> dict[str, Any]:
-    around = kind_of(dataset.kind).reach([{"class": found.class_id, **found.place}], dataset.schema)
-    left, top, right, bottom = around[0].tolist()
+def _place(edges: Sequence[float], *, crowd: bool) -> dict[str, Any]:
+    left, top, right, bottom = edges
     width, height = round(right - left, 2), round(bottom - top, 2)
     return {
-        "bbox": [round(left, 2), round(top, 2), width, height],
+        "bbox": [left, top, width, height],
         "area": round(width * height, 2),
-        "iscrowd": int(found.crowd),
-        **_OUTLINES.get(dataset.kind, _as_it_is)(image, found.place),
+        "iscrowd": int(crowd),
     }
 
 

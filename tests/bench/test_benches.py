@@ -57,6 +57,16 @@ def test_slicing_is_measured_beside_dzsave_on_the_same_file(tmp_path: Path) -> N
         assert row["ratio"] > 0
 
 
+def test_seams_are_measured_beside_sahi_on_the_same_pieces(tmp_path: Path) -> None:
+    found = results_of("seams", "--objects", "600", out=tmp_path / "a.json")
+    assert {row["shape"] for row in found["rows"]} == {"box", "polygon"}
+    for row in found["rows"]:
+        assert row["pieces"] > row["objects"] >= 600
+        assert 0.99 < row["pq"] <= 1.01, "to those who know which pieces belong together"
+        assert row["pq"] > row["pq_sahi"]
+        assert row["times_sahi"] > 0
+
+
 def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
     found = results_of("export", "--sizes", "2k,4k", out=tmp_path / "a.json")
     assert [build["annotations"] for build in found["builds"]] == [2_000, 4_000]

@@ -1,0 +1,252 @@
+"""What all readers do with what they find: whatever a file says is checked as answers are."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, TypeVar
+from xml.parsers import expat
+
+import orjson
+
+from tessera.formats.archive import Files
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.kinds import (
+    Attribute,
+    ImageObject,
+    InvalidAnswer,
+    LabelClass,
+    Question,
+    Size,
+    TileFrame,
+    Window,
+    fields,
+    kind_of,
+)
+from tessera.kinds.attributes import Type, Value
+
+MOST_BYTES = 512 * 2**20
+"""Of a file that has to be read as a whole: decoded JSON takes some five times as much memory."""
+MOST_PIXELS = 2**30
+"""Of an image that a file tells the size of, where there is no project image to compare it with."""
+MOST_NUMBERS = 1_000_000
+"""Of one object."""
+SURE = 1.0
+_CHUNK = 2**16
+_FLAGS = {"true": True, "false": False}
+
+Record = TypeVar("Record")
+
+
+class Checking:
+    """The project that a file is read for."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted, self._kind = wanted, kind_of(wanted.kind)
+        self._classes = {each.name: each for each in wanted.schema.classes}
+
+    def named(self, name: object) -> LabelClass:
+        """The class of that name.
+
+        Raises:
+            InvalidAnswer: There is none.
+        """
+        found = self._classes.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise InvalidAnswer("class", f"{str(name)[:100]!r} is not a class of this project")
+        return found
+
+    def image(
+        self,
+        at: str,
+        name: object,
+        size: Size | None,
+        records: Iterable[tuple[str, Record]],
+        read: Callable[[Record], Mapping[str, Any]],
+    ) -> Iterator[Known | Refused]:
+        """What a file says of one image, as far as it holds.
+
+        Args:
+            at: Where the file says it.
+            name: Of the image, as the file has it.
+            size: If the file tells it.
+            records: What is there, and where each is.
+            read: Makes an object as `Kind.known` takes it of a record, with `confidence` if there
+                is one; raises InvalidAnswer where that cannot be.
+        """
+        try:
+            plain, extent = self._image(name, size)
+        except InvalidAnswer as error:
+            yield refused(at, error)
+            return
+        question = _about(extent, self._wanted)
+        objects: list[ImageObject] = []
+        for there, record in records:
+            try:
+                objects.append(self._object(read(record), question))
+            except InvalidAnswer as error:
+                yield refused(there, error)
+        try:
+            self._together(objects, question)
+        except InvalidAnswer as error:
+            yield refused(at, error)
+        else:
+            yield Known(at, plain, objects, extent)
+
+    def _image(self, name: object, told: Size | None) -> tuple[str, Size]:
+        if not isinstance(name, str):
+            raise InvalidAnswer("", "has no name of an image")
+        images = self._wanted.images
+        if images and name not in images:
+            raise InvalidAnswer("", f"{name[:300]!r} is not an image of this project")
+        size = images.get(name, told)
+        if size is None:
+            raise InvalidAnswer("", f"the size of {name[:300]!r} is not known")
+        if told is not None and told != size:
+            asked, there = (f"{each.width} x {each.height}" for each in (told, size))
+            raise InvalidAnswer("", f"is about {asked} pixels, but {name[:300]!r} has {there}")
+        if min(size) < 1 or size.width * size.height > MOST_PIXELS:
+            raise InvalidAnswer("", "is about an image without pixels, or with far too many")
+        return name, size
+
+    def _object(self, said: Mapping[str, Any], question: Question) -> ImageObject:
+        """What a file has attributes of that nobody asks for, as most tools do, is left out."""
+        value = {key: each for key, each in said.items() if key != "confidence"}
+        named = self._wanted.schema.find(value["class"])
+        if named is not None:
+            attributes = value.get("attributes", {})
+            value["attributes"] = {
+                name: each for name, each in attributes.items() if named.attribute(name)
+            }
+        found = self._kind.known(value, "", question)
+        if "confidence" not in said:
+            return found
+        sure = said["confidence"]
+        if isinstance(sure, bool) or not isinstance(sure, int | float) or not 0 <= sure <= SURE:
+            raise InvalidAnswer("confidence", "must lie between 0 and 1")
+        return found | {"confidence": float(sure)}
+
+    def _together(self, objects: list[ImageObject], question: Question) -> None:
+        """Refuse what is right one by one only: two regions of a pixel, two classes of a choice."""
+        bare = [
+            {key: each[key] for key in each if key not in {"confidence", "optional"}}
+            for each in objects
+        ]
+        if self._wanted.kind == "semantic_mask":
+            self._kind.validate({"regions": bare}, question)
+        elif self._wanted.kind == "classify" and bare:
+            self._kind.validate({"classes": [each["class"] for each in bare]}, question)
+
+
+def _about(size: Size, wanted: Wanted) -> Question:
+    whole = Window(0, 0, *size)
+    return Question(wanted.schema, TileFrame(whole, whole, size))
+
+
+def refused(at: str, error: InvalidAnswer) -> Refused:
+    """Of a record at a place, what the error says of a value of it."""
+    where = str(error.facts["at"]).lstrip(".")
+    return Refused(f"{at}.{where}" if where else at, str(error.facts["why"]))
+
+
+def mapping(value: object, at: str) -> Mapping[str, Any]:
+    """Of hostile JSON.
+
+    Raises:
+        InvalidAnswer: It is something else.
+    """
+    if not isinstance(value, dict):
+        raise InvalidAnswer(at, "must be an object")
+    return value
+
+
+def numbers(value: object, at: str, count: int | None = None) -> list[float]:
+    """Of hostile JSON, finite ones.
+
+    Raises:
+        InvalidAnswer: It is something else, or not so many.
+    """
+    found = [
+        fields.number(each, place, InvalidAnswer)
+        for place, each in fields.items(value, at, InvalidAnswer, most=MOST_NUMBERS)
+    ]
+    if count is not None and len(found) != count:
+        raise InvalidAnswer(at, f"must be {count} numbers")
+    return found
+
+
+def points(value: object, at: str) -> list[list[float]]:
+    """Of hostile JSON, numbers x, y, x, y, ... two by two.
+
+    Raises:
+        InvalidAnswer: It is something else.
+    """
+    found = numbers(value, at)
+    if len(found) % 2:
+        raise InvalidAnswer(at, "must be x and y of each point")
+    return [found[i : i + 2] for i in range(0, len(found), 2)]
+
+
+def typed(said: Mapping[str, object], named: LabelClass) -> dict[str, object]:
+    """Attributes of a format in which they are text; what is no such value stays text."""
+    return {
+        name: _typed(value, named.attribute(name)) if isinstance(value, str) else value
+        for name, value in said.items()
+    }
+
+
+def _typed(text: str, asked: Attribute | None) -> Value:
+    if asked is not None and asked.type is Type.FLAG:
+        return _FLAGS.get(text, text)
+    if asked is not None and asked.type is Type.NUMBER:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def loaded(files: Files, name: str) -> Any:
+    """A file of JSON.
+
+    Raises:
+        BadFile: It is none, or larger than `MOST_BYTES`.
+    """
+    with files.open(name) as file:
+        refuse_large(file, name)
+        try:
+            return orjson.loads(file.read())
+        except orjson.JSONDecodeError as error:
+            raise BadFile(name, f"is not JSON: {error}") from error
+
+
+def refuse_large(file: BinaryIO, name: str) -> None:
+    """Leave it at its beginning.
+
+    Raises:
+        BadFile: It is larger than `MOST_BYTES`.
+    """
+    file.seek(0, 2)
+    if file.tell() > MOST_BYTES:
+        raise BadFile(name, f"is larger than {MOST_BYTES // 2**20} MB; divide it")
+    file.seek(0)
+
+
+def refuse_doctype(file: BinaryIO, name: str) -> None:
+    """Leave a file of XML at its beginning; without a DTD it has no entities that could grow.
+
+    Raises:
+        BadFile: It has one, or is no XML.
+    """
+
+    def refuse(*_: object) -> None:
+        raise BadFile(name, "has a document type declaration, which is not read")
+
+    begun: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = lambda tag, _: begun.append(tag)
+    try:
+        while not begun and (chunk := file.read(_CHUNK)):
+            parser.Parse(chunk)
+    except expat.ExpatError as error:
+        raise BadFile(name, f"is not XML: {error}") from error
+    file.seek(0)
