@@ -4,7 +4,7 @@ A format is one module of one shape (`protocol.Format`). Nothing here knows the 
 store: files in, files out.
 """
 
-from tessera.formats import coco, json_lines, parquet
+from tessera.formats import coco, cvat, datumaro, json_lines, parquet
 from tessera.formats.errors import UnknownFormat
 from tessera.formats.protocol import Format
 
@@ -12,6 +12,8 @@ __all__ = ["FORMATS", "Format", "UnknownFormat", "format_of"]
 
 FORMATS: dict[str, Format] = {
     "coco": coco,
+    "cvat": cvat,
+    "datumaro": datumaro,
     "json-lines": json_lines,
     "parquet": parquet,
 }

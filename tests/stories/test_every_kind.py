@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ async def test_a_kind_goes_the_whole_way(world: World, kind: str, tmp_path: Path
     score = score_of(here, found)
     assert score >= FLOORS[kind], f"{kind}: {score}"
     compare_with_coco(here, image, found, files["coco.json"], tmp_path)
+    compare_with_archive(here, image, files["datumaro.tar"])
 
 
 async def reviewed(here: Project) -> None:
@@ -188,7 +190,9 @@ async def judged_by_gold(here: Project) -> None:
 
 
 async def dataset(here: Project) -> dict[str, bytes]:
-    run = await here.operator.post(f"{here.path}/datasets")
+    formats = ["coco", "json-lines", "parquet", "cvat", "datumaro"]
+    asked = {"formats": formats, "pictures": True}
+    run = await here.operator.post(f"{here.path}/datasets", asked)
     await here.world.work.jobs()
     run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
     assert run["state"] == "done", run
@@ -245,3 +249,18 @@ def compare_with_coco(
         elif "box" not in each:
             (field,) = each.keys() & {"line", "cuboid"}
             assert annotation[field] == each[field]
+
+
+def compare_with_archive(here: Project, image: dict[str, Any], data: bytes) -> None:
+    """The pictures are the operator's own files, and as much is said of them as anywhere."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        held = {each.name: tar.extractfile(each) for each in tar if each.isfile()}
+        for photo in (here.plain, here.other, here.gold):
+            file = held[f"images/default/{photo.name}"]
+            assert file is not None
+            assert file.read() == photo.jpeg
+        document = held["annotations/default.json"]
+        assert document is not None
+        items = json.load(document)["items"]
+    (said,) = [each for each in items if each["image"]["path"] == here.plain.name]
+    assert len(said["annotations"]) >= len(image["objects"]) > 0
