@@ -16,7 +16,7 @@ DOMAIN = [path for path in SOURCES if path.parts[0] in {"tessera", "api", "worke
 MAX_LINES = 400
 KERNEL = Path("tessera/kernel/db.py")
 OF_THE_KERNEL = {"begin_nested", "commit", "rollback", "with_for_update"}
-COMMITS = re.compile(r"^\s*(BEGIN|START|SAVEPOINT|COMMIT|ROLLBACK)\b", re.IGNORECASE)
+COMMITS = re.compile(r"^\s*(BEGIN|START\s+TRANSACTION|SAVEPOINT|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 LOCKS = re.compile(
     r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b|\bFOR\s+(KEY\s+)?SHARE\b|\bLOCK\s+TABLE\b|\bpg_\w*advisory",
     re.IGNORECASE,
