@@ -4,7 +4,15 @@ A format is one module of one shape (`protocol.Format`). Nothing here knows the 
 store: files in, files out.
 """
 
-from tessera.formats import coco, cvat, datumaro, json_lines, parquet
+from tessera.formats import (
+    coco,
+    cvat,
+    datumaro,
+    json_lines,
+    label_studio,
+    labelme,
+    parquet,
+)
 from tessera.formats.errors import UnknownFormat
 from tessera.formats.protocol import Format
 
@@ -15,6 +23,8 @@ FORMATS: dict[str, Format] = {
     "cvat": cvat,
     "datumaro": datumaro,
     "json-lines": json_lines,
+    "label-studio": label_studio,
+    "labelme": labelme,
     "parquet": parquet,
 }
 

@@ -8,6 +8,7 @@ import orjson
 
 from tessera.formats.archive import Files
 from tessera.formats.errors import BadFile
+from tessera.formats.names import Stems
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import (
     Attribute,
@@ -202,6 +203,12 @@ def _typed(text: str, asked: Attribute | None) -> Value:
         except ValueError:
             return text
     return text
+
+
+def by_stem(names: Iterable[str]) -> dict[str, str]:
+    """Names of images by what a writer calls their files, if it writes one for each of them."""
+    stems = Stems()
+    return {stems.of(name): name for name in sorted(names)}
 
 
 def loaded(files: Files, name: str) -> Any:

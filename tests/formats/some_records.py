@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -48,6 +49,9 @@ KINDS = (
 )
 """Of `tessera.kinds`, and two that are sorts of one."""
 _SORTS = {"rotated": "box", "solid": "cuboid"}
+
+BY_OTHERS = settings(max_examples=40, phases=(Phase.generate,))
+"""For readers of others: they are slow, and to shrink what they fail on takes minutes."""
 
 names = st.text(string.ascii_letters + "0123456789 -&<\"',é日", min_size=1, max_size=8).map(
     str.strip
@@ -221,11 +225,12 @@ def datasets(
     class_names: st.SearchStrategy[str] = names,
     image_names: st.SearchStrategy[str] = names,
     endings: Sequence[str] = ("jpg", "png"),
+    folders: Sequence[str] = ("", "a/", "a/b/"),
 ) -> Case:
     kind = _SORTS.get(sort, sort)
     schema = draw(schemas(sort, class_names=class_names))
     splits = tuple(draw(st.lists(st.sampled_from(Split), max_size=3, unique=True)))
-    called = st.tuples(st.sampled_from(["", "a/", "a/b/"]), image_names, st.sampled_from(endings))
+    called = st.tuples(st.sampled_from(folders), image_names, st.sampled_from(endings))
     paths = called.map(lambda parts: f"{parts[0]}{parts[1]}.{parts[2]}")
     records = []
     least = 400 if sort == "solid" else 20

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.formats import cvat
@@ -46,7 +46,7 @@ def test_what_is_written_is_read_back(case: Case) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@settings(max_examples=40)
+@some_records.BY_OTHERS
 @given(st.sampled_from(DATUMARO_READS).flatmap(some_records.with_stems_of_their_own))
 def test_datumaro_reads_every_object_as_the_records_have_it(case: Case) -> None:
     described, records = case
@@ -108,7 +108,7 @@ def same(found: Any, place: dict[str, Any], size: Size) -> None:
             assert type_ == "label"
 
 
-@settings(max_examples=30)
+@some_records.BY_OTHERS
 @given(some_records.datasets("box"))
 def test_globox_and_labelformat_read_every_box(case: Case) -> None:
     described, records = case
@@ -133,7 +133,7 @@ def test_globox_and_labelformat_read_every_box(case: Case) -> None:
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
-@settings(max_examples=30)
+@some_records.BY_OTHERS
 @given(st.sampled_from(OTHERS).flatmap(some_records.datasets))
 def test_what_no_reader_here_reads_is_as_cvat_documents_it(case: Case) -> None:
     described, records = case

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_back(case: Case) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@settings(max_examples=40)
+@some_records.BY_OTHERS
 @given(some_records.cases)
 def test_datumaro_reads_every_object_as_the_records_have_it(case: Case) -> None:
     described, records = case

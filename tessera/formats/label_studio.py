@@ -1,0 +1,388 @@
+"""Label Studio's JSON of tasks: an image each, with one annotation, whose result is a list.
+
+Coordinates are per cent of the image's width and height. A rectangle is where its left top corner
+is, about which `rotation` turns it clockwise, in degrees. Keypoints are regions of their own; the
+rectangle around them, which has the class, is their `parentID`. What else is said of a region is in
+results of the same `id`: choices, numbers and texts, `from_name` the attribute's name. Classes that
+are sorts of others are a `taxonomy`, all others `choices`.
+
+`data.image` is the image's name: to show it Label Studio needs its storage's prefix before it. The
+split is `data.split`. There is no place for crowds, holes, or that two polygons are one object;
+polylines and cuboids are not Label Studio's.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import orjson
+
+from tessera.formats import checking
+from tessera.formats import label_studio_runs as runs
+from tessera.formats.archive import Files
+from tessera.formats.checking import Checking, mapping, numbers
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
+from tessera.formats.records import LabelledImage, LabelledObject
+from tessera.kinds import Attribute, InvalidAnswer, LabelClass, LabelSchema, Size, fields, kind_of
+from tessera.kinds.attributes import Type, Value
+from tessera.shapes import turned
+
+MEDIA_TYPE = "application/json"
+FILE = "label_studio.json"
+KINDS = frozenset({"box", "classify", "instance_mask", "keypoints", "polygon", "semantic_mask"})
+_TYPES = {
+    "box": "rectanglelabels",
+    "instance_mask": "brushlabels",
+    "keypoints": "rectanglelabels",
+    "polygon": "polygonlabels",
+    "semantic_mask": "brushlabels",
+}
+_POINT = "keypointlabels"
+_POINT_WIDTH = 0.5
+"""Per cent; only how large it is drawn."""
+
+
+def files(dataset: Described) -> dict[str, str]:
+    del dataset
+    return {FILE: MEDIA_TYPE}
+
+
+def losses(dataset: Described) -> list[Loses]:
+    schema = dataset.schema
+    of_kind = {
+        "classify": [
+            *([Loses.ATTRIBUTES] if any(each.attributes for each in schema.classes) else []),
+            *([Loses.CONFIDENCE] if schema.multiple else []),
+        ],
+        "keypoints": [Loses.VISIBILITY],
+        "polygon": [Loses.HOLES, Loses.PARTS],
+    }
+    crowd = [] if dataset.kind in {"classify", "semantic_mask"} else [Loses.CROWD]
+    lost = [Loses.SOURCE, Loses.TILES, Loses.CLASS_IDS]
+    return [*lost, *crowd, *of_kind.get(dataset.kind, [])]
+
+
+@contextmanager
+def writer(folder: Path, dataset: Described) -> Iterator["LabelStudioWriter"]:
+    with (folder / FILE).open("wb") as out:
+        yield LabelStudioWriter(out, dataset)
+
+
+class LabelStudioWriter:
+    def __init__(self, out: BinaryIO, dataset: Described) -> None:
+        self._out, self._dataset = out, dataset
+        self._classes = {each.id: each for each in dataset.schema.classes}
+        self._between = b"[\n"
+
+    def add(self, image: LabelledImage, picture: Path | None) -> None:
+        del picture
+        split = {} if image.split is None else {"split": image.split}
+        if self._dataset.kind == "classify":
+            result = _choices(image.objects, self._dataset.schema)
+        else:
+            seen = (each for each in image.objects if not each.crowd)
+            result = [
+                about
+                for number, each in enumerate(seen, 1)
+                for about in self._regions(f"{image.id}-{number}", image, each)
+            ]
+        size = {"original_width": image.width, "original_height": image.height}
+        task = {
+            "id": image.id,
+            "data": {"image": image.name, **split},
+            "annotations": [{"result": [size | about for about in result]}],
+        }
+        self._out.write(self._between + orjson.dumps(task))
+        self._between = b",\n"
+
+    def finish(self) -> None:
+        self._out.write((b"" if self._between == b",\n" else self._between) + b"]\n")
+
+    def _regions(
+        self, region: str, image: LabelledImage, found: LabelledObject
+    ) -> Iterator[dict[str, Any]]:
+        """All that is said of one object; polygons have a region for each part."""
+        named, size = self._classes[found.class_id], Size(image.width, image.height)
+        parts = found.place.get("polygon", [None])
+        for number, part in enumerate(parts, 1):
+            id_ = region if len(parts) == 1 else f"{region}-{number}"
+            place = found.place if part is None else {"outline": part[0]}
+            about = {"id": id_, "to_name": "image", "image_rotation": 0}
+            type_ = _TYPES[self._dataset.kind]
+            value = self._value(place, found.class_id, size) | {type_: [named.name]}
+            label = {"type": type_, "from_name": "label", "value": value}
+            yield about | label | {"score": found.confidence}
+            for name, said in found.attributes.items():
+                asked = named.attribute(name)
+                if asked is not None:
+                    yield about | {"from_name": name} | _said(asked, said)
+            for point in _points(place, named, size):
+                yield about | point | {"id": f"{id_}-{point['value'][_POINT][0]}", "parentID": id_}
+
+    def _value(self, place: Mapping[str, Any], class_id: int, size: Size) -> dict[str, Any]:
+        match place:
+            case {"outline": outline}:
+                return {"points": [_per_cent(point, size) for point in outline], "closed": True}
+            case {"mask": mask}:
+                return {"format": "rle", "rle": runs.packed(mask, size)}
+            case {"box": box}:
+                return _rectangle(box, size)
+        around = kind_of(self._dataset.kind).reach(
+            [{"class": class_id, **place}], self._dataset.schema
+        )
+        return _rectangle(around[0].tolist(), size)
+
+
+def _choices(objects: Sequence[LabelledObject], schema: LabelSchema) -> list[dict[str, Any]]:
+    """One result for all classes of an image; where there is but one, how certain it is."""
+    if not objects:
+        return []
+    names = {each.id: each.name for each in schema.classes}
+    chosen: list[Any] = [names[each.class_id] for each in objects]
+    type_ = "choices"
+    if any(each.parent for each in schema.classes):
+        type_ = "taxonomy"
+        chosen = [[names[i] for i in schema.lineage(each.class_id)[::-1]] for each in objects]
+    about = {"id": "class", "type": type_, "from_name": "class", "to_name": "image"}
+    sure = {} if schema.multiple else {"score": objects[0].confidence}
+    return [about | {"value": {type_: chosen}} | sure]
+
+
+def _said(asked: Attribute, value: Value) -> dict[str, Any]:
+    match asked.type:
+        case Type.NUMBER:
+            return {"type": "number", "value": {"number": value}}
+        case Type.TEXT:
+            return {"type": "textarea", "value": {"text": [value]}}
+        case Type.FLAG:
+            return {"type": "choices", "value": {"choices": ["true" if value else "false"]}}
+        case Type.CHOICE:
+            return {"type": "choices", "value": {"choices": [value]}}
+
+
+def _points(place: Mapping[str, Any], named: LabelClass, size: Size) -> Iterator[dict[str, Any]]:
+    if "points" not in place or named.skeleton is None:
+        return
+    for point, (x, y, v) in zip(named.skeleton.points, place["points"], strict=True):
+        if v:
+            across, down = _per_cent((x, y), size)
+            value = {"x": across, "y": down, "width": _POINT_WIDTH, _POINT: [point.name]}
+            yield {"type": _POINT, "from_name": "point", "value": value}
+
+
+def _per_cent(point: Sequence[float], size: Size) -> list[float]:
+    return [100 * number / length for number, length in zip(point, size, strict=True)]
+
+
+def _rectangle(box: Sequence[float], size: Size) -> dict[str, Any]:
+    left, top, right, bottom, angle = [*box, 0.0][:5]
+    corner = turned.corners(np.array([[left, top, right, bottom, angle]]))[0, 0].tolist()
+    (x, y) = _per_cent(corner if angle else (left, top), size)
+    width, height = _per_cent((right - left, bottom - top), size)
+    return {"x": x, "y": y, "width": width, "height": height, "rotation": angle % 360}
+
+
+def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
+    """See `protocol.Source`; every JSON file there is.
+
+    Of several annotations of a task the one counts that is said to be `ground_truth`; where there
+    are none, the first of its predictions.
+    """
+    documents = [name for name in files.names() if name.endswith(".json")]
+    if not documents:
+        raise BadFile("", "has no JSON file")
+    reader = _Reader(wanted)
+    for name in documents:
+        tasks = checking.loaded(files, name)
+        if not isinstance(tasks, list):
+            raise BadFile(name, "is not a list of tasks")
+        for number, task in enumerate(tasks):
+            at = f"{name}: [{number}]"
+            try:
+                yield from reader.image(at, mapping(task, ""))
+            except InvalidAnswer as error:
+                yield checking.refused(at, error)
+
+
+_Results = list[Mapping[str, Any]]
+
+
+class _Reader:
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted, self._checking = wanted, Checking(wanted)
+
+    def image(self, at: str, task: Mapping[str, Any]) -> Iterator[Known | Refused]:
+        results = [
+            (place, mapping(each, place))
+            for place, each in fields.items(
+                _annotation(task).get("result"), "result", InvalidAnswer, most=1_000_000
+            )
+        ]
+        name = self._name(mapping(task.get("data"), "data"))
+        size = None
+        if results:
+            place, first = results[0]
+            sides = ("original_width", "original_height")
+            size = Size(*(fields.whole(first.get(e), f"{place}.{e}", InvalidAnswer) for e in sides))
+        if self._wanted.kind == "classify":
+            found = ((f"{at}.{place}", each) for place, each in _chosen(results))
+            yield from self._checking.image(at, name, size, found, self._class)
+        else:
+            of = size or Size(0, 0)  # without results nothing is read
+            yield from self._checking.image(
+                at, name, size, _regions(at, results), partial(self._object, of)
+            )
+
+    def _name(self, data: Mapping[str, Any]) -> object:
+        """The image's name as it is, or as Label Studio has it for files that it serves itself."""
+        name = data.get("image", next(iter(data.values()), None))
+        if isinstance(name, str) and name not in self._wanted.images:
+            served = parse_qs(urlsplit(name).query).get("d", [])
+            return served[0] if served else name
+        return name
+
+    def _class(self, chosen: tuple[object, object]) -> Mapping[str, Any]:
+        name, score = chosen
+        return {
+            "class": self._checking.named(name).id,
+            **({} if score is None else {"confidence": score}),
+        }
+
+    def _object(self, size: Size, results: _Results) -> Mapping[str, Any]:
+        first, type_ = results[0], _TYPES[self._wanted.kind]
+        if first.get("type") != type_:
+            raise InvalidAnswer("type", f"is {str(first.get('type'))[:50]!r}, not {type_!r}")
+        value = mapping(first.get("value"), "value")
+        label = _only(value.get(type_), f"value.{type_}")
+        named = self._checking.named(label)
+        points = [each for each in results if each.get("type") == _POINT]
+        said = {
+            str(each.get("from_name")): _attribute(mapping(each.get("value"), "value"))
+            for each in results[1:]
+            if each.get("type") != _POINT
+        }
+        found = {"class": named.id, "attributes": checking.typed(said, named)}
+        found |= self._place(value, points, named, size)
+        return found if first.get("score") is None else found | {"confidence": first["score"]}
+
+    def _place(
+        self, value: Mapping[str, Any], points: _Results, named: LabelClass, size: Size
+    ) -> dict[str, Any]:
+        match self._wanted.kind:
+            case "box":
+                return {"box": _box(value, size)}
+            case "polygon":
+                outline = [
+                    _pixels(numbers(point, place, 2), size)
+                    for place, point in fields.items(
+                        value.get("points"), "value.points", InvalidAnswer, most=100_000
+                    )
+                ]
+                return {"polygon": [[outline]]}
+            case "keypoints":
+                return {"points": _seen(points, named, size)}
+        try:
+            return {"mask": runs.unpacked(value.get("rle"), size)}
+        except ValueError as error:
+            raise InvalidAnswer("value.rle", str(error)) from error
+
+
+def _annotation(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    listed = {
+        name: [
+            mapping(each, place)
+            for place, each in fields.items(task.get(name, []), name, InvalidAnswer, most=10_000)
+        ]
+        for name in ("annotations", "predictions")
+    }
+    made = [each for each in listed["annotations"] if not each.get("was_cancelled")]
+    chosen = [each for each in made if each.get("ground_truth")] or made
+    if len(chosen) > 1:
+        raise InvalidAnswer("annotations", "are several; say of one that it is the ground truth")
+    chosen = chosen or listed["predictions"]
+    if not chosen:
+        raise InvalidAnswer("annotations", "are missing")
+    return chosen[0]
+
+
+def _chosen(
+    results: Sequence[tuple[str, Mapping[str, Any]]],
+) -> Iterator[tuple[str, tuple[object, object]]]:
+    """Each class that is said of the image, and how certain it is."""
+    for place, each in results:
+        type_ = each.get("type")
+        if type_ not in {"choices", "taxonomy"}:
+            raise InvalidAnswer(f"{place}.type", f"is {str(type_)[:50]!r}, not 'choices'")
+        value = mapping(each.get("value"), f"{place}.value").get(type_)
+        for at, choice in fields.items(value, f"{place}.value.{type_}", InvalidAnswer, most=10_000):
+            lowest = choice[-1] if isinstance(choice, list) and choice else choice
+            yield at, (lowest, each.get("score"))
+
+
+def _regions(
+    at: str, results: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Iterator[tuple[str, _Results]]:
+    """The results about each region, that which says where it is first."""
+    about: dict[str, _Results] = defaultdict(list)
+    begins: dict[str, str] = {}
+    for place, each in results:
+        region = repr(each.get("parentID") or each.get("id"))
+        shape = str(each.get("type")).endswith("labels") and each.get("type") != _POINT
+        about[region].insert(0 if shape else len(about[region]), each)
+        begins.setdefault(region, place)
+    for region, each_result in about.items():
+        yield f"{at}.{begins[region]}", each_result
+
+
+def _only(value: object, at: str) -> object:
+    listed = [each for _, each in fields.items(value, at, InvalidAnswer, most=1)]
+    if not listed:
+        raise InvalidAnswer(at, "must have one element")
+    return listed[0]
+
+
+def _attribute(value: Mapping[str, Any]) -> object:
+    if "number" in value:
+        return value["number"]
+    said = value.get("choices", value.get("text"))
+    return said if isinstance(said, str) else _only(said, "value")
+
+
+def _pixels(point: Sequence[float], size: Size) -> list[float]:
+    return [number * length / 100 for number, length in zip(point, size, strict=True)]
+
+
+def _box(value: Mapping[str, Any], size: Size) -> list[float]:
+    x, y, across, down, angle = (
+        fields.number(value.get(name, 0), f"value.{name}", InvalidAnswer)
+        for name in ("x", "y", "width", "height", "rotation")
+    )
+    left, top = _pixels((x, y), size)
+    width, height = _pixels((across, down), size)
+    if not angle:
+        return [left, top, left + width, top + height]
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    middle = left + (width * cos - height * sin) / 2, top + (width * sin + height * cos) / 2
+    edges = [
+        m + sign * s / 2 for sign in (-1, 1) for m, s in zip(middle, (width, height), strict=True)
+    ]
+    return [*map(float, edges), angle]
+
+
+def _seen(results: _Results, named: LabelClass, size: Size) -> list[list[float]]:
+    """In the order of the class; what is there is visible."""
+    found: dict[object, list[float]] = {}
+    for each in results:
+        value = mapping(each.get("value"), "value")
+        at = [fields.number(value.get(axis), f"value.{axis}", InvalidAnswer) for axis in "xy"]
+        found[_only(value.get(_POINT), f"value.{_POINT}")] = [*_pixels(at, size), 2]
+    points = () if named.skeleton is None else named.skeleton.points
+    if foreign := found.keys() - {each.name for each in points}:
+        raise InvalidAnswer("", f"has a point {min(map(str, foreign))[:50]!r}")
+    return [found.get(each.name, [0.0, 0.0, 0]) for each in points]
