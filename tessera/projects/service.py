@@ -13,7 +13,7 @@ from tessera.accounts.roles import Caller, Right
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
-from tessera.kinds import LabelSchema, postable
+from tessera.kinds import LabelClass, LabelSchema, postable
 from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
 from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
@@ -206,11 +206,20 @@ def _successor(project: Project, label_schema: dict[str, Any]) -> dict[str, Any]
     new = LabelSchema.parse(checked)
     if gone := sorted(set(old.ids) - set(new.ids)):
         raise NotEditable("Class ids stay for ever; these would go.", classes=gone)
-    if old.multiple != new.multiple:  # gold of one class would blame who names a second one
+    # gold of one class would blame who names a second one; of other skeletons it would be no answer
+    options = ("multiple", "rotated", "camera")
+    if any(getattr(old, name) != getattr(new, name) for name in options):
         raise NotEditable(
-            "One class or several at once: that stays for ever.", fields=["label_schema"]
+            f"What is asked at all stays for ever: {', '.join(options)}.", fields=["label_schema"]
         )
+    if any(_points(each) != _points(new.find(each.id)) for each in old.classes):
+        raise NotEditable("The points of a skeleton stay for ever.", fields=["label_schema"])
     return checked
+
+
+def _points(known: LabelClass | None) -> list[str]:
+    skeleton = None if known is None else known.skeleton
+    return [] if skeleton is None else [point.name for point in skeleton.points]
 
 
 def _checked(kind: str, label_schema: dict[str, Any]) -> dict[str, Any]:

@@ -205,3 +205,41 @@ async def test_operators_see_their_own_projects_only(world: World) -> None:
 
 async def projects(operator: As, organisation_id: str) -> Any:
     return (await operator.get(f"/v1/organisations/{organisation_id}/projects"))["items"]
+
+
+async def test_what_answers_and_gold_are_made_of_stays_for_ever(world: World) -> None:
+    operator, organisation_id = await world.operator()
+    eyes = {"points": [{"name": "left"}, {"name": "right"}], "edges": [], "flips": []}
+    face = {"id": 1, "name": "face", "colour": "#e6194b", "skeleton": eyes}
+    plain = {name: face[name] for name in ("id", "name", "colour")}
+    turned = {"classes": [plain], "rotated": True}
+    three = {**face, "skeleton": {"points": [*eyes["points"], {"name": "nose"}]}}
+    finer = {**face, "skeleton": {"points": [{**p, "sigma": 0.02} for p in eyes["points"]]}}
+    for kind, schema, refused, taken in (
+        ("box", turned, {**turned, "rotated": False}, {**turned, "rotated": True}),
+        ("keypoints", {"classes": [face]}, {"classes": [three]}, {"classes": [finer]}),
+    ):
+        made = await world.project(operator, organisation_id, kind=kind, label_schema=schema)
+        path = f"/v1/projects/{made['id']}"
+        problem = await operator.patch(path, {"label_schema": refused}, status=409)
+        assert (problem["code"], problem["fields"]) == ("not-editable", ["label_schema"])
+        await operator.patch(path, {"label_schema": taken})
+
+
+@pytest.mark.parametrize("kind", ["verify", "join", "hologram"])
+async def test_only_kinds_that_need_no_existing_annotation_can_be_posted(
+    world: World, kind: str
+) -> None:
+    operator, organisation_id = await world.operator()
+    body = {
+        "name": "Right?",
+        "kind": kind,
+        "label_schema": {**ANIMALS, "of": "box"},
+        "currency": "USD",
+        "price_micro": 20_000,
+    }
+    path = f"/v1/organisations/{organisation_id}/projects"
+    problem = await operator.post(path, body, status=422)
+    assert problem["code"] == "unknown-kind"
+    assert "verify" not in problem["known"]
+    assert "polygon" in problem["known"]
