@@ -8,10 +8,14 @@ from tessera.formats import (
     coco,
     cvat,
     datumaro,
+    geojson,
     json_lines,
+    kitti,
     label_studio,
     labelme,
+    open_images,
     parquet,
+    webdataset,
 )
 from tessera.formats.errors import UnknownFormat
 from tessera.formats.protocol import Format
@@ -22,10 +26,14 @@ FORMATS: dict[str, Format] = {
     "coco": coco,
     "cvat": cvat,
     "datumaro": datumaro,
+    "geojson": geojson,
     "json-lines": json_lines,
+    "kitti": kitti,
     "label-studio": label_studio,
     "labelme": labelme,
+    "open-images": open_images,
     "parquet": parquet,
+    "webdataset": webdataset,
 }
 
 

@@ -13,19 +13,17 @@ is a crowd, `difficult`, as X-AnyLabeling has them; and a file the `name` of its
 
 import base64
 import binascii
-import struct
-import zlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import orjson
-import pyvips
-from numpy.typing import NDArray
 
-from tessera.formats import archive, checking
+from tessera.formats import archive, checking, outlines, painting
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import Checking, mapping, numbers
 from tessera.formats.errors import BadFile
@@ -33,7 +31,7 @@ from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import InvalidAnswer, LabelClass, Size, fields, kind_of
-from tessera.shapes import rle, turned
+from tessera.shapes import rle
 
 FILE = "labelme.tar"
 KINDS = frozenset(
@@ -42,6 +40,7 @@ KINDS = frozenset(
 VERSION = "5.5.0"
 WHOLE = "default"
 HIDDEN = "hidden"
+_SET, _UNSET = np.uint8(255), np.uint8(0)
 _TYPES = {
     "box": "rectangle",
     "instance_mask": "mask",
@@ -50,8 +49,6 @@ _TYPES = {
     "polyline": "linestrip",
     "semantic_mask": "mask",
 }
-_OFF = 0.02
-"""Pixels that a corner may be away from where a rectangle has it."""
 
 
 def files(dataset: Described) -> dict[str, str]:
@@ -140,8 +137,7 @@ def _shape(place: Mapping[str, Any]) -> dict[str, Any]:
         case {"box": [left, top, right, bottom]}:
             return {"shape_type": "rectangle", "points": [[left, top], [right, bottom]]}
         case {"box": box}:
-            corners = turned.corners(np.array([box]))[0].tolist()
-            return {"shape_type": "polygon", "points": corners}
+            return {"shape_type": "polygon", "points": outlines.corners_of(box)}
         case {"line": line}:
             return {"shape_type": "linestrip", "points": line}
     mask = place["mask"]
@@ -150,7 +146,7 @@ def _shape(place: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "shape_type": "mask",
         "points": [[left, top], [left + width - 1, top + height - 1]],
-        "mask": base64.b64encode(_png(pixels)).decode(),
+        "mask": base64.b64encode(painting.png(np.where(pixels, _SET, _UNSET))).decode(),
     }
 
 
@@ -161,19 +157,6 @@ def _points(place: Mapping[str, Any], named: LabelClass) -> Iterator[dict[str, A
             flags = {HIDDEN: True} if v == 1 else {}
             shape = {"shape_type": "point", "label": point.name, "points": [[x, y]]}
             yield shape | {"flags": flags, "attributes": {}}
-
-
-def _png(pixels: NDArray[np.bool_]) -> bytes:
-    """A byte a pixel, 255 where it is set."""
-    height, width = pixels.shape
-    rows = np.zeros((height, width + 1), dtype=np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = np.where(pixels, 255, 0)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )
 
 
 def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
@@ -219,12 +202,12 @@ class _Reader:
             yield from self._checking.image(path, name, size, classes, self._class)
         else:
             objects = _objects(path, shapes, self._wanted.kind)
-            yield from self._checking.image(path, name, size, objects, self._object)
+            yield from self._checking.image(path, name, size, objects, partial(self._object, size))
 
     def _class(self, name: str) -> Mapping[str, Any]:
         return {"class": self._checking.named(name).id}
 
-    def _object(self, shapes: _Shapes) -> Mapping[str, Any]:
+    def _object(self, size: Size, shapes: _Shapes) -> Mapping[str, Any]:
         first, kind = shapes[0], self._wanted.kind
         allowed = {_TYPES[kind], *(["polygon"] if self._wanted.schema.rotated else [])}
         for each in shapes if kind == "polygon" else shapes[:1]:
@@ -232,17 +215,17 @@ class _Reader:
                 raise InvalidAnswer("shape_type", f"is {str(type_)[:50]!r}, not {_TYPES[kind]!r}")
         named = self._checking.named(first.get("label"))
         said = mapping(first.get("attributes") or {}, "attributes")
-        found = {"class": named.id, "attributes": said, **self._place(shapes, named)}
+        found = {"class": named.id, "attributes": said, **self._place(shapes, named, size)}
         if first.get("score") is not None:
             found["confidence"] = first["score"]
         if first.get("difficult") is True:
             found["optional"] = True
         return found
 
-    def _place(self, shapes: _Shapes, named: LabelClass) -> dict[str, Any]:
+    def _place(self, shapes: _Shapes, named: LabelClass, size: Size) -> dict[str, Any]:
         match self._wanted.kind:
             case "box" if shapes[0]["shape_type"] == "polygon":
-                return {"box": _at_an_angle(_line(shapes[0]))}
+                return {"box": outlines.box_of(_line(shapes[0]), "points")}
             case "box":
                 corners = np.array(_line(shapes[0]))
                 return {"box": [*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()]}
@@ -252,7 +235,7 @@ class _Reader:
                 return {"line": _line(shapes[0])}
             case "keypoints":
                 return {"points": _seen(shapes[1:], named)}
-        return {"mask": _mask(shapes[0])}
+        return {"mask": _mask(shapes[0], size)}
 
 
 def _objects(
@@ -283,21 +266,6 @@ def _line(shape: Mapping[str, Any]) -> list[list[float]]:
     return line
 
 
-def _at_an_angle(corners: list[list[float]]) -> list[float]:
-    """The rectangle of four corners, in the order in which LabelMe's polygon has them."""
-    if len(corners) != 4:  # noqa: PLR2004
-        raise InvalidAnswer("points", "must be the four corners of a rectangle")
-    first, second, _, last = at = np.array(corners)
-    middle = at.mean(axis=0)
-    width, height = np.hypot(*(second - first)), np.hypot(*(last - first))
-    angle = float(np.degrees(np.arctan2(*(second - first)[::-1])))
-    half = np.array([width, height]) / 2
-    box = np.array([*(middle - half), *(middle + half), angle])
-    if np.abs(turned.corners(box[None])[0] - at).max() > _OFF:
-        raise InvalidAnswer("points", "are not the corners of a rectangle, clockwise")
-    return [float(each) for each in box]
-
-
 def _seen(points: Sequence[Mapping[str, Any]], named: LabelClass) -> list[list[float]]:
     """In the order of the class; what is not there is not labelled."""
     found: dict[str, list[float]] = {}
@@ -310,20 +278,18 @@ def _seen(points: Sequence[Mapping[str, Any]], named: LabelClass) -> list[list[f
     return [found.get(each.name, [0.0, 0.0, 0]) for each in asked]
 
 
-def _mask(shape: Mapping[str, Any]) -> dict[str, Any]:
+def _mask(shape: Mapping[str, Any], size: Size) -> dict[str, Any]:
     corners = _line(shape)
     if len(corners) != 2 or any(not number.is_integer() for at in corners for number in at):  # noqa: PLR2004
         raise InvalidAnswer("points", "must be the first and the last pixel of the mask")
     (left, top), (right, bottom) = ((int(x), int(y)) for x, y in corners)
-    size = [bottom - top + 1, right - left + 1]
+    if not (0 <= left <= right < size.width and 0 <= top <= bottom < size.height):
+        raise InvalidAnswer("points", "are not two pixels of the image, the first above the last")
+    extent = Size(right - left + 1, bottom - top + 1)
     try:
-        image = pyvips.Image.pngload_buffer(base64.b64decode(str(shape.get("mask")), validate=True))
-        if [image.height, image.width] != size:  # before anything is unpacked
-            raise InvalidAnswer(
-                "mask", f"is not of {size[1]} x {size[0]} pixels, as its points are"
-            )
-        pixels = image.numpy().reshape(*size, -1).any(axis=2)
-    except (pyvips.Error, binascii.Error) as error:
-        raise InvalidAnswer("mask", "is not a PNG in base64") from error
+        png = base64.b64decode(str(shape.get("mask")), validate=True)
+    except binascii.Error as error:
+        raise InvalidAnswer("mask", "is not base64") from error
+    pixels = painting.numbers_of(io.BytesIO(png), extent) > 0
     counts = rle.to_string(rle.encode(pixels))
-    return {"left": left, "top": top, "size": size, "counts": counts}
+    return {"left": left, "top": top, "size": [extent.height, extent.width], "counts": counts}

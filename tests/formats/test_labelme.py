@@ -228,8 +228,16 @@ def png(width: int, height: int) -> str:
         ("polyline", box(), "is 'rectangle', not 'linestrip'"),
         ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask=png(9, 9)), "3 x 3"),
         ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask="!"), "base64"),
-        ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask="aaaa"), "PNG"),
-        ("instance_mask", box(shape_type="mask", points=[[8, 1], [10, 3]], mask=png(3, 3)), "out"),
+        (
+            "instance_mask",
+            box(shape_type="mask", points=[[1, 1], [3, 3]], mask="aaaa"),
+            "not a PNG",
+        ),
+        (
+            "instance_mask",
+            box(shape_type="mask", points=[[8, 1], [10, 3]], mask=png(3, 3)),
+            "of the image",
+        ),
         ("instance_mask", box(shape_type="mask", points=[[1, 1], [3.5, 3]]), "pixel"),
         ("keypoints", box(shape_type="point", points=[[1, 1]]), "is 'point', not 'rectangle'"),
     ],

@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from sqlalchemy import select
 
 from tessera.assignment.models import Answer
+from tessera.formats import FORMATS
 from tessera.kernel import db
 from tessera.kinds import KINDS, Question, TileFrame, Window
 from tests.client import As
@@ -190,7 +191,7 @@ async def judged_by_gold(here: Project) -> None:
 
 
 async def dataset(here: Project) -> dict[str, bytes]:
-    formats = ["coco", "json-lines", "parquet", "cvat", "datumaro"]
+    formats = [name for name, each in FORMATS.items() if here.kind in each.KINDS]
     asked = {"formats": formats, "pictures": True}
     run = await here.operator.post(f"{here.path}/datasets", asked)
     await here.world.work.jobs()

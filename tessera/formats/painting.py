@@ -1,0 +1,204 @@
+"""Areas as pixels and pixels as areas, and pictures of numbers, for the formats that have those.
+
+A pixel belongs to an area if its middle does. Outlines of pixels run along their edges, so that an
+area which is filled again is the same pixels.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from struct import pack, unpack
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyvips
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessera.kinds import InvalidAnswer, LabelSchema, Size
+from tessera.shapes import rasters, rings, rle
+from tessera.shapes.rasters import Strokes
+from tessera.shapes.rings import Nested
+
+Picture = NDArray[np.integer[Any]]
+"""Shape (height, width)."""
+Colour = tuple[int, int, int]
+
+MOST_CROSSINGS = 20_000_000
+"""Of the edges of an area with columns of pixels; more take gigabytes."""
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _RGB, _PALETTE = 0, 2, 3
+_CHANNELS = 3
+
+
+def filled(parts: Nested, size: Size) -> Strokes:
+    """The pixels of an area in an image; rings may cross, and what an even number holds is out.
+
+    Raises:
+        InvalidAnswer: Its rings are so long that nobody drew them.
+    """
+    rings_ = [np.array(ring, dtype=np.float64) for part in parts for ring in part]
+    start = np.concatenate(rings_)
+    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings_])
+    left, right = np.minimum(start[:, 0], end[:, 0]), np.maximum(start[:, 0], end[:, 0])
+    first = np.clip(np.ceil(left - 0.5), 0, size.width).astype(np.int64)
+    last = np.clip(np.ceil(right - 0.5), 0, size.width).astype(np.int64)
+    if (last - first).sum() > MOST_CROSSINGS:
+        raise InvalidAnswer("", "has an outline that is far too long")
+    edge, within = rasters.spread(last - first)
+    column = first[edge] + within
+    slope = (end[edge, 1] - start[edge, 1]) / (end[edge, 0] - start[edge, 0])
+    level = start[edge, 1] + (column + 0.5 - start[edge, 0]) * slope
+    order = np.lexsort((level, column))
+    row = np.clip(np.ceil(level[order] - 0.5), 0, size.height).astype(np.int64)
+    return _some(column[order][::2], row[::2], row[1::2])
+
+
+def together(drawn: Sequence[Strokes], height: int) -> Strokes:
+    """What any of them has; there must be some."""
+    every = rasters.joined(drawn)
+    foot = every.columns * height
+    order = np.argsort(foot + every.tops, kind="stable")
+    starts, ends = (foot + every.tops)[order], (foot + every.bottoms)[order]
+    reached = np.maximum.accumulate(ends)
+    begins = np.flatnonzero(starts >= np.concatenate((starts[:1], reached[:-1])))
+    columns = every.columns[order][begins]
+    lasts = np.append(begins[1:], len(starts))[: len(begins)] - 1
+    foot = columns * height
+    return Strokes(columns, starts[begins] - foot, reached[lasts] - foot)
+
+
+def _some(columns: Any, tops: Any, bottoms: Any) -> Strokes:
+    there = tops < bottoms
+    return Strokes(columns[there], tops[there], bottoms[there])
+
+
+def outlined(strokes: Strokes) -> Nested:
+    """Parts and holes; pixels that share but a corner are two parts.
+
+    A corner is where, from one column to the next, a stroke begins or ends that did not before. Two
+    by two, in the order of columns and in that of rows, they are the ends of all edges.
+    """
+    begin, end = strokes.columns, strokes.columns + 1
+    sides = [(begin, strokes.tops, 0), (end, strokes.tops, 0)]
+    sides += [(begin, strokes.bottoms, 1), (end, strokes.bottoms, 1)]
+    ends = np.concatenate([np.stack((x, y, np.full(len(x), k)), axis=1) for x, y, k in sides])
+    distinct, times = np.unique(ends, axis=0, return_counts=True)
+    upright = distinct[times == 1, :2]
+    level = upright[np.lexsort((upright[:, 0], upright[:, 1]))]
+    edges = shapely.linestrings(np.concatenate((upright, level)).reshape(-1, 2, 2))
+    faces = shapely.get_parts(shapely.polygonize(np.asarray(edges)))
+    inside = np.floor(shapely.get_coordinates(shapely.point_on_surface(faces))).astype(np.int64)
+    parts = faces[_holds(strokes, inside)]  # of two faces at an edge, one is a part
+    return rings.nested_of(np.array([shapely.multipolygons(parts)], dtype=object))[0]
+
+
+def _holds(strokes: Strokes, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    height = max(strokes.bottoms.max(), pixels[:, 1].max()) + 1
+    starts = strokes.columns * height + strokes.tops
+    order = np.argsort(starts)
+    keys = pixels[:, 0] * height + pixels[:, 1]
+    before = np.searchsorted(starts[order], keys, side="right") - 1
+    ends = (strokes.columns * height + strokes.bottoms)[order]
+    return np.asarray((before >= 0) & (keys < ends[before]))
+
+
+def painted(drawn: Sequence[tuple[int, Strokes]], size: Size, ground: int, type_: Any) -> Picture:
+    """A picture of numbers; where two are, the later one."""
+    flat = np.full(size.width * size.height, ground, dtype=type_)
+    for number, strokes in drawn:
+        foot = strokes.columns * size.height
+        spans = zip((foot + strokes.tops).tolist(), (foot + strokes.bottoms).tolist(), strict=True)
+        for start, end in spans:
+            flat[start:end] = number
+    return flat.reshape(size.width, size.height).T
+
+
+def masks(picture: Picture) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each number of a picture but 0, in ascending order, and its mask in canonical JSON."""
+    numbers, which = np.unique(picture, return_inverse=True)
+    which = which.reshape(picture.shape)
+    there = ndimage.find_objects(which + 1)
+    for place, (number, (rows, columns)) in enumerate(zip(numbers.tolist(), there, strict=True)):
+        if number:
+            pixels = which[rows, columns] == place
+            counts = rle.to_string(rle.encode(pixels))
+            corner = {"left": int(columns.start), "top": int(rows.start)}
+            yield number, {**corner, "size": list(pixels.shape), "counts": counts}
+
+
+def colours(schema: LabelSchema, *, taken: Sequence[Colour]) -> dict[int, Colour]:
+    """A colour for each class by its id, its own if nobody has it yet; else the next one."""
+    found: dict[int, Colour] = {}
+    used = {*taken}
+    for each in schema.classes:
+        number = int(each.colour[1:], 16)
+        while (colour := (number >> 16, number >> 8 & 255, number & 255)) in used:
+            number = (number + 1) % 2**24
+        used.add(colour)
+        found[each.id] = colour
+    return found
+
+
+def png(picture: NDArray[Any], palette: Mapping[int, Colour] | None = None) -> bytes:
+    """A PNG.
+
+    Args:
+        picture: Shape (height, width), of 8 or 16 bits; or (height, width, 3), of 8.
+        palette: The colour of each number; numbers between them are black.
+    """
+    height, width = picture.shape[:2]
+    kind = _RGB if picture.ndim == _CHANNELS else _GREY if palette is None else _PALETTE
+    rows = picture.astype(picture.dtype.newbyteorder(">")).reshape(height, -1)
+    bytes_ = np.zeros((height, 1 + rows.shape[1] * rows.itemsize), dtype=np.uint8)
+    bytes_[:, 1:] = np.ascontiguousarray(rows).view(np.uint8)  # before each row that it is as it is
+    header = pack(">IIBBBBB", width, height, 8 * picture.itemsize, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header)]
+    if palette is not None:
+        entries = (palette.get(number, (0, 0, 0)) for number in range(max(palette) + 1))
+        chunks.append((b"PLTE", bytes(number for entry in entries for number in entry)))
+    chunks += [(b"IDAT", zlib.compress(bytes_.data, 6)), (b"IEND", b"")]
+    parts = (
+        pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    return _SIGNATURE + b"".join(parts)
+
+
+def numbers_of(file: BinaryIO, size: Size) -> Picture:
+    """What a PNG of indices, of greys or of R + 256 G + 65,536 B has, whichever of them it is.
+
+    Raises:
+        InvalidAnswer: It is none, or of another size.
+    """
+    data = file.read()
+    try:
+        image = pyvips.Image.pngload_buffer(data)
+        if (image.width, image.height) != size:  # before anything is unpacked
+            width, height = image.width, image.height
+            raise InvalidAnswer("", f"is of {width} x {height} pixels, not {size[0]} x {size[1]}")
+        pixels = image.numpy().reshape(image.height, image.width, -1)
+    except pyvips.Error as error:
+        raise InvalidAnswer("", "is not a PNG") from error
+    if pixels.shape[2] < _CHANNELS:
+        return np.asarray(pixels[..., 0])
+    numbers = pixels[..., :3].astype(np.int64) @ np.array([1, 2**8, 2**16])
+    palette = _palette(data)
+    if palette is None:
+        return np.asarray(numbers)
+    known, index = np.unique(palette, return_index=True)
+    place = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    return np.asarray(index[place].astype(np.uint8))
+
+
+def _palette(data: bytes) -> NDArray[np.int64] | None:
+    """Of a PNG in indices, its colours as numbers; only the first chunks are looked at."""
+    if data[25] != _PALETTE:
+        return None
+    at = len(_SIGNATURE)
+    while (name := data[at + 4 : at + 8]) not in {b"PLTE", b"IDAT", b""}:
+        at += 12 + unpack(">I", data[at : at + 4])[0]
+    if name != b"PLTE":
+        return None
+    entries = np.frombuffer(data, np.uint8, unpack(">I", data[at : at + 4])[0], at + 8)
+    return np.asarray(entries.reshape(-1, 3).astype(np.int64) @ np.array([1, 2**8, 2**16]))
