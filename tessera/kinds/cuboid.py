@@ -19,7 +19,7 @@ import shapely
 from numpy.typing import NDArray
 
 from tessera.kinds import fields
-from tessera.kinds.errors import InvalidAnswer
+from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
@@ -40,11 +40,12 @@ from tessera.shapes.seams import widened
 
 FIELDS = frozenset({"cuboid", "solid"})
 SAME = 0.5
-"""Of the silhouettes: depth is hard to see, and does not make two objects of one."""
+"""As detections of cars are matched in KITTI: by the upright boxes around them. Depth is hard to
+see, and does not make two objects of one."""
 ALIKE = 0.3
 ALIKE_OF_TWO_CLASSES = 0.6
-LEAST_VISIBLE = 0.5
-"""The other half has to be guessed."""
+LEAST_VISIBLE = 0.25
+"""The tile that holds an object's centre sees as much of it, so that it never may leave it out."""
 IN_PIECES = False
 
 SIGMA = 0.05
@@ -54,8 +55,10 @@ LEAST_AREA = 1.0
 LEAST_SIDE, LONGEST_SIDE = 0.01, 1_000.0
 NEAREST, FARTHEST = 0.1, 10_000.0
 """Metres in front of the camera, of each corner."""
+LARGEST_OF_A_CAMERA = 1e9
+"""Of its numbers; beyond that pixels are too large to reckon with."""
 ENOUGH_FOR_A_MEDIAN = 3
-_CORNERS, _DIGITS = 8, 4
+_CORNERS, _DIGITS, _SLANT = 8, 4, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,15 @@ class Cuboid:
 
 def check_schema(schema: LabelSchema) -> None:
     schema.refuse_options(but={"camera"})
+    if schema.camera is None:
+        return
+    camera = np.array(schema.camera)
+    if np.abs(camera).max() > LARGEST_OF_A_CAMERA:
+        raise InvalidLabelSchema("camera", f"has a number beyond {LARGEST_OF_A_CAMERA:g}")
+    if np.abs(camera[2, :3] - (0, 0, 1)).max() > _SLANT:
+        raise InvalidLabelSchema("camera[2]", "must begin with 0, 0, 1: depth is z, in metres")
+    if np.linalg.matrix_rank(camera[:, :3]) < len(camera):
+        raise InvalidLabelSchema("camera", "does not show three dimensions")
 
 
 def read(
@@ -95,10 +107,11 @@ def _corners(value: object, at: str, tile: Size) -> list[list[float]]:
         if not all(-end <= v <= 2 * end for v, end in zip(corner, tile, strict=True)):
             raise InvalidAnswer(f"{at}[{i}]", "lies further outside than the tile is large")
     tidied = [[tidy(v) for v in corner] for corner in corners]
-    for face, name in ((tidied[:4], "front"), (tidied[4:], "rear")):
-        area = shapely.Polygon(face)
-        if not area.is_valid or area.area < LEAST_AREA:
-            raise InvalidAnswer(at, f"has a {name} face that crosses itself or has no area")
+    faces = shapely.polygons(np.reshape(tidied, (2, 4, 2)))
+    sound = np.asarray(shapely.is_valid(faces) & (shapely.area(faces) >= LEAST_AREA))
+    if not sound.all():
+        name = "rear" if sound[0] else "front"
+        raise InvalidAnswer(at, f"has a {name} face that crosses itself or has no area")
     _within_reach(np.array([tidied]), at, tile)
     return tidied
 
@@ -108,18 +121,19 @@ def _solid(value: object, at: str, question: Question) -> dict[str, Any]:
     centre = _numbers(found["centre"], f"{at}.centre", 3)
     size = _numbers(found["size"], f"{at}.size", 3)
     yaw = fields.number(found["yaw"], f"{at}.yaw", InvalidAnswer)
-    if not all(LEAST_SIDE <= side <= LONGEST_SIDE for side in size):
+    # what is kept is what is checked: the last digit may be the one that is too near
+    row = _rounded(np.array([*centre, *size, yaw]))
+    if not ((row[3:6] >= LEAST_SIDE) & (row[3:6] <= LONGEST_SIDE)).all():
         raise InvalidAnswer(f"{at}.size", f"must lie between {LEAST_SIDE} and {LONGEST_SIDE:g} m")
-    if max(map(abs, centre)) > FARTHEST:
+    if np.abs(row[:3]).max() > FARTHEST:
         raise InvalidAnswer(f"{at}.centre", f"lies further away than {FARTHEST:g} m")
     if abs(yaw) > 2 * math.pi:
         raise InvalidAnswer(f"{at}.yaw", "must lie between -2 pi and 2 pi")
-    row = np.array([[*centre, *size, yaw]])
-    corners, depth = solids.projected(row, np.array(question.schema.camera))
+    corners, depth = solids.projected(row[None], np.array(question.schema.camera))
     if depth.min() < NEAREST:
         raise InvalidAnswer(at, "is not wholly in front of the camera")
     _within_reach(corners - question.frame.window[:2], at, question.tile)
-    return _written(row[0])
+    return _written(row)
 
 
 def _within_reach(corners: NDArray[np.float64], at: str, tile: Size) -> None:
@@ -138,13 +152,15 @@ def _numbers(value: object, at: str, count: int) -> list[float]:
     return numbers
 
 
-def _written(row: NDArray[np.float64]) -> dict[str, Any]:
+def _rounded(row: NDArray[np.float64]) -> NDArray[np.float64]:
     """To a tenth of a millimetre, the angle in [-pi, pi)."""
     turned = (row[6] + math.pi) % (2 * math.pi) - math.pi
     turned = turned if round(turned, _DIGITS) < round(math.pi, _DIGITS) else -math.pi
-    x, y, z, length, height, width, yaw = (
-        float(v) for v in np.round([*row[:6], turned], _DIGITS) + 0.0
-    )
+    return np.asarray(np.round([*row[:6], turned], _DIGITS) + 0.0)
+
+
+def _written(row: NDArray[np.float64]) -> dict[str, Any]:
+    x, y, z, length, height, width, yaw = _rounded(row).tolist()
     return {"centre": [x, y, z], "size": [length, height, width], "yaw": yaw}
 
 
@@ -207,8 +223,8 @@ def clipped(shapes: Shapes, window: Window) -> Clipped:
 
 
 def likeness(first: Shapes, second: Shapes) -> Measures:
-    """Intersection over union of the silhouettes."""
-    return solids.silhouette_ious(_all_corners(first), _all_corners(second))
+    """Intersection over union of the upright boxes around them."""
+    return row_ious(bounds(first), bounds(second))
 
 
 def credit(first: Shapes, second: Shapes) -> Measures:
@@ -225,28 +241,32 @@ def _all_solids(shapes: Shapes) -> NDArray[np.float64]:
 def fuse(shapes: Shapes, trust: Measures) -> Shapes:
     """Which side is the front is voted on; then each number is the median, or the mean of two.
 
-    With a camera that is done in space: of a size the median is that of its logarithm, too.
+    Who has it the other way around is told by the drawing that is most like all others, whichever
+    side of those is the front, and is turned before the medians are taken. With a camera they are
+    taken in space: of a size the median is that of its logarithm, too.
     """
+    corners = _all_corners(shapes)
+    order = np.lexsort(corners.reshape(len(shapes), -1).T)  # where votes are even, too
+    shapes, corners, trust = shapes[order], corners[order], trust[order]
+    swapped = corners[:, solids.FROM_BEHIND]
+    off, off_swapped = (
+        np.abs(each[:, None] - corners).sum(axis=(2, 3)) for each in (corners, swapped)
+    )
+    model = int(np.argmin(trust @ np.minimum(off, off_swapped)))
+    behind = off_swapped[:, model] < off[:, model]
+    outvoted = trust[behind].sum() > trust[~behind].sum()
+    facing = np.where(behind[:, None, None], swapped, corners)
+    fused = _middle(facing.reshape(len(shapes), -1), trust).reshape(_CORNERS, 2)
+    fused = fused[solids.FROM_BEHIND] if outvoted else fused
     if shapes[0].solid is None:
-        corners = _all_corners(shapes)
-        other = corners[:, solids.FROM_BEHIND]
-        first = corners[np.argmax(trust)]
-        off, off_other = (np.abs(each - first).sum(axis=(1, 2)) for each in (corners, other))
-        behind = off_other < off
-        facing = np.where(behind[:, None, None], other, corners)
-        fused = _middle(facing.reshape(len(shapes), -1), trust).reshape(_CORNERS, 2)
-        turned = trust[behind].sum() > trust[~behind].sum()
-        return _as_array([Cuboid(fused[solids.FROM_BEHIND] if turned else fused, None)])
+        return _as_array([Cuboid(fused, None)])
     rows = _all_solids(shapes)
-    ahead = rows[np.argmax(trust), 6]
-    apart = (rows[:, 6] - ahead + math.pi) % (2 * math.pi) - math.pi
-    behind = np.abs(apart) > math.pi / 2
-    apart[behind] -= np.copysign(math.pi, apart[behind])
-    rows[:, 6] = ahead + apart
-    fused = _middle(rows, trust)
-    fused[6] += math.pi * (trust[behind].sum() > trust[~behind].sum())
-    # the corners of one of them do: whoever is asked next goes by the solid
-    return _as_array([Cuboid(shapes[np.argmax(trust)].corners, fused)])
+    ahead = rows[model, 6]
+    apart = rows[:, 6] + math.pi * behind - ahead
+    rows[:, 6] = ahead + (apart + math.pi) % (2 * math.pi) - math.pi
+    solid = _middle(rows, trust)
+    solid[6] += math.pi * outvoted
+    return _as_array([Cuboid(fused, solid)])
 
 
 def _middle(rows: NDArray[np.float64], trust: Measures) -> NDArray[np.float64]:
@@ -256,12 +276,18 @@ def _middle(rows: NDArray[np.float64], trust: Measures) -> NDArray[np.float64]:
 
 
 def view(shapes: Shapes, zones: Boxes) -> Shapes:
-    """Upright boxes around what zones show, widened by the tolerance. Shape (N, 4)."""
-    return widened(bounds(shapes), zones)
+    """Upright boxes around what zones show, widened by the tolerance; and around all. (N, 8)."""
+    around = bounds(shapes)
+    return np.hstack((widened(around, zones), around))
 
 
 def alike(first: Shapes, second: Shapes) -> Measures:
-    return row_ious(first, second)
+    """As alike as what the zone shows, and as the whole: every tile draws all of a cuboid.
+
+    So neighbours that touch at a seam are two. The mean is the geometric one.
+    """
+    shown = row_ious(first[:, :4], second[:, :4])
+    return np.asarray(np.sqrt(shown * row_ious(first[:, 4:], second[:, 4:])))
 
 
 def together(seen: Seen, groups: Indices) -> Shapes:

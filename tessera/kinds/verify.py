@@ -32,6 +32,9 @@ from tessera.shapes.boxes import Boxes
 RIGHT_ENOUGH = 0.9
 """Score, against the truth, from which an annotation should be accepted."""
 _YES, _OTHERWISE = 1, 0
+_ROUNDING = 1e-9
+_OF_LABELS = frozenset({"confidence", "optional"})
+"""What labels have, and what is in them, and answers have not."""
 
 
 class Verdict(StrEnum):
@@ -93,9 +96,23 @@ def _fixed(value: object, question: Question) -> Answer:
     except InvalidAnswer as error:
         at = f"label.{error.facts['at']}" if error.facts["at"] else "label"
         raise InvalidAnswer(at, error.facts["why"]) from error
-    if label == subject_of(question)["label"]:
+    if label == _as_answer(subject_of(question)["label"]):
         raise InvalidAnswer("label", "changes nothing: say yes")
     return label
+
+
+def _as_answer(label: Label) -> Answer:
+    """What an earner would have sent to say this: without how certain it is."""
+    return {
+        name: [_plain(each) if isinstance(each, dict) else each for each in value]
+        if isinstance(value, list)
+        else value
+        for name, value in _plain(label).items()
+    }
+
+
+def _plain(part: Label) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name not in _OF_LABELS}
 
 
 def _under(question: Question) -> Question:
@@ -151,8 +168,10 @@ def _otherwise(opinions: Sequence[Opinion], question: Question) -> dict[str, Any
     behind = {reason: math.fsum(weights) for reason, weights in reasons.items()}
     said = {"reason": min(behind, key=lambda r: (-behind[r], r))} if behind else {}
     fixes = [each for each in opinions if each.answer["verdict"] == Verdict.FIX]
-    total = math.fsum(each.trust for each in opinions)
-    if 2 * math.fsum(each.trust for each in fixes) < total - 1e-9:
+    behind_fixes, total = (
+        math.fsum(weight(each.trust, 2) for each in some) for some in (fixes, opinions)
+    )
+    if not fixes or 2 * behind_fixes < total - _ROUNDING:
         return {"verdict": Verdict.NO.value, **said}
     proposed = [replace(each, answer=each.answer["label"]) for each in fixes]
     fixed = kind_under(question.schema).aggregate(proposed, _under(question), target_confidence=0.5)

@@ -25,6 +25,7 @@ FRAME = whole(TILE)
 SUBJECT = boxes(a_box(20, 20, 60, 60), a_box(100, 90, 180, 140, label=2))
 BETTER = boxes(a_box(20, 20, 60, 60), a_box(90, 90, 180, 150, label=2))
 QUESTION = Question(SCHEMA, FRAME, {"label": SUBJECT})
+SUBJECT_ALONE = boxes(a_box(20, 20, 60, 60))
 YES: dict[str, Any] = {"verdict": "yes"}
 NO: dict[str, Any] = {"verdict": "no", "reason": "bad-outline"}
 FIX: dict[str, Any] = {"verdict": "fix", "label": BETTER}
@@ -66,6 +67,23 @@ def test_hostile_verdicts_are_refused_with_the_place(answer: Any, at: str) -> No
     with pytest.raises(InvalidAnswer) as refusal:
         VERIFY.validate(answer, QUESTION)
     assert refusal.value.facts["at"] == at
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "same"),
+    [
+        ("box", boxes(a_box(20, 20, 60, 60, confidence=0.9, optional=True)), SUBJECT_ALONE),
+        ("classify", {"classes": [2], "confidence": 0.8}, {"classes": [2]}),
+    ],
+)
+def test_a_fix_that_only_leaves_out_how_certain_it_was_changes_nothing(
+    kind: str, label: dict[str, Any], same: dict[str, Any]
+) -> None:
+    schema = LabelSchema.parse({**a_schema().as_json(), "of": kind})
+    with pytest.raises(InvalidAnswer, match="changes nothing"):
+        VERIFY.validate(
+            {"verdict": "fix", "label": same}, Question(schema, FRAME, {"label": label})
+        )
 
 
 @pytest.mark.parametrize("of", [None, "verify", "join", "hologram"])
@@ -141,6 +159,17 @@ def test_without_fixes_it_is_wrong_for_the_reason_of_most() -> None:
     assert agreed.label == {"verdict": "yes", "confidence": round(agreed.confidence, 4)}
     with pytest.raises(ValueError, match="no opinions"):
         VERIFY.aggregate([], QUESTION, target_confidence=0.9)
+
+
+def test_many_who_are_not_believed_do_not_get_their_fix() -> None:
+    said = [Opinion("honest", NO, 0.9), *(Opinion(f"spoiler {i}", FIX, 0.3) for i in range(5))]
+    outcome = VERIFY.aggregate(said, QUESTION, target_confidence=0.9)
+    assert (outcome.label["verdict"], outcome.label["reason"]) == ("no", "bad-outline")
+
+
+def test_one_who_is_hardly_believed_still_has_a_verdict() -> None:
+    outcome = VERIFY.aggregate([Opinion("spoiler", NO, 1e-12)], QUESTION, target_confidence=0.9)
+    assert outcome.label == {"verdict": "no", "reason": "bad-outline", "confidence": 0.5}
 
 
 def test_known_objects_tell_whether_the_annotation_is_right() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -65,28 +66,49 @@ def test_a_solid_is_itself_and_from_behind_the_same_volume(row: Rows) -> None:
     assert np.allclose(front[solids.FROM_BEHIND], rear)
 
 
+def by_polygons(first: Rows, second: Rows) -> float:
+    """What shapely finds of the ground, times the height that both have."""
+    one, other = (solids.corners_in_space(row)[0] for row in (first, second))
+    ground, of_other = (shapely.Polygon(each[[0, 1, 5, 4]][:, [0, 2]]) for each in (one, other))
+    top, bottom = (max(one[0, 1], other[0, 1]), min(one[2, 1], other[2, 1]))
+    shared = ground.intersection(of_other).area * max(bottom - top, 0)
+    return float(shared / (first[0, 3:6].prod() + second[0, 3:6].prod() - shared))
+
+
 @given(rows, rows)
-def test_the_overlap_in_space_is_what_points_thrown_at_random_find(
+def test_the_overlap_in_space_is_what_polygons_on_the_ground_have(
     first: Rows, second: Rows
 ) -> None:
     second = second.copy()
     second[0, :3] = first[0, :3] + (second[0, :3] - np.array([0, 0, 20])) / 5
-    own = np.random.default_rng(0).uniform(-0.5, 0.5, (20_000, 3)) * first[0, 3:6]
-    cos, sin = np.cos(first[0, 6]), np.sin(first[0, 6])
-    x, y, z = own.T
-    points = np.stack((cos * x + sin * z, y, cos * z - sin * x), axis=1) + first[0, :3]
-    volumes = [row[0, 3:6].prod() for row in (first, second)]
-    shared = within(points, second[0]).mean() * volumes[0]
-    thrown = shared / (sum(volumes) - shared)
-    assert solids.ious(first, second)[0] == pytest.approx(thrown, abs=0.03)
+    assert solids.ious(first, second)[0] == pytest.approx(by_polygons(first, second), abs=1e-6)
     assert solids.ious(first, second) == pytest.approx(solids.ious(second, first))
 
 
-def within(points: Rows, row: Rows) -> NDArray[np.bool_]:
-    x, y, z = (points - row[:3]).T
-    cos, sin = np.cos(row[6]), np.sin(row[6])
-    own = np.stack((cos * x - sin * z, y, sin * x + cos * z), axis=1)
-    return np.asarray((np.abs(own) <= row[3:6] / 2).all(axis=1))
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1),
+        ({0: 2}, 1 / 3),
+        ({0: 4}, 0),
+        ({0: 40}, 0),
+        ({1: 1.75}, 1 / 3),
+        ({1: 2.5}, 0),
+        ({6: np.pi / 2}, 1 / 3),
+        ({6: np.pi}, 1),
+        ({3: 2}, 1 / 2),
+        ({3: 2, 4: 0.75, 5: 1}, 1 / 8),
+    ],
+)
+def test_edges_that_coincide_are_counted_once(changes: dict[int, float], expected: float) -> None:
+    other = CAR.copy()
+    for column, value in changes.items():
+        other[0, column] = value
+    assert solids.ious(CAR, other)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_no_solids_have_no_overlap() -> None:
+    assert solids.ious(np.empty((0, 7)), np.empty((0, 7))).shape == (0,)
 
 
 def test_what_lies_behind_the_camera_has_no_depth() -> None:
