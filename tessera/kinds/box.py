@@ -13,11 +13,12 @@ import numpy as np
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
+from tessera.kinds.places import coordinate, point
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import turned
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, tidy, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import weighted_median
 from tessera.shapes.seams import FAR, widened
@@ -29,8 +30,6 @@ ALIKE_OF_TWO_CLASSES = 0.6
 LEAST_VISIBLE = 0.25
 IN_PIECES = False
 
-SLACK = 1.0
-"""Pixels a box may reach beyond its tile, as pointers do; it is clipped."""
 THINNEST = 0.5
 """Pixels. Below that a box holds nothing."""
 ENOUGH_FOR_A_MEDIAN = 3
@@ -53,15 +52,8 @@ def read(
 
 
 def _of_taps(found: Mapping[str, object], at: str, tile: Size) -> dict[str, Any]:
-    taps = []
-    for place, tap in fields.items(found["extremes"], f"{at}.extremes", InvalidAnswer, most=_TAPS):
-        point = [
-            _coordinate(each, here, tile[axis])
-            for axis, (here, each) in enumerate(fields.items(tap, place, InvalidAnswer, most=2))
-        ]
-        if len(point) < 2:  # noqa: PLR2004
-            raise InvalidAnswer(place, "must be x, y")
-        taps.append(point)
+    listed = fields.items(found["extremes"], f"{at}.extremes", InvalidAnswer, most=_TAPS)
+    taps = [point(tap, place, tile) for place, tap in listed]
     if len(taps) < _TAPS:
         raise InvalidAnswer(f"{at}.extremes", "must be four points")
     (left, right), (top, bottom) = ((min(each), max(each)) for each in zip(*taps, strict=True))
@@ -83,18 +75,11 @@ def _rectangle(value: object, at: str, question: Question) -> list[float]:
     if len(numbers) > _EDGES and numbers[_EDGES][1] != 0:
         return _at_an_angle([number for _, number in numbers], at, question.tile)
     edges = [
-        _coordinate(number, place, question.tile[i % 2])
+        coordinate(number, place, question.tile[i % 2])
         for i, (place, number) in enumerate(numbers[:_EDGES])
     ]
     _with_area(edges, at)
     return edges
-
-
-def _coordinate(value: object, at: str, end: int) -> float:
-    number = fields.number(value, at, InvalidAnswer)
-    if not -SLACK <= number <= end + SLACK:
-        raise InvalidAnswer(at, f"lies outside the tile, which ends at {end}")
-    return tidy(min(max(number, 0.0), end))
 
 
 def _with_area(edges: Sequence[float], at: str) -> None:

@@ -13,33 +13,37 @@ from numpy.typing import NDArray
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
+from tessera.kinds.places import coordinate
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in, tidy, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import geometric_median
 from tessera.shapes.seams import TOLERANCE
 
 FIELDS = frozenset({"points"})
-SAME = 0.5
-ALIKE = 0.3
+SAME = 0.3
+"""Two whose points vary as the sigmas say are 0.67 alike in the mean; of two people who stand a
+quarter of their size apart it is 0.3."""
+ALIKE = 0.15
+"""Less, as a zone may show but one or two points; of several people the best counts."""
 ALIKE_OF_TWO_CLASSES = 0.6
 LEAST_VISIBLE = 0.25
+"""Of its points: a foot or a hand at the edge may be left out, half a person may not."""
 IN_PIECES = False
 
-SLACK = 1.0
-"""Pixels a point may lie beyond its tile, as pointers do; it is moved to the edge."""
 OF_BOX = 0.53
 """Area of an object as a share of the box around its points; COCO's evaluation takes the same where
 it has no outline."""
 LEAST_AREA = 100.0
 """Square pixels: of very small objects nobody can do better, and one point alone has no area."""
+THINNEST = 0.25
+"""Width of an object as a share of its length, at least: its points may all lie on one line."""
+MOST_POINTS_TOGETHER = 10_000
+"""Of all objects of an answer, also those that are not labelled."""
 HIDDEN, VISIBLE = 1, 2
-_X_Y_V = 3
-
-Points = NDArray[np.float64]
-"""Shape (K, 4): x, y, v, and the sigma of each point."""
+_X_Y_V, _ROUNDING = 3, 1e-9
 
 
 def check_schema(schema: LabelSchema) -> None:
@@ -75,167 +79,151 @@ def _point(value: object, at: str, tile: Size) -> list[float]:
     v = fields.whole(listed[2][1], listed[2][0], InvalidAnswer)
     if not 0 <= v <= VISIBLE:
         raise InvalidAnswer(listed[2][0], "must be 0 (not labelled), 1 (hidden) or 2 (visible)")
-    x, y = (fields.number(each, place, InvalidAnswer) for place, each in listed[:2])
     if v == 0:
+        for place, each in listed[:2]:
+            fields.number(each, place, InvalidAnswer)
         return [0.0, 0.0, 0]
-    for number, (place, _), end in zip((x, y), listed, tile, strict=False):
-        if not -SLACK <= number <= end + SLACK:
-            raise InvalidAnswer(place, f"lies outside the tile, which ends at {end}")
-    return [*(tidy(min(max(n, 0.0), end)) for n, end in zip((x, y), tile, strict=True)), v]
+    at_tile = zip(listed[:2], tile, strict=True)
+    return [*(coordinate(each, place, end) for (place, each), end in at_tile), v]
 
 
 def cost(place: Mapping[str, Any], question: Question) -> float:
-    del place, question
-    return 0.0
+    del question
+    return len(place["points"]) / MOST_POINTS_TOGETHER
 
 
 def load(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Origin) -> Shapes:
-    """Shape (N,) of `Points`."""
+    """Shape (N, K, 4): x, y, v and sigma of each point.
+
+    K is the size of the largest skeleton; where another one has no such point all four are 0.
+    """
     del origin
     sigmas = {
-        each.id: [[point.sigma] for point in each.skeleton.points]
+        each.id: [point.sigma for point in each.skeleton.points]
         for each in schema.classes
         if each.skeleton is not None
     }
-    return _as_array(
-        [np.hstack((np.array(e["points"], dtype=float), sigmas[e["class"]])) for e in objects]
-    )
-
-
-def _as_array(points: Sequence[Points]) -> Shapes:
-    shapes = np.empty(len(points), dtype=object)
-    for i, each in enumerate(points):  # at once they would become one array, if all are as long
-        shapes[i] = each
+    shapes = np.zeros((len(objects), max(map(len, sigmas.values()), default=0), 4))
+    for shape, each in zip(shapes, objects, strict=True):
+        count = len(each["points"])
+        shape[:count, :3] = each["points"]
+        shape[:count, 3] = sigmas[each["class"]]
     return shapes
 
 
 def dump(shapes: Shapes) -> list[dict[str, Any]]:
+    counts = (shapes[..., 3] > 0).sum(axis=1).tolist()
+    rows = (np.round(shapes[..., :3], 2) + 0.0).tolist()
     return [
-        {
-            "points": [
-                [x, y, int(v)] if v else [0.0, 0.0, 0]
-                for x, y, v in (np.round(each[:, :3], 2) + 0.0).tolist()
-            ]
-        }
-        for each in shapes
+        {"points": [[x, y, int(v)] for x, y, v in points[:count]]}
+        for points, count in zip(rows, counts, strict=True)
     ]
 
 
 def bounds(shapes: Shapes) -> Boxes:
     """Around the points that are labelled."""
-    return as_boxes([_around(each) for each in shapes])
+    there = _labelled(shapes)[..., None]
+    low, high = (np.where(there, shapes[..., :2], end) for end in (np.inf, -np.inf))
+    return np.hstack((low.min(axis=1, initial=np.inf), high.max(axis=1, initial=-np.inf)))
 
 
-def _around(points: Points) -> list[float]:
-    there = points[points[:, 2] > 0, :2]
-    return [*there.min(axis=0).tolist(), *there.max(axis=0).tolist()]
+def _labelled(shapes: Shapes) -> NDArray[np.bool_]:
+    """Shape (N, K)."""
+    return np.asarray(shapes[..., 2] > 0)
 
 
 def moved(shapes: Shapes, right: float, down: float) -> Shapes:
-    shift = np.array([right, down, 0, 0])
-    return _as_array([each + shift * (each[:, 2:3] > 0) for each in shapes])
+    return np.asarray(shapes + np.array([right, down, 0, 0]) * _labelled(shapes)[..., None])
 
 
 def clipped(shapes: Shapes, window: Window) -> Clipped:
-    """Points outside are not labelled; who has none left is not there."""
-    limits = np.array(window, dtype=np.float64)
-    inside = [_only(each, limits) for each in shapes]
-    source = np.array([i for i, each in enumerate(inside) if each[:, 2].any()], dtype=np.int64)
-    there = _as_array([inside[i] for i in source])
-    seen, share = visible(bounds(shapes)[source], bounds(there), window)
-    return Clipped(there[seen], source[seen], share[seen])
+    """Points outside are not labelled; what has none left is not there. The share is of points."""
+    inside = _inside(shapes, as_boxes([window]))
+    left, all_of_it = (_labelled(each).sum(axis=1) for each in (inside, shapes))
+    source = np.flatnonzero(left)
+    return Clipped(inside[source], source, left[source] / all_of_it[source])
 
 
-def _only(points: Points, limits: NDArray[np.float64]) -> Points:
-    at = points[:, :2]
-    outside = ((at < limits[:2]) | (at > limits[2:])).any(axis=1)
-    kept = points.copy()
-    kept[outside, :3] = 0
+def _inside(shapes: Shapes, boxes: Boxes) -> Shapes:
+    """Only the points in boxes, row by row or all in one; the others are not labelled."""
+    at, limits = shapes[..., :2], boxes[:, None]
+    inside = ((limits[..., :2] <= at) & (at <= limits[..., 2:])).all(axis=2)
+    kept = np.array(shapes)
+    kept[~inside, :3] = 0
     return kept
 
 
 def likeness(first: Shapes, second: Shapes) -> Measures:
     """Object keypoint similarity over the points that both have."""
-    return np.array([_likeness(*pair) for pair in zip(first, second, strict=True)], dtype=float)
-
-
-def _likeness(one: Points, other: Points) -> float:
-    if len(one) != len(other):
-        return 0.0
-    both = (one[:, 2] > 0) & (other[:, 2] > 0)
-    if not both.any():
-        return 0.0
-    return float(_similarity(one, other, max(_area(one), _area(other)))[both].mean())
+    both = _labelled(first) & _labelled(second) & _one_skeleton(first, second)
+    return _mean(_similarity(first, second, np.maximum(_areas(first), _areas(second))), both, both)
 
 
 def credit(first: Shapes, second: Shapes) -> Measures:
     """Object keypoint similarity (Ronchi & Perona 2017) over the points that the truth has.
 
-    One that the drawing lacks counts as far off; more points than the truth has do not count.
+    One that the drawing lacks is none; more points than the truth has do not count, nor does
+    whether a point is hidden.
     """
-    return np.array([_credit(*pair) for pair in zip(first, second, strict=True)], dtype=float)
+    both = _labelled(first) & _labelled(second) & _one_skeleton(first, second)
+    return _mean(_similarity(first, second, _areas(second)), both, _labelled(second))
 
 
-def _credit(drawn: Points, true: Points) -> float:
-    if len(drawn) != len(true):
-        return 0.0
-    similar = _similarity(drawn, true, _area(true)) * (drawn[:, 2] > 0)
-    return float(similar[true[:, 2] > 0].mean())
+def _one_skeleton(first: Shapes, second: Shapes) -> NDArray[np.bool_]:
+    """Whether both have as many points, row by row; shape (N, 1)."""
+    return np.asarray(((first[..., 3] > 0) == (second[..., 3] > 0)).all(axis=1, keepdims=True))
 
 
-def _similarity(one: Points, other: Points, area: float, *, free: float = 0.0) -> Measures:
-    """Per point; so many pixels apart cost nothing."""
-    off = np.maximum(np.hypot(*(one[:, :2] - other[:, :2]).T) - free, 0)
-    spread = area * (2 * other[:, 3]) ** 2
-    return np.asarray(np.exp(-(off**2) / (2 * spread)))
+def _mean(similar: Measures, both: NDArray[np.bool_], of: NDArray[np.bool_]) -> Measures:
+    """Of what both have, over what counts; 0 where nothing does."""
+    return np.asarray((similar * both).sum(axis=1) / np.maximum(of.sum(axis=1), 1))
 
 
-def _area(points: Points) -> float:
-    left, top, right, bottom = _around(points)
-    return max(OF_BOX * (right - left) * (bottom - top), LEAST_AREA)
+def _similarity(first: Shapes, second: Shapes, areas: Measures, free: float = 0.0) -> Measures:
+    """Of each point, (N, K); so many pixels apart cost nothing."""
+    off = np.hypot(*np.moveaxis(first[..., :2] - second[..., :2], -1, 0))
+    sigma = np.maximum(first[..., 3], second[..., 3])
+    spread = np.sqrt(areas)[:, None] * 2 * np.where(sigma > 0, sigma, 1)
+    return np.asarray(np.exp(-((np.maximum(off - free, 0) / spread) ** 2) / 2))
+
+
+def _areas(shapes: Shapes) -> Measures:
+    sides = np.diff(bounds(shapes).reshape(-1, 2, 2), axis=1)[:, 0]
+    sides = np.maximum(sides, sides.max(axis=1, keepdims=True) * THINNEST)
+    return np.asarray(np.maximum(OF_BOX * sides.prod(axis=1), LEAST_AREA))
 
 
 def fuse(shapes: Shapes, trust: Measures) -> Shapes:
-    """Per point the geometric median of those who label it, if they have at least half the trust.
+    """Per point the geometric median of those who label it, if they have half of the trust.
 
-    It can be seen if at least half of them by trust see it. Where no point is left, the drawing
-    with most trust.
+    It can be seen if at least half of them, by trust, see it. Where they agree on no point, those
+    are kept that most label.
     """
-    drawn = np.stack(list(shapes))
-    fused = drawn[0].copy()
-    for k in range(drawn.shape[1]):
-        there = drawn[:, k, 2] > 0
-        fused[k, :3] = 0
-        if trust[there].sum() >= trust.sum() / 2 - 1e-9:
-            seen = trust[drawn[:, k, 2] == VISIBLE].sum() >= trust[there].sum() / 2 - 1e-9
-            fused[k, :2] = geometric_median(drawn[there, k, :2], trust[there])
-            fused[k, 2] = VISIBLE if seen else HIDDEN
-    return _as_array([fused if fused[:, 2].any() else shapes[int(np.argmax(trust))]])
+    there = _labelled(shapes)
+    behind, seeing = trust @ there, trust @ (shapes[..., 2] == VISIBLE)
+    kept = behind >= min(trust.sum() / 2, behind.max()) - _ROUNDING
+    fused = np.array(shapes[0])
+    fused[:, :3] = 0
+    for k in np.flatnonzero(kept).tolist():
+        labelled = there[:, k]
+        fused[k, :2] = geometric_median(shapes[labelled, k, :2], trust[labelled])
+        fused[k, 2] = VISIBLE if seeing[k] >= behind[k] / 2 - _ROUNDING else HIDDEN
+    return fused[None]
 
 
 def view(shapes: Shapes, zones: Boxes) -> Shapes:
     """The points in a zone, a little widened; a fifth column has the area of the whole object."""
-    views = []
-    for each, zone in zip(shapes, zones, strict=True):
-        wider = zone + np.array([-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE])
-        views.append(np.column_stack((_only(each, wider), np.full(len(each), _area(each)))))
-    return _as_array(views)
+    wider = zones + np.array([-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE])
+    areas = np.broadcast_to(_areas(shapes)[:, None, None], (*shapes.shape[:2], 1))
+    return np.concatenate((_inside(shapes, wider), areas), axis=2)
 
 
 def alike(first: Shapes, second: Shapes) -> Measures:
     """Similarity of the points in the zone; one that only one of the two has is none."""
-    return np.array([_alike(*pair) for pair in zip(first, second, strict=True)], dtype=float)
-
-
-def _alike(one: Points, other: Points) -> float:
-    if len(one) != len(other):
-        return 0.0
-    either = (one[:, 2] > 0) | (other[:, 2] > 0)
-    if not either.any():
-        return 0.0
-    both = (one[:, 2] > 0) & (other[:, 2] > 0)
-    area = max(float(one[0, 4]), float(other[0, 4]))
-    return float((_similarity(one, other, area, free=TOLERANCE) * both)[either].mean())
+    here, there = _labelled(first), _labelled(second)
+    areas = np.maximum(first[:, :1, 4], second[:, :1, 4])[:, 0]
+    similar = _similarity(first, second, areas, free=TOLERANCE)
+    return _mean(similar, here & there & _one_skeleton(first, second), here | there)
 
 
 def together(seen: Seen, groups: Indices) -> Shapes:
@@ -245,18 +233,14 @@ def together(seen: Seen, groups: Indices) -> Shapes:
     np.minimum.at(hull[:, :2], groups, seen.bounds[:, :2])
     np.maximum.at(hull[:, 2:], groups, seen.bounds[:, 2:])
     cores = as_boxes([each.core for each in seen.frames])[seen.tiles]
-    elsewhere = ~centred_in(hull[groups], *cores.T)
-    order = np.lexsort((seen.tiles, -seen.confidence, elsewhere, groups))
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    return _as_array([_one(seen, mine, cores) for mine in np.split(order, starts[1:])])
-
-
-def _one(seen: Seen, members: Indices, cores: Boxes) -> Points:
-    """Of pieces of one object, the one that owns it first."""
-    alike = [i for i in members if len(seen.shapes[i]) == len(seen.shapes[members[0]])]
-    drawn = np.stack([seen.shapes[i] for i in alike])
-    left, top, right, bottom = cores[alike].T[..., None]
-    x, y, v = np.moveaxis(drawn[..., :3], -1, 0)
-    own = (left <= x) & (x < right) & (top <= y) & (y < bottom)
-    best = np.argmax((v > 0) * (1 + own), axis=0)  # of equal ones the first
-    return np.asarray(drawn[best, np.arange(drawn.shape[1])])
+    owner = centred_in(hull[groups], *cores.T)
+    order = np.lexsort((-seen.tiles, seen.confidence, owner))
+    shapes, group, (left, top, right, bottom) = seen.shapes[order], groups[order], cores[order].T
+    x, y, there = shapes[..., 0].T, shapes[..., 1].T, _labelled(shapes)
+    own = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).T
+    joined = np.zeros((count, *shapes.shape[1:]))
+    joined[group, :, 3] = shapes[..., 3]
+    for said in (there, there & own):
+        row, point = np.nonzero(said)
+        joined[group[row], point] = shapes[row, point]  # who comes last has the last word
+    return joined

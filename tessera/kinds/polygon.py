@@ -15,11 +15,12 @@ import shapely
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
+from tessera.kinds.places import point
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import rings
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in, tidy, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.seams import FAR, REACH, TOLERANCE
 
@@ -30,8 +31,6 @@ ALIKE_OF_TWO_CLASSES = 0.6
 LEAST_VISIBLE = 0.25
 IN_PIECES = False
 
-SLACK = 1.0
-"""Pixels a point may lie beyond its tile, as pointers do; it is moved to the edge."""
 MOST_POINTS = 5_000
 """Of one object."""
 MOST_POINTS_TOGETHER = 30_000
@@ -79,26 +78,12 @@ def _listed(value: object, at: str, what: str) -> list[tuple[str, object]]:
 
 
 def _ring(value: object, at: str, tile: Size) -> list[list[float]]:
-    points = [_point(each, here, tile) for here, each in _listed(value, at, "point")]
+    points = [point(each, here, tile) for here, each in _listed(value, at, "point")]
     before = [points[-1], *points[:-1]]
     distinct = [each for each, last in zip(points, before, strict=True) if each != last]
     if len(distinct) < FEWEST_POINTS:
         raise InvalidAnswer(at, "must have at least three different points")
     return distinct
-
-
-def _point(value: object, at: str, tile: Size) -> list[float]:
-    listed = list(fields.items(value, at, InvalidAnswer, most=2))
-    if len(listed) < 2:  # noqa: PLR2004
-        raise InvalidAnswer(at, "must be x, y")
-    return [_coordinate(each, place, end) for (place, each), end in zip(listed, tile, strict=True)]
-
-
-def _coordinate(value: object, at: str, end: int) -> float:
-    number = fields.number(value, at, InvalidAnswer)
-    if not -SLACK <= number <= end + SLACK:
-        raise InvalidAnswer(at, f"lies outside the tile, which ends at {end}")
-    return tidy(min(max(number, 0.0), end))
 
 
 def _sound(area: shapely.MultiPolygon, at: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tessera.kinds import (
     Opinion,
     Piece,
     Size,
+    keypoints,
 )
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
 
@@ -129,6 +131,34 @@ def test_the_truth_scores_one_and_less_the_further_off_it_is() -> None:
     assert KIND.score(said(person(label=2)), said(person()), QUESTION) == 0
 
 
+def test_of_someone_all_of_whose_points_lie_on_a_line_the_size_is_not_none() -> None:
+    snake = [[20, 80, 2], [180, 80, 2]]
+    drawn = [[20, 83, 2], [180, 77, 2]]
+    scored = KIND.score(said(person(drawn, label=3)), said(person(snake, label=3)), QUESTION)
+    assert 0.8 < scored < 1
+
+
+def test_skeletons_of_several_sizes_go_into_one_answer() -> None:
+    both = said(person(), person([[20, 80, 2], [180, 80, 2]], label=3))
+    canonical = KIND.validate(both, QUESTION)
+    assert sorted(len(each["points"]) for each in canonical["objects"]) == [2, 5]
+    assert KIND.score(canonical, canonical, QUESTION) == 1
+    label = KIND.aggregate(opinions(canonical, canonical), QUESTION, target_confidence=0.9).label
+    assert [each["points"] for each in label["objects"]] == [
+        each["points"] for each in canonical["objects"]
+    ]
+
+
+def test_as_many_points_on_one_spot_as_there_may_be_score_in_no_time() -> None:
+    rng = np.random.default_rng(0)
+    xy = np.array(POSE)[:, :2] + rng.uniform(-3, 3, (500, 5, 2))
+    piled = [person([[x, y, 2] for x, y in each]) for each in xy.tolist()]
+    canonical = KIND.validate(said(*piled), QUESTION)
+    start = time.process_time()
+    assert KIND.score(canonical, canonical, QUESTION) == pytest.approx(1)
+    assert time.process_time() - start < 5, "seconds of work, as it took before it was bounded"
+
+
 def noisy(rng: np.random.Generator) -> dict[str, Any]:
     xy = np.array(POSE)[:, :2] + rng.normal(0, 3, (5, 2))
     rows = [[x, y, v] for (x, y), (*_, v) in zip(xy.tolist(), POSE, strict=True)]
@@ -136,19 +166,51 @@ def noisy(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def off(label: Any) -> float:
+    """Mean distance of the points of a label from those of the pose."""
     (found,) = label["objects"]
     return float(np.hypot(*(np.array(found["points"])[:, :2] - np.array(POSE)[:, :2]).T).mean())
 
 
-def test_several_shaky_hands_are_better_than_one_and_a_spoiler_moves_little() -> None:
+def agreed(group: list[Opinion]) -> dict[str, Any]:
+    return KIND.aggregate(group, QUESTION, target_confidence=0.9).label
+
+
+@pytest.mark.parametrize(("count", "gain"), [(2, 0.8), (3, 0.75), (5, 0.6)])
+def test_several_shaky_hands_are_better_than_one(count: int, gain: float) -> None:
     rng = np.random.default_rng(1)
-    answers = [noisy(rng) for _ in range(5)]
-    spoiler = Opinion("spoiler", said(person(moved(7, 7))), 0.6)
-    for group in (opinions(*answers), [*opinions(*answers), spoiler]):
-        outcome = KIND.aggregate(group, QUESTION, target_confidence=0.9)
-        assert off(outcome.label) < 0.8 * np.mean([off(each) for each in answers])
-        shuffled = random.Random(1).sample(group, len(group))
-        assert KIND.aggregate(shuffled, QUESTION, target_confidence=0.9) == outcome
+    together, alone = [], []
+    for _ in range(20):
+        answers = [noisy(rng) for _ in range(count)]
+        together.append(off(agreed(opinions(*answers))))
+        alone.append(np.mean([off(each) for each in answers]))
+    assert np.mean(together) < gain * np.mean(alone)
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [moved(7, 7), moved(90, 40), [*POSE[:4], [190, 150, 2]], [[x, y, 1] for x, y, _ in POSE]],
+    ids=["a little off", "far off", "one point far off", "all hidden"],
+)
+def test_one_spoiler_among_three_moves_nothing(spoiled: Any) -> None:
+    right = said(person())
+    group = [*opinions(right, right), Opinion("spoiler", said(person(spoiled)), 0.9)]
+    (found,) = (each for each in agreed(group)["objects"] if each["points"][0][0] < 100)
+    assert np.abs(np.array(found["points"]) - np.array(POSE)).max() < 0.1
+
+
+@given(st.randoms())
+def test_the_order_of_opinions_does_not_matter(chance: random.Random) -> None:
+    rng = np.random.default_rng(chance.randrange(100))
+    group = opinions(*[noisy(rng) for _ in range(4)])
+    assert agreed(chance.sample(group, 4)) == agreed(group)
+
+
+def test_where_nobody_agrees_on_a_point_something_is_left() -> None:
+    alone = [
+        person([each if i == k else [0, 0, 0] for i, each in enumerate(POSE)]) for k in range(3)
+    ]
+    fused = keypoints.fuse(keypoints.load(alone, SCHEMA, (0, 0)), np.full(3, 0.9))
+    assert keypoints.dump(fused)[0]["points"][:3] == POSE[:3]
 
 
 def test_a_point_is_there_and_visible_if_most_say_so() -> None:
@@ -201,24 +263,54 @@ def test_slicing_and_merging_gives_people_back(margin: int, seed: int) -> None:
 
 
 def test_someone_larger_than_a_window_is_joined_where_two_tiles_see_a_point() -> None:
-    image = Size(360, 160)
     long = [[20, 80, 2], [110, 60, 2], [190, 100, 2], [270, 60, 1], [340, 80, 2]]
-    pieces = [
-        Piece(frame, KIND.to_image(gold_of(KIND, [person(long)], question), question))
-        for frame in tiles_of(image, tile=160, margin=40)
-        for question in [asked(frame, SCHEMA)]
-    ]
+    pieces = pieces_of([person(long)], Size(360, 160), tile=160, margin=40)
     (found,) = KIND.merge(pieces, SCHEMA)
     assert found["points"] == long
 
 
+def pieces_of(known: Any, image: Size, *, tile: int, margin: int, noise: float = 0) -> list[Piece]:
+    rng, pieces = np.random.default_rng(3), []
+    for frame in tiles_of(image, tile=tile, margin=margin):
+        question = asked(frame, SCHEMA)
+        label = gold_of(KIND, known, question)
+        for each in label["objects"]:
+            points = np.array(each["points"], dtype=float)
+            points[:, :2] += rng.normal(0, noise, (len(points), 2)) * (points[:, 2:] > 0)
+            points[:, :2] = points[:, :2].clip(0, frame.window.size)
+            each["points"] = [[x, y, int(v)] for x, y, v in points.tolist()]
+        pieces.append(Piece(frame, KIND.to_image(label, question)))
+    return pieces
+
+
+def test_a_tile_shows_someone_of_whom_it_shows_but_one_point() -> None:
+    image = Size(480, 160)
+    alone = person([[60, 80, 2], [240, 80, 2], [420, 80, 2], [240, 20, 2], [240, 140, 2]])
+    frames = tiles_of(image, tile=200, margin=20)
+    shown = [
+        sum(v > 0 for *_, v in each["points"])
+        for frame in frames
+        for each in gold_of(KIND, [alone], asked(frame, SCHEMA))["objects"]
+    ]
+    assert shown == [1, 3, 1]
+
+
+def test_what_shaky_hands_draw_tile_by_tile_is_put_together_as_if_by_one() -> None:
+    known = [person(moved(x, y)) for x in range(0, 900, 70) for y in range(0, 500, 100)]
+    found = KIND.merge(pieces_of(known, Size(1_000, 620), tile=300, margin=40, noise=2), SCHEMA)
+    assert len(found) == len(known)
+    away = [
+        min(
+            np.abs(np.array(each["points"])[:, :2] - np.array(one["points"])[:, :2]).max()
+            for each in found
+        )
+        for one in known
+    ]
+    assert max(away) < 10
+
+
 def test_people_who_stand_close_are_not_made_one() -> None:
     two = [person(), person(moved(14, 0))]
-    image = Size(300, 160)
-    pieces = [
-        Piece(frame, KIND.to_image(gold_of(KIND, two, question), question))
-        for frame in tiles_of(image, tile=100, margin=20)
-        for question in [asked(frame, SCHEMA)]
-    ]
+    pieces = pieces_of(two, Size(300, 160), tile=100, margin=20)
     found = [each["points"] for each in KIND.merge(pieces, SCHEMA)]
     assert sorted(found) == sorted(each["points"] for each in two)
