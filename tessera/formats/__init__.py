@@ -6,6 +6,7 @@ store: files in, files out.
 
 from tessera.formats import (
     coco,
+    coco_panoptic,
     cvat,
     datumaro,
     geojson,
@@ -13,9 +14,12 @@ from tessera.formats import (
     kitti,
     label_studio,
     labelme,
+    masks,
     open_images,
     parquet,
+    voc,
     webdataset,
+    yolo,
 )
 from tessera.formats.errors import UnknownFormat
 from tessera.formats.protocol import Format
@@ -24,6 +28,7 @@ __all__ = ["FORMATS", "Format", "UnknownFormat", "format_of"]
 
 FORMATS: dict[str, Format] = {
     "coco": coco,
+    "coco-panoptic": coco_panoptic,
     "cvat": cvat,
     "datumaro": datumaro,
     "geojson": geojson,
@@ -31,9 +36,12 @@ FORMATS: dict[str, Format] = {
     "kitti": kitti,
     "label-studio": label_studio,
     "labelme": labelme,
+    "masks": masks,
     "open-images": open_images,
     "parquet": parquet,
+    "voc": voc,
     "webdataset": webdataset,
+    "yolo": yolo,
 }
 
 

@@ -1,8 +1,12 @@
-"""COCO, as its own API and everything that trains on it reads it.
+"""COCO, as its own API and everything that trains on it reads it; a file for each split.
 
 Annotations have ids from 1, boxes as [left, top, width, height] and, beyond the standard,
-`score`, `attributes` and `source`. What is said of whole images has no box that would not be a
-lie, so it stands in `image_labels`, an extension, and `annotations` is empty.
+`score`, `attributes` and `source`. Areas are outlines in image pixels; those with holes, which
+COCO's outlines cannot have, and crowds are run lengths, and have their outlines in `polygon`.
+Boxes at an angle are outlines of four corners, and `rotated` has their own five numbers. What COCO
+has no place for at all, a `line`, `cuboid` or `solid`, stands beside the box around it as in our
+answers. What is said of whole images has no box that would not be a lie, so it stands in
+`image_labels`, an extension, and `annotations` is empty.
 """
 
 import shutil
@@ -10,41 +14,73 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import orjson
 import shapely
 
+from tessera.formats import painting
+from tessera.formats.coco_reading import read
 from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
-from tessera.kinds import LabelClass, LabelSchema, Window, kind_of
+from tessera.kinds import LabelClass, LabelSchema, Size, Window, kind_of
 from tessera.shapes import rasters, rle, turned
 
+__all__ = [
+    "KINDS",
+    "MEDIA_TYPE",
+    "CocoWriter",
+    "Elements",
+    "category_of",
+    "files",
+    "losses",
+    "read",
+    "writer",
+]
+
 MEDIA_TYPE = "application/json"
-FILE = "coco.json"
 KINDS = frozenset(_ALL) - {"join"}
 
 
 def files(dataset: Described) -> dict[str, str]:
-    del dataset
-    return {FILE: MEDIA_TYPE}
+    return dict.fromkeys(_names(dataset).values(), MEDIA_TYPE)
+
+
+def _names(dataset: Described) -> dict[str | None, str]:
+    """Of the file of each split; of the only one, if there are none."""
+    if not dataset.splits:
+        return {None: "coco.json"}
+    return {split: f"coco_{split}.json" for split in dataset.splits}
 
 
 def losses(dataset: Described) -> list[Loses]:
-    """Holes are there, but readers of COCO fill them."""
-    of_kind = {"polygon": [Loses.HOLES], "polyline": [Loses.SHAPE], "cuboid": [Loses.SHAPE]}
-    splits = [Loses.SPLITS] if dataset.splits else []
-    return [Loses.TILES, *of_kind.get(dataset.kind, []), *splits]
+    of_kind = {"polyline": [Loses.SHAPE], "cuboid": [Loses.SHAPE]}
+    return [Loses.TILES, *of_kind.get(dataset.kind, [])]
 
 
 @contextmanager
-def writer(folder: Path, dataset: Described) -> Iterator["CocoWriter"]:
+def writer(folder: Path, dataset: Described) -> Iterator["SplitWriter"]:
     with ExitStack() as undo:
-        spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
-        out = undo.enter_context((folder / FILE).open("wb"))
-        yield CocoWriter(out, dataset, spools=(spools[0], spools[1]))
+        writers = {}
+        for split, name in _names(dataset).items():
+            spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
+            out = undo.enter_context((folder / name).open("wb"))
+            writers[split] = CocoWriter(out, dataset, spools=(spools[0], spools[1]))
+        yield SplitWriter(writers)
+
+
+class SplitWriter:
+    def __init__(self, writers: Mapping[str | None, "CocoWriter"]) -> None:
+        self._writers = writers
+
+    def add(self, image: LabelledImage, picture: Path | None) -> None:
+        self._writers[image.split].add(image, picture)
+
+    def finish(self) -> None:
+        for each in self._writers.values():
+            each.finish()
 
 
 class CocoWriter:
@@ -61,10 +97,10 @@ class CocoWriter:
         self._out, self._dataset = out, dataset
         # nothing in it may depend on when it is written
         info = {"description": dataset.name, "project": dataset.project_id}
-        self._images = _List(out)
-        self._annotations, self._image_labels = (_List(spool) for spool in spools)
+        self._images = Elements(out)
+        self._annotations, self._image_labels = (Elements(spool) for spool in spools)
         self._spools = spools
-        categories = [_category(each, dataset.schema) for each in dataset.schema.classes]
+        categories = [category_of(each, dataset.schema) for each in dataset.schema.classes]
         head = orjson.dumps({"info": info, "licenses": [], "categories": categories})
         out.write(head.removesuffix(b"}") + b',\n"images":[')
 
@@ -83,7 +119,7 @@ class CocoWriter:
         placed = [each for each in image.objects if each.place]
         for each, edges in zip(placed, self._around(placed), strict=True):
             said = _annotation(self._annotations.length + 1, image, each)
-            outline = _OUTLINES.get(self._dataset.kind, _as_it_is)(image, each.place)
+            outline = _OUTLINES.get(self._dataset.kind, _as_it_is)(image, each)
             self._annotations.add({**said, **_place(edges, crowd=each.crowd), **outline})
         for each in image.objects:
             if not each.place:
@@ -103,10 +139,10 @@ class CocoWriter:
         self._out.write(b"]}\n")
 
 
-class _List:
+class Elements:
     """Elements of a JSON array, one to a line."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         self._out = out
         self.length = 0
 
@@ -136,51 +172,53 @@ def _place(edges: Sequence[float], *, crowd: bool) -> dict[str, Any]:
     }
 
 
-def _of_box(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+def _of_box(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
     del image
-    if len(place["box"]) == 4:  # noqa: PLR2004
+    box = found.place["box"]
+    if len(box) == 4:  # noqa: PLR2004
         return {}
-    corners = np.round(turned.corners(np.array([place["box"]]))[0], 2).ravel().tolist()
-    (left, top, right, bottom, _) = place["box"]
+    corners = np.round(turned.corners(np.array([box]))[0], 2).ravel().tolist()
+    (left, top, right, bottom, _) = box
     area = round((right - left) * (bottom - top), 2)
-    return {"area": area, "segmentation": [corners], "rotated": place["box"]}
+    return {"area": area, "segmentation": [corners], "rotated": box}
 
 
-def _of_polygon(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
-    """Outlines; where there are holes, which COCO has not, the whole of it beside them."""
-    del image
-    parts = place["polygon"]
+def _of_polygon(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
+    parts = found.place["polygon"]
     area = round(sum(shapely.Polygon(outer, holes).area for outer, *holes in parts), 2)
+    if found.crowd or any(len(part) > 1 for part in parts):
+        strokes = painting.filled(parts, Size(image.width, image.height))
+        return {"area": area, "segmentation": _runs(image, strokes), **found.place}
     outlines = [[number for point in part[0] for number in point] for part in parts]
-    pierced = any(len(part) > 1 for part in parts)
-    return {"area": area, "segmentation": outlines, **(place if pierced else {})}
+    return {"area": area, "segmentation": outlines}
 
 
-def _of_mask(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
-    strokes = rasters.from_json(place["mask"])
+def _of_mask(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
+    strokes = rasters.from_json(found.place["mask"])
+    return {"area": strokes.pixels, "segmentation": _runs(image, strokes)}
+
+
+def _runs(image: LabelledImage, strokes: rasters.Strokes) -> dict[str, Any]:
     counts = strokes.counts(Window(0, 0, image.width, image.height))
-    return {
-        "area": strokes.pixels,
-        "segmentation": {"size": [image.height, image.width], "counts": rle.to_string(counts)},
-    }
+    return {"size": [image.height, image.width], "counts": rle.to_string(counts)}
 
 
-def _of_keypoints(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+def _of_keypoints(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
     del image
-    points = place["points"]
+    points = found.place["points"]
     return {
         "keypoints": [number for point in points for number in point],
         "num_keypoints": sum(v > 0 for *_, v in points),
     }
 
 
-def _as_it_is(image: LabelledImage, place: Mapping[str, Any]) -> dict[str, Any]:
+def _as_it_is(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
     """COCO has no field for it: the box that it has for everything, and ours beside it."""
     del image
-    return dict(place)
+    return dict(found.place)
 
 
-_OUTLINES: dict[str, Callable[[LabelledImage, Mapping[str, Any]], dict[str, Any]]] = {
+_OUTLINES: dict[str, Callable[[LabelledImage, LabelledObject], dict[str, Any]]] = {
     "box": _of_box,
     "polygon": _of_polygon,
     "instance_mask": _of_mask,
@@ -189,7 +227,7 @@ _OUTLINES: dict[str, Callable[[LabelledImage, Mapping[str, Any]], dict[str, Any]
 }
 
 
-def _category(each: LabelClass, schema: LabelSchema) -> dict[str, Any]:
+def category_of(each: LabelClass, schema: LabelSchema) -> dict[str, Any]:
     parent = None if each.parent is None else schema.find(each.parent)
     category = {"id": each.id, "name": each.name, "supercategory": parent.name if parent else ""}
     if each.skeleton is None:

@@ -36,13 +36,12 @@ class Loses(StrEnum):
     """Whether a point is seen or hidden."""
     PARTS = "parts"
     """Each part of an object is an object of its own."""
-    DIGITS = "digits"
-    """Of coordinates: whole pixels, or fewer than two decimals."""
+    OVERLAPS = "overlaps"
+    """A pixel is of one object: of those that overlap, the later one has it."""
     CLASS_IDS = "class-ids"
     """Classes have their names, and numbers from 0 in the order of the schema."""
     EMPTY_IMAGES = "empty-images"
     """Images on which nothing is do not appear."""
-    SPLITS = "splits"
 
 
 @dataclass(frozen=True, slots=True)

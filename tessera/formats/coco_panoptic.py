@@ -1,0 +1,205 @@
+"""COCO panoptic: a picture of segment ids for each image, and what each of them is.
+
+`annotations/panoptic_<split>.json`, beside it a folder of that name with a PNG for each image, in
+which the id of a pixel is R + 256 G + 65,536 B, and `images/<split>`; without splits it is
+`default`. Ids count from 1 in each image, and 0 is void. Beyond the standard segments have
+`attributes`, `score` and `source`. A pixel is of one segment: of masks that overlap the later one
+has it, and one of which nothing is left is left out.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+import orjson
+
+from tessera.formats import archive, checking, coco, painting
+from tessera.formats.archive import Files, TarWriter
+from tessera.formats.checking import MOST_NUMBERS, Checking, mapping
+from tessera.formats.coco_reading import Document, Said, documents, referred
+from tessera.formats.names import Stems
+from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
+from tessera.formats.records import LabelledImage, LabelledObject
+from tessera.kinds import InvalidAnswer, Size, fields
+from tessera.shapes import rasters
+
+FILE = "coco_panoptic.tar"
+KINDS = frozenset({"instance_mask", "semantic_mask"})
+WHOLE = "default"
+
+
+def files(dataset: Described) -> dict[str, str]:
+    del dataset
+    return {FILE: archive.MEDIA_TYPE}
+
+
+def losses(dataset: Described) -> list[Loses]:
+    """Where instances overlap, the shape of those below."""
+    return [Loses.TILES, *([Loses.OVERLAPS] if dataset.kind == "instance_mask" else [])]
+
+
+@contextmanager
+def writer(folder: Path, dataset: Described) -> Iterator["PanopticWriter"]:
+    with ExitStack() as undo:
+        spools = {
+            split: (
+                undo.enter_context(NamedTemporaryFile(dir=folder)),
+                undo.enter_context(TemporaryFile(dir=folder)),
+            )
+            for split in dataset.splits or (WHOLE,)
+        }
+        tar = TarWriter(undo.enter_context((folder / FILE).open("wb")))
+        yield PanopticWriter(tar, dataset, spools)
+
+
+class PanopticWriter:
+    """Pictures go straight into the archive; what is said of them waits on disk until the end."""
+
+    def __init__(
+        self, tar: TarWriter, dataset: Described, spools: Mapping[str, tuple[IO[bytes], IO[bytes]]]
+    ) -> None:
+        """Begin the documents.
+
+        Args:
+            spools: Two empty files for each split, the first of which has a name; the caller's to
+                remove.
+        """
+        self._tar, self._spools, self._stems = tar, spools, Stems()
+        self._images = {split: coco.Elements(first) for split, (first, _) in spools.items()}
+        self._annotations = {split: coco.Elements(last) for split, (_, last) in spools.items()}
+        thing = int(dataset.kind == "instance_mask")
+        schema = dataset.schema
+        categories = [
+            coco.category_of(each, schema) | {"isthing": thing} for each in schema.classes
+        ]
+        info = {"description": dataset.name, "project": dataset.project_id}
+        head = orjson.dumps({"info": info, "licenses": [], "categories": categories})
+        for first, _ in spools.values():
+            first.write(head.removesuffix(b"}") + b',\n"images":[')
+
+    def add(self, image: LabelledImage, picture: Path | None) -> None:
+        split, name = image.split or WHOLE, f"{self._stems.of(image.name)}.png"
+        size = Size(image.width, image.height)
+        drawn = [rasters.from_json(each.place["mask"]) for each in image.objects]
+        ids = painting.painted(list(enumerate(drawn, 1)), size, 0, np.uint32)
+        shown = dict(painting.masks(ids))
+        rgb = np.stack([ids >> shift & 255 for shift in (0, 8, 16)], axis=2).astype(np.uint8)
+        self._tar.add(f"annotations/panoptic_{split}/{name}", painting.png(rgb))
+        if picture is not None:
+            self._tar.add_file(f"images/{split}/{image.name}", picture)
+        about = {"file_name": image.name, "width": image.width, "height": image.height}
+        own = {"uuid": image.uuid, "sha256": image.sha256}
+        self._images[split].add({"id": image.id, **about, **own})
+        segments = [
+            _segment(number, image.objects[number - 1], mask) for number, mask in shown.items()
+        ]
+        self._annotations[split].add(
+            {"image_id": image.id, "file_name": name, "segments_info": segments}
+        )
+
+    def finish(self) -> None:
+        for split, (first, last) in self._spools.items():
+            first.write(b'],\n"annotations":[')
+            last.seek(0)
+            shutil.copyfileobj(last, first)
+            first.write(b"]}\n")
+            first.flush()
+            self._tar.add_file(f"annotations/panoptic_{split}.json", Path(first.name))
+        self._tar.close()
+
+
+def _segment(number: int, found: LabelledObject, mask: dict[str, Any]) -> dict[str, Any]:
+    height, width = mask["size"]
+    return {
+        "id": number,
+        "category_id": found.class_id,
+        "iscrowd": int(found.crowd),
+        "bbox": [mask["left"], mask["top"], width, height],
+        "area": rasters.from_json(mask).pixels,
+        "score": found.confidence,
+        "attributes": found.attributes,
+        "source": found.source,
+    }
+
+
+def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
+    """See `protocol.Source`. Segments of one class are one region, if regions are asked for."""
+    for document in documents(files):
+        reader = _Reader(document, files, wanted)
+        for each in document.images():
+            if isinstance(each, Refused):
+                yield each
+            else:
+                yield from reader.image(each)
+
+
+_Records = list[tuple[str, Mapping[str, Any]]]
+
+
+class _Reader:
+    def __init__(self, document: Document, files: Files, wanted: Wanted) -> None:
+        self._document, self._files, self._wanted = document, files, wanted
+        self._folder = document.path.removesuffix(".json")
+        self._checking = Checking(wanted)
+
+    def image(self, said: Said) -> Iterator[Known | Refused]:
+        at, name, size, annotations = said
+        records: _Records = []
+        masks: dict[int, dict[str, Any]] = {}
+        for there, annotation in annotations[:1]:
+            try:
+                listed = fields.items(
+                    annotation.get("segments_info"),
+                    "segments_info",
+                    InvalidAnswer,
+                    most=MOST_NUMBERS,
+                )
+                records = [(f"{there}.{place}", mapping(each, place)) for place, each in listed]
+                masks = self._masks(annotation, size)
+            except InvalidAnswer as error:
+                yield checking.refused(there, error)
+                return
+        yield from [Refused(there, "is the second of its image") for there, _ in annotations[1:]]
+        if self._wanted.kind == "semantic_mask":
+            records = _together(records, masks, size)
+        yield from self._checking.image(at, name, size, records, partial(self._object, masks))
+
+    def _masks(self, annotation: Mapping[str, Any], size: Size) -> dict[int, dict[str, Any]]:
+        path = f"{self._folder}/{annotation.get('file_name')}"
+        if not self._files.has(path):
+            raise InvalidAnswer("file_name", f"{path[:300]!r} is not there")
+        with self._files.open(path) as file:
+            return dict(painting.masks(painting.numbers_of(file, size)))
+
+    def _object(
+        self, masks: Mapping[int, dict[str, Any]], segment: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        category = referred(segment, "category_id", self._document.categories)
+        crowd = segment.get("iscrowd") and self._wanted.kind == "instance_mask"
+        id_ = fields.whole(segment.get("id"), "id", InvalidAnswer)
+        if id_ not in masks:
+            raise InvalidAnswer("id", "is that of no pixel")
+        return {
+            "class": self._checking.named(category.name).id,
+            "mask": masks[id_],
+            "attributes": mapping(segment.get("attributes", {}), "attributes"),
+            **({"optional": True} if crowd else {}),
+            **({"confidence": segment["score"]} if "score" in segment else {}),
+        }
+
+
+def _together(records: _Records, masks: dict[int, dict[str, Any]], size: Size) -> _Records:
+    """One segment of each category, the first, which gets the pixels of all of them."""
+    firsts: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for at, segment in records:
+        _, first = firsts.setdefault(str(segment.get("category_id")), (at, segment))
+        one, other = first.get("id"), segment.get("id")
+        if isinstance(one, int) and isinstance(other, int) and {one, other} <= masks.keys():
+            drawn = [rasters.from_json(masks[one]), rasters.from_json(masks[other])]
+            masks[one] = painting.together(drawn, size.height).as_json()
+    return list(firsts.values())

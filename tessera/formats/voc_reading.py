@@ -1,0 +1,184 @@
+"""Reading Pascal VOC: boxes and outlines of `Annotations/*.xml`, and pictures of numbers.
+
+Pixels are counted from 1 (see `voc`). Masks of objects are those of `SegmentationObject`, by their
+place in the XML file; regions those of `SegmentationClass`, whose numbers are lines of
+`labelmap.txt`, the first of which is 0, or without it the classes of the project from 1. Pictures
+of colours without a palette are not read.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from tessera.formats import checking, painting
+from tessera.formats.archive import Files
+from tessera.formats.checking import Checking
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
+from tessera.kinds.attributes import Type
+
+EDGES, FIRST = ("xmin", "ymin", "xmax", "ymax"), 1
+FLAGS = ("truncated", "occluded")
+"""VOC has these of every object; they are taken for flags of these names, if a class has them."""
+_MAP = "labelmap.txt"
+_FOLDERS = {"instance_mask": "SegmentationObject", "semantic_mask": "SegmentationClass"}
+
+_Masks = Mapping[int, dict[str, Any]]
+
+
+def labels_of(schema: LabelSchema) -> list[str]:
+    """Background, the classes and void, as `labelmap.txt` can have them; no two are the same."""
+    labels: list[str] = []
+    for each in schema.classes:
+        label = each.name.replace(":", "_").replace("#", "_")
+        labels.append(f"{label}_{each.id}" if label in labels else label)
+    ours = [f"{name}_" if name in labels else name for name in ("background", "void")]
+    return [ours[0], *labels, ours[1]]
+
+
+def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
+    """See `protocol.Source`; an image is known by its name, or else by its file's path."""
+    documents = [name for name in files.names() if name.endswith(".xml")]
+    if not documents:
+        raise BadFile("", "has no XML file")
+    reader = _Reader(files, wanted)
+    for path in documents:
+        try:
+            root = _root(files, path)
+        except BadFile as error:
+            yield Refused(str(error.facts["at"]), str(error.facts["why"]))
+        else:
+            yield from reader.image(path, root)
+
+
+def _root(files: Files, path: str) -> ET.Element:
+    with files.open(path) as file:
+        checking.refuse_large(file, path)
+        checking.refuse_doctype(file, path)
+        try:
+            root = ET.parse(file).getroot()  # noqa: S314 - it has no entities
+        except ET.ParseError as error:
+            raise BadFile(path, f"is not XML: {error}") from error
+    if root.tag != "annotation":
+        raise BadFile(path, f"begins with {root.tag[:50]!r}, not 'annotation'")
+    return root
+
+
+class _Reader:
+    def __init__(self, files: Files, wanted: Wanted) -> None:
+        self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
+        self._stems = checking.by_stem(wanted.images)
+        labels = labels_of(wanted.schema)
+        ours = dict(zip(labels[1:-1], (each.name for each in wanted.schema.classes), strict=True))
+        if files.has(_MAP):
+            with files.open(_MAP) as file:
+                lines = file.read().decode(errors="replace").splitlines()
+            labels = [line.partition(":")[0] for line in lines if line.strip() and line[0] != "#"]
+        self._labels = [ours.get(label, label) for label in labels]
+
+    def image(self, path: str, root: ET.Element) -> Iterator[Known | Refused]:
+        top, _, stem = f"/{path.removesuffix('.xml')}".rpartition("/Annotations/")
+        name = root.findtext("filename")
+        if name not in self._wanted.images:
+            name = self._stems.get(stem, name)
+        try:
+            size = _size(root)
+            masks = self._masks(top, stem, size or self._wanted.images.get(name or ""))
+        except InvalidAnswer as error:
+            yield checking.refused(path, error)
+            return
+        if self._wanted.kind == "semantic_mask":
+            regions = ((path, number) for number in masks)
+            read_region = partial(self._region, masks)
+            yield from self._checking.image(path, name, size, regions, read_region)
+        else:
+            objects = enumerate(root.iterfind("object"), 1)
+            placed = ((f"{path}: object[{i - 1}]", (i, each)) for i, each in objects)
+            read_object = partial(self._object, masks)
+            yield from self._checking.image(path, name, size, placed, read_object)
+
+    def _masks(self, top: str, stem: str, size: Size | None) -> _Masks:
+        """By the numbers of the picture; void is the highest that it can have."""
+        path = f"{top}/{_FOLDERS.get(self._wanted.kind)}/{stem}.png".lstrip("/")
+        if size is None or not self._files.has(path):
+            return {}
+        with self._files.open(path) as file:
+            numbers = painting.numbers_of(file, size)
+        void = np.iinfo(numbers.dtype).max
+        return {number: mask for number, mask in painting.masks(numbers) if number != void}
+
+    def _region(self, masks: _Masks, number: int) -> dict[str, Any]:
+        if number >= len(self._labels):
+            raise InvalidAnswer("", f"has a pixel of {number}, which is the number of no class")
+        return {"class": self._checking.named(self._labels[number]).id, "mask": masks[number]}
+
+    def _object(self, masks: _Masks, said: tuple[int, ET.Element]) -> dict[str, Any]:
+        number, element = said
+        named = self._checking.named(element.findtext("name"))
+        place: dict[str, Any]
+        match self._wanted.kind:
+            case "instance_mask" if number not in masks:
+                raise InvalidAnswer("", f"has no pixel of {number} in SegmentationObject")
+            case "instance_mask":
+                place = {"mask": masks[number]}
+            case "polygon":
+                place = {"polygon": [[_outline(element)]]}
+            case _:
+                low, high = (_at(element, "bndbox", EDGES[i : i + 2]) for i in (0, 2))
+                place = {"box": [low[0] - FIRST, low[1] - FIRST, *high]}
+        difficult = element.findtext("difficult") == "1"
+        return {
+            "class": named.id,
+            "attributes": _attributes(element, named),
+            **place,
+            **({"optional": True} if difficult else {}),
+        }
+
+
+def _size(root: ET.Element) -> Size | None:
+    """Some tools have 0 where they do not know."""
+    if root.find("size") is None:
+        return None
+    width, height = _at(root, "size", ("width", "height"))
+    if not (width.is_integer() and height.is_integer()):
+        raise InvalidAnswer("size", "must be whole numbers")
+    return Size(int(width), int(height)) if width and height else None
+
+
+def _at(element: ET.Element, of: str, names: tuple[str, ...]) -> list[float]:
+    return [_number(element.findtext(f"{of}/{name}"), f"{of}.{name}") for name in names]
+
+
+def _number(text: str | None, at: str) -> float:
+    try:
+        return float(text or "")
+    except ValueError as error:
+        raise InvalidAnswer(at, "must be a number") from error
+
+
+def _outline(element: ET.Element) -> list[list[float]]:
+    """Of x1, y1, x2, y2, ..., in whichever order they stand."""
+    polygon = element.find("polygon")
+    if polygon is None:
+        raise InvalidAnswer("", "has no polygon")
+    said = {each.tag: each.text for each in polygon}
+    names = (f"{axis}{number}" for number in range(1, len(said) // 2 + 1) for axis in "xy")
+    flat = [_number(said.get(name), f"polygon.{name}") - FIRST for name in names]
+    return [flat[i : i + 2] for i in range(0, len(flat), 2)]
+
+
+def _attributes(element: ET.Element, named: LabelClass) -> dict[str, object]:
+    said = {
+        each.findtext("name", ""): each.findtext("value", "")
+        for each in element.iterfind("attributes/attribute")
+    }
+    found = checking.typed(said, named)
+    for flag in FLAGS:
+        asked = named.attribute(flag)
+        if asked is not None and asked.type is Type.FLAG and element.findtext(flag) == "1":
+            found[flag] = found.get(flag, True)
+    return found

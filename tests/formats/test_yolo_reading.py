@@ -1,0 +1,169 @@
+"""Reading YOLO as tools write it, and as nobody should."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera.formats import yolo
+from tessera.formats.archive import Folder
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.kinds import LabelClass, LabelSchema, Size
+from tests.formats import some_records
+
+SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
+
+SIZES = {"a.jpg": Size(100, 50), "b.jpg": Size(10, 10)}
+
+
+def read(
+    folder: Path,
+    files: dict[str, str | bytes],
+    kind: str = "box",
+    schema: LabelSchema = SCHEMA,
+    sizes: dict[str, Size] = SIZES,
+) -> list[Any]:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(yolo.read(Folder(folder), Wanted(kind, schema, sizes)))
+
+
+SETTINGS = "train: images/train\nval: images/train\nnames: [bus, car]\n"
+GOOD = "0 0.5 0.5 0.2 0.4\n"
+LABELS = "labels/train/a.txt"
+
+
+@pytest.mark.parametrize(
+    ("settings_", "where"),
+    [
+        (SETTINGS, ""),
+        ("path: ../sets\ntrain:\n  - images/train # all\nnames:\n  0: bus\n  1: car\n", ""),
+        ("train: ./images/train/\nnames:\n- 'bus'\n- \"car\"\nnc: 2\n", ""),
+        ("names: {0: 'bus', 1: \"c\\u0061r\"}\ntrain: images/train\n", ""),
+        ("---\n# of\nnames: ['bus',\n 'car']\ntrain: ../train/images\n", "train/labels/a.txt"),
+        (SETTINGS, "some/folder/labels/train/a.txt"),
+    ],
+)  # fmt: skip
+def test_settings_of_all_sorts_are_read(tmp_path: Path, settings_: str, where: str) -> None:
+    top = where.removesuffix(LABELS) if where.endswith(LABELS) else ""
+    files: dict[str, str | bytes] = {f"{top}data.yaml": settings_, where or LABELS: GOOD}
+    (known,) = read(tmp_path, files)
+    assert known == Known(
+        where or LABELS,
+        "a.jpg",
+        [{"class": 3, "box": [40.0, 15.0, 60.0, 35.0], "attributes": {}}],
+        Size(100, 50),
+    )
+
+
+def test_a_number_more_is_a_confidence(tmp_path: Path) -> None:
+    (known,) = read(tmp_path, {"data.yaml": SETTINGS, LABELS: f"{GOOD.strip()} 0.25\n\n{GOOD}"})
+    assert [each.get("confidence") for each in known.objects] == [0.25, None]
+    outline = "1 0.1 0.1 0.5 0.1 0.5 0.5 0.75"
+    (known,) = read(tmp_path, {"data.yaml": SETTINGS, LABELS: outline}, "polygon")
+    (found,) = known.objects
+    assert (found["polygon"], found["confidence"]) == ([[[[10, 5], [50, 5], [50, 25]]]], 0.75)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "at", "why"),
+    [
+        ("box", "2 0.5 0.5 0.2 0.4", "", "'2' is not the number"),
+        ("box", "car 0.5 0.5 0.2 0.4", "", "'car' is not the number"),
+        ("box", "0 0.5 0.5 0.2", "", "has 3 numbers"),
+        ("box", "0", "", "has 0 numbers"),
+        ("box", "0 0.5 0.5 0.2 0.4 0.1 0.1", "", "has 6 numbers"),
+        ("box", "0 0.5 0.5 0.2 x", "", "must be numbers"),
+        ("box", "0 0.5 0.5 0.2 nan", "", "finite"),
+        ("box", "0 0.5 0.5 0.2 1e999", "", "finite"),
+        ("box", "0 0.5 0.5 0 0.4", ".box", "no area"),
+        ("box", "0 0.5 0.5 2 0.4", ".box[0]", "outside"),
+        ("box", f"{GOOD.strip()} 7", ".confidence", "between"),
+        ("polygon", "0 0.1 0.1 0.5 0.5 0.5 0.1 0.1 0.5", ".polygon[0][0]", "crosses"),
+        ("polygon", "0 0.1 0.1 0.5 0.5", ".polygon[0][0]", "three"),
+        ("polygon", "0 0.1 0.1", "", "has 2 numbers"),
+        ("instance_mask", "0 0.1 0.1 0.1 0.1 0.1 0.1", "", "no pixel"),
+        ("keypoints", "0 0.5 0.5 0.2 0.4", ".points", "must be 2 points"),
+        ("keypoints", "0 0.5 0.5 0.2 0.4 0.1 0.1", "", "has 6 numbers"),
+        ("keypoints", "0 .5 .5 .2 .4 .1 .1 2 .1 .1 1 .1 .1 2", "", "more than the 2 points"),
+        ("keypoints", "0 .5 .5 .2 .4 .1 .1 2 .1 .1 1.5", ".points[1][2]", "whole"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_line(
+    tmp_path: Path, kind: str, line: str, at: str, why: str
+) -> None:
+    skeleton = {"points": [{"name": "front"}, {"name": "rear"}]}
+    one = {"id": 3, "name": "bus", "colour": "#0000ff", "skeleton": skeleton}
+    schema = LabelSchema.parse({"classes": [one]})
+    refused, known = read(tmp_path, {"data.yaml": SETTINGS, LABELS: f"\n{line}"}, kind, schema)
+    assert refused.at == f"{LABELS}:2{at}"
+    assert why in refused.why
+    assert not known.objects
+
+
+def test_points_may_have_two_numbers(tmp_path: Path) -> None:
+    skeleton = {"points": [{"name": "front"}, {"name": "rear"}]}
+    one = {"id": 3, "name": "bus", "colour": "#0000ff", "skeleton": skeleton}
+    files: dict[str, str | bytes] = {
+        "data.yaml": f"{SETTINGS}kpt_shape: [2, 2]\n",
+        LABELS: "0 .5 .5 .2 .4 .1 .1 0 0",
+    }
+    (known,) = read(tmp_path, files, "keypoints", LabelSchema.parse({"classes": [one]}))
+    assert known.objects[0]["points"] == [[10, 5, 2], [0, 0, 0]]
+
+
+def test_a_class_of_theirs_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    settings_ = SETTINGS.replace("bus", "tram")
+    refused, _ = read(tmp_path, {"data.yaml": settings_, LABELS: GOOD})
+    assert refused == Refused(f"{LABELS}:1.class", "'tram' is not a class of this project")
+
+
+def test_corners_that_are_no_rectangle_are_given_the_smallest_around_them(tmp_path: Path) -> None:
+    schema = LabelSchema(SCHEMA.classes, rotated=True)
+    lines = "0 0.1 0.2 0.5 0.2 0.5 0.6 0.1 0.58\n0 0.1 0.1 0.1 0.1 0.1 0.1 0.1 0.1\n"
+    refused, known = read(tmp_path, {"data.yaml": SETTINGS, LABELS: lines}, schema=schema)
+    assert "enclose nothing" in refused.why
+    assert known.objects[0]["box"] == [10, 10, 50, 30]
+
+
+def test_labels_of_no_image_are_refused(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"data.yaml": SETTINGS, "labels/train/c.txt": GOOD, "a.txt": ""}
+    assert read(tmp_path, files) == [
+        Refused("labels/train/c.txt", "is of no image of this project")
+    ]
+
+
+def test_folders_of_classes_are_read(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = dict.fromkeys(("train/bus/a.jpg", "val/tram/b.jpg", "x/y"), "")
+    found = read(tmp_path, {**files, "README.txt": "of some tool"}, "classify")
+    assert found == [
+        Refused("x/y", "must be a path: a folder, a class and the name of an image"),
+        Known("train/bus/a.jpg", "a.jpg", [{"class": 3, "attributes": {}}], Size(100, 50)),
+        Refused("val/tram/b.jpg.class", "'tram' is not a class of this project"),
+        Known("val/tram/b.jpg", "b.jpg", [], Size(10, 10)),
+    ]
+
+
+def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="no folders of classes"):
+        read(tmp_path, {}, "classify")
+    with pytest.raises(BadFile, match=r"one file data\.yaml, not 0"):
+        read(tmp_path, {})
+    for settings_ in ("", "train: a", "names: car", b"\xff\xfe", "names", "- a", "  a: b", "[["):
+        with pytest.raises(BadFile, match="no names"):
+            read(tmp_path, {"data.yaml": settings_})
+
+
+@given(st.text(max_size=60) | st.text("-:'\"[]{}#, \n01ab", max_size=60))
+def test_any_settings_are_read_or_refused(text: str) -> None:
+    with some_records.a_folder() as folder:
+        try:
+            found = read(folder, {"data.yaml": f"names: [a]\n{text}", LABELS: GOOD})
+        except BadFile:
+            return
+        assert all(isinstance(each, Known | Refused) for each in found)
