@@ -38,6 +38,11 @@ FINE: Mapping[str, Mapping[str, str]] = {
         "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
         "require-concurrent-index-creation": "organisations are few",
     },
+    "stages": {
+        "constraint-missing-not-valid": "projects are few, and the new columns empty",
+        "adding-foreign-key-constraint": "so too",
+        "require-concurrent-index-creation": "so too",
+    },
 }
 """What squawk says of a migration that is right as it is, and why."""
 

@@ -116,7 +116,7 @@ class World:
             "name": "Coins and cups",
             "kind": "box",
             "label_schema": BOX_SCHEMA,
-            "slicing": {"whole": True},
+            **({} if "follows" in changes else {"slicing": {"whole": True}}),
             "quality": {"min_overlap": 1, "max_overlap": 3, "redo": 1},
             "currency": "USD",
             "price_micro": 20_000,

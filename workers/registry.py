@@ -15,7 +15,9 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
     {
         "assignment.make_tasks": assignment.make_tasks,
         "assignment.open_tasks": assignment.open_tasks,
+        "assignment.pass_on": assignment.pass_on,
         "assignment.release": assignment.release,
+        "assignment.send_back": assignment.send_back,
         "datasets.build": datasets.build,
         "datasets.verify": datasets.verify,
         "images.import": run_import,

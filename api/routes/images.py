@@ -13,7 +13,7 @@ from api.deps import After, Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import NEVER_STORED, Route
 from api.schemas import In, Out, PageOut
 from tessera.images import service
-from tessera.images.errors import FilesRefused, NoImportBucket, ProjectCompleted
+from tessera.images.errors import FilesRefused, LaterStage, NoImportBucket, ProjectCompleted
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
 from tessera.images.service import File
 from tessera.kernel import paging
@@ -125,7 +125,7 @@ class NewImportOut(ImportOut):
 
 @router.post(
     "/projects/{project_id}/images",
-    responses=problems.documented(NotFound, Forbidden, ProjectCompleted, FilesRefused),
+    responses=problems.documented(NotFound, Forbidden, LaterStage, ProjectCompleted, FilesRefused),
     openapi_extra={NEVER_STORED: True},
 )
 async def register(
@@ -170,7 +170,7 @@ async def register(
     "/projects/{project_id}/images/uploaded",
     status_code=HTTPStatus.ACCEPTED,
     response_model=list[ImageOut],
-    responses=problems.documented(NotFound, Forbidden, ProjectCompleted),
+    responses=problems.documented(NotFound, Forbidden, LaterStage, ProjectCompleted),
 )
 async def uploaded(project_id: UUID, body: Uploaded, session: Write, caller: Caller) -> list[Image]:
     """Say that files have arrived. Each is checked and sliced; look at its state."""
@@ -241,7 +241,9 @@ async def list_tiles(
 @router.post(
     "/projects/{project_id}/imports",
     status_code=HTTPStatus.CREATED,
-    responses=problems.documented(NotFound, Forbidden, ProjectCompleted, NoImportBucket),
+    responses=problems.documented(
+        NotFound, Forbidden, LaterStage, ProjectCompleted, NoImportBucket
+    ),
     openapi_extra={NEVER_STORED: True},
 )
 async def create_import(

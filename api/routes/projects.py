@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from api import problems
 from api.deps import After, Caller, Limit, Read, Settings, Write
@@ -21,9 +21,9 @@ from tessera.kernel import jobs, paging
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.ledger.errors import InsufficientFunds, UnknownCurrency
 from tessera.projects import service
-from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
+from tessera.projects.errors import CannotFollow, InvalidPolicy, NotEditable, WrongState
 from tessera.projects.instructions import LONGEST
-from tessera.projects.models import Project, ProjectState
+from tessera.projects.models import Follows, Project, ProjectState
 from tessera.projects.policies import Quality, QualityFields, Slicing, SlicingFields
 from tessera.projects.service import Draft
 from tessera.quality.judge import RATED_BY
@@ -31,7 +31,15 @@ from tessera.quality.judge import RATED_BY
 router = APIRouter(tags=["projects"], route_class=Route)
 
 Instructions = Annotated[str, Field(max_length=LONGEST)]
+ClassId = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 LeaseSeconds = Annotated[int, Field(strict=True, ge=30, le=86_400)]
+
+
+class NewFollows(In):
+    project_id: UUID
+    classes: Annotated[list[ClassId], Field(min_length=1, max_length=1_000)] | None = None
+    """Ids in the label schema of that project: only where it has found one of these does this one
+    ask; without them, where it has found anything. What is verified is so everywhere."""
 
 
 class NewProject(In):
@@ -40,12 +48,25 @@ class NewProject(In):
     """Markdown (CommonMark); pictures, tables, HTML and reference links are left as text."""
     kind: Annotated[str, Field(max_length=50)]
     label_schema: dict[str, Any]
+    follows: NewFollows | None = None
+    """The stage before this one, of a chain. It has the images, and says how they are cut."""
     slicing: Slicing = Slicing()
     quality: Quality = Quality()
     currency: Currency
     price_micro: Micro
     """To the earner for one answer, in micro-units of the currency."""
     lease_seconds: LeaseSeconds = 600
+
+    @model_validator(mode="after")
+    def _cut_once(self) -> "NewProject":
+        if self.follows is not None and "slicing" in self.model_fields_set:
+            raise ValueError("a later stage is cut as the first one is: leave `slicing` out")
+        return self
+
+    def draft(self) -> Draft:
+        fields = {name: getattr(self, name) for name in NewProject.model_fields}
+        follows = self.follows and Follows(self.follows.project_id, self.follows.classes)
+        return Draft(**{**fields, "follows": follows})
 
 
 class ProjectChanges(In):
@@ -61,6 +82,11 @@ class ProjectChanges(In):
     price_micro: Micro = 1
 
 
+class FollowsOut(Out):
+    project_id: UUID
+    classes: list[int] | None
+
+
 class ProjectOut(Out):
     id: UUID
     organisation_id: UUID
@@ -68,6 +94,7 @@ class ProjectOut(Out):
     instructions: str
     kind: str
     label_schema: dict[str, Any]
+    follows: FollowsOut | None
     slicing: Slicing
     quality: Quality
     currency: str
@@ -104,7 +131,7 @@ class ProgressOut(Out):
     "/organisations/{organisation_id}/projects",
     status_code=HTTPStatus.CREATED,
     response_model=ProjectOut,
-    responses=problems.documented(NotFound, Forbidden, UnknownCurrency),
+    responses=problems.documented(NotFound, Forbidden, UnknownCurrency, CannotFollow),
 )
 async def create(
     organisation_id: UUID, body: NewProject, session: Write, caller: Caller, settings: Settings
@@ -113,7 +140,7 @@ async def create(
     return await service.create(
         session,
         organisation_id,
-        draft=Draft(**{name: getattr(body, name) for name in NewProject.model_fields}),
+        draft=body.draft(),
         fee_basis_points=settings.fee_basis_points,
         caller=caller,
     )
@@ -226,8 +253,8 @@ async def complete(project_id: UUID, session: Write, caller: Caller) -> Project:
 @router.get("/projects/{project_id}/progress", responses=problems.documented(NotFound))
 async def progress(project_id: UUID, session: Read, caller: Caller) -> ProgressOut:
     """How far it is."""
-    await service.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
+    project = await service.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
     return ProgressOut(
-        images=await images.counts(session, project_id),
+        images=await images.counts(session, project.images_of),
         tasks=await tasks.counts(session, project_id),
     )

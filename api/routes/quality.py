@@ -77,6 +77,8 @@ class TaskOut(Out):
     tile_id: UUID
     state: TaskState
     is_gold: bool
+    subject: dict[str, Any] | None
+    """The existing annotation that it is about, if it is about one."""
     label: dict[str, Any] | None
     confidence: float | None
     settled_at: datetime | None

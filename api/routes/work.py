@@ -76,6 +76,8 @@ class LeaseOut(Out):
     project_id: UUID
     kind: str
     picture: PictureOut
+    subject: dict[str, Any] | None
+    """The existing annotation that it is about, if it is about one, and why that was sent back."""
     price_micro: int
     currency: str
     expires_at: datetime
@@ -289,6 +291,7 @@ def _lease(leased: Leased, settings: Settings, store: Store) -> LeaseOut:
             width=leased.width,
             height=leased.height,
         ),
+        subject=leased.subject,
         price_micro=leased.price_micro,
         currency=leased.currency,
         expires_at=leased.expires_at,

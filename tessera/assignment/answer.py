@@ -141,7 +141,7 @@ def _require(held: Mapping[UUID, Held], one: Given) -> Held:
 def _canonical(asked: _Asked, mine: Held, one: Given) -> dict[str, Any] | None:
     if one.outcome is not Outcome.ANSWERED:
         return None
-    return asked.kind.validate(one.value, Question(asked.schema, mine.frame))
+    return asked.kind.validate(one.value, Question(asked.schema, mine.frame, mine.subject))
 
 
 def _replay(before: Answer, one: Given, value: dict[str, Any] | None) -> Result:

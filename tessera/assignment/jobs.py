@@ -4,11 +4,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from tessera.assignment import launch, opening, queue
+from tessera.assignment import launch, opening, queue, stages
 from tessera.assignment import release as releasing
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.ledger.models import Account, AccountKind
+from tessera.projects import chains
 from tessera.projects.models import Project, ProjectState
 from tessera.storage.context import JobContext
 
@@ -28,11 +29,40 @@ async def make_tasks(context: JobContext, run: Run) -> None:
 
 
 async def open_tasks(context: JobContext, run: Run) -> None:
-    """Open a launched project's tasks chunk by chunk; if killed, the next run goes on."""
-    more = True
+    """Open a launched project's tasks chunk by chunk; if killed, the next run goes on.
+
+    What is known of gold then is told to the stages that follow.
+    """
+    project_id, more = UUID(run.payload["project_id"]), True
     while more:
         async with db.transaction(context.sessions) as session:
-            more = await opening.open_tasks(session, project_id=UUID(run.payload["project_id"]))
+            more = await opening.open_tasks(session, project_id=project_id)
+    async with db.transaction(context.sessions) as session:
+        await stages.all_settled(session, project_id)
+
+
+async def pass_on(context: JobContext, run: Run) -> None:
+    """Ask in the stages that follow about tasks that were settled; without ids, about all."""
+    earlier_id, ids = UUID(run.payload["project_id"]), run.payload.get("task_ids")
+    task_ids = None if ids is None else [UUID(id_) for id_ in ids]
+    async with db.reading(context.sessions) as reader:
+        later = [each.id for each in await chains.followers(reader, earlier_id)]
+    for later_id in later:
+        more = True
+        while more:
+            async with db.transaction(context.sessions) as session:
+                more = await stages.pass_on(
+                    session, earlier_id=earlier_id, later_id=later_id, task_ids=task_ids
+                )
+
+
+async def send_back(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        await stages.send_back(
+            session,
+            project_id=UUID(run.payload["project_id"]),
+            task_id=UUID(run.payload["task_id"]),
+        )
 
 
 async def release(context: JobContext, run: Run) -> None:

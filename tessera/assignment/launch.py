@@ -13,10 +13,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.roles import Caller, Right
+from tessera.assignment import stages
 from tessera.assignment.errors import NothingToLaunch
 from tessera.assignment.models import TASK_IS_WAITING, Task
 from tessera.images.models import Tile
 from tessera.kernel import jobs
+from tessera.kinds import NOT_ABOUT
 from tessera.ledger import service as ledger
 from tessera.ledger.errors import InsufficientFunds
 from tessera.ledger.models import AccountKind, Event
@@ -33,7 +35,10 @@ TILES_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """What launching the tasks that wait would cost, and whether the money is there."""
+    """What launching the tasks that wait would cost, and whether the money is there.
+
+    Of a later stage of a chain, also those that are still to come from the stages before it.
+    """
 
     tasks: int
     gold_tasks: int
@@ -43,7 +48,13 @@ class Estimate:
 
 
 async def make_tasks(session: AsyncSession, *, project_id: UUID, image_id: UUID) -> None:
-    """One waiting task for each tile of an image; doing it again adds none."""
+    """One waiting task for each tile of an image; doing it again adds none.
+
+    Tasks about existing annotations are made of those, when they come.
+    """
+    project = await session.get_one(Project, project_id)
+    if project.kind in NOT_ABOUT:
+        return
     of_image = (Tile.image_id == image_id) & (Tile.project_id == project_id)
     last = await session.scalar(select(func.max(Tile.number)).where(of_image))
     tiles = select(Tile.project_id, Tile.id, text("'waiting'"), text("false"), text("0"), text("0"))
@@ -113,6 +124,8 @@ async def launch(session: AsyncSession, project_id: UUID, *, caller: Caller) -> 
     await session.flush()
     await session.refresh(project)
     await jobs.enqueue(session, "assignment.open_tasks", payload={"project_id": str(project.id)})
+    if project.follows_id is not None:
+        await stages.all_settled(session, project.follows_id)
     return project
 
 
@@ -123,7 +136,8 @@ async def _estimate(session: AsyncSession, project: Project) -> Estimate:
         .group_by(Task.is_gold)
     )
     counts = dict(rows.all())
-    tasks, gold_tasks = counts.get(False, 0), counts.get(True, 0)
+    tasks = counts.get(False, 0) + await stages.expected(session, project)
+    gold_tasks = counts.get(True, 0)
     unit = project.price_micro + project.fee_micro
     quality = Quality(**project.quality)
     money = await ledger.balances(session, AccountKind.ORGANISATION, project.organisation_id)

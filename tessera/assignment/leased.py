@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 
@@ -19,3 +20,4 @@ class Leased:
     content_type: str
     width: int
     height: int
+    subject: dict[str, Any] | None

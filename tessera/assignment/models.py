@@ -43,6 +43,8 @@ class TaskState(StrEnum):
     OPEN = "open"
     REVIEW = "review"
     SETTLED = "settled"
+    RETURNED = "returned"
+    """What it is about was found wrong, and is being made anew."""
 
 
 class Lane(IntEnum):
@@ -96,6 +98,13 @@ class Task(Base):
     places_used: Mapped[int] = mapped_column(Integer, default=0)
     """Places put into the queue so far, numbered from 1."""
     opened_at: Mapped[datetime | None]
+    reopened_at: Mapped[datetime | None]
+    """Asked anew, after a later stage had sent it back, or an earlier one made its subject anew."""
+    subject: Mapped[dict[str, Any] | None]
+    """An existing annotation that it is about, and why that was sent back if it was: tile pixels.
+
+    As an earner would have sent it, so that it does not tell where it comes from.
+    """
     label: Mapped[dict[str, Any] | None]
     """The accepted label, tile pixels."""
     confidence: Mapped[float | None]
@@ -103,6 +112,17 @@ class Task(Base):
     settled_by: Mapped[str | None]
     """`consensus`, `review` or `gold`."""
     review_reason: Mapped[str | None]
+
+
+class Maker(Base):
+    """An earner who had a part in what a task is about, and is never asked it."""
+
+    __tablename__ = "makers"
+    __table_args__ = (PrimaryKeyConstraint("project_id", "task_id", "earner_id"),)
+
+    project_id: Mapped[UUID]
+    task_id: Mapped[UUID]
+    earner_id: Mapped[UUID]
 
 
 class QueueEntry(Base):

@@ -73,8 +73,9 @@ async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Leased]:
             Lease.expires_at,
             Tile.key,
             Tile.content_type,
-            Tile.window_right - Tile.window_left,
-            Tile.window_bottom - Tile.window_top,
+            (Tile.window_right - Tile.window_left).label("width"),
+            (Tile.window_bottom - Tile.window_top).label("height"),
+            Task.subject,
         )
         .join(Project, Project.id == Lease.project_id)
         .join(Task, (Task.project_id == Lease.project_id) & (Task.id == Lease.task_id))
@@ -82,7 +83,7 @@ async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Leased]:
         .where(Lease.earner_id == earner_id, LEASE_IS_OPEN)
         .order_by(Lease.expires_at, Lease.id)
     )
-    return [Leased(*row) for row in await session.execute(mine)]
+    return [Leased(**row._asdict()) for row in await session.execute(mine)]
 
 
 async def promised(session: AsyncSession, *, earner_id: UUID) -> dict[str, int]:

@@ -9,8 +9,10 @@ statistics say, and Postgres keeps one generic plan.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -105,6 +107,7 @@ async def claim(
             r.content_type,
             r.width,
             r.height,
+            None if r.subject is None else orjson.loads(r.subject),
         )
         for r in rows
     ], more
@@ -113,8 +116,8 @@ async def claim(
 def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
     """CTEs of a lane: what lies ahead, what of it is open to the earner, what they get of it.
 
-    Each is read row by row, and only as far as needed. The earner's past is a scalar subquery,
-    which cannot become a join that reads a long history. SKIP LOCKED lets earners pass each other.
+    Each is read row by row, and only as far as needed. The earner's past is two scalar subqueries,
+    which cannot become joins that read a long history. SKIP LOCKED lets earners pass each other.
     """
     name = lane.name.lower()
     return f"""
@@ -129,6 +132,10 @@ def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
         SELECT true FROM leases had
         WHERE had.project_id = :project_id AND had.task_id = ahead.task_id
           AND had.earner_id = :earner_id
+      ) IS NULL AND (
+        SELECT true FROM makers
+        WHERE makers.project_id = :project_id AND makers.task_id = ahead.task_id
+          AND makers.earner_id = :earner_id
       ) IS NULL
       ORDER BY position
     ), {name} AS (
@@ -215,7 +222,7 @@ CLAIM = text(
       END AS more
     FROM (SELECT) always LEFT JOIN leased ON true LEFT JOIN LATERAL (
       SELECT key, content_type, window_right - window_left AS width,
-             window_bottom - window_top AS height
+             window_bottom - window_top AS height, CAST(tasks.subject AS text) AS subject
       FROM tasks JOIN tiles ON tiles.id = tasks.tile_id
       WHERE tasks.project_id = :project_id AND tasks.id = leased.task_id
       LIMIT 1 -- or the planner may join all tasks and tiles first
@@ -238,6 +245,7 @@ class Held:
     seconds: float
     """Since it was leased."""
     frame: TileFrame
+    subject: dict[str, Any] | None
 
 
 # ordered by id: two calls with the same leases queue up instead of deadlocking
@@ -248,7 +256,7 @@ LOCK_LEASES = text(
            CAST(extract(epoch FROM now() - leases.leased_at) AS float8) AS seconds,
            tiles.window_left, tiles.window_top, tiles.window_right, tiles.window_bottom,
            tiles.core_left, tiles.core_top, tiles.core_right, tiles.core_bottom,
-           images.width, images.height
+           images.width, images.height, CAST(tasks.subject AS text) AS subject
     FROM leases
     JOIN tasks ON tasks.project_id = leases.project_id AND tasks.id = leases.task_id
     JOIN tiles ON tiles.id = tasks.tile_id
@@ -279,6 +287,7 @@ async def lock_leases(
             LeaseState(state),
             seconds,
             TileFrame(Window(*edges[:4]), Window(*edges[4:8]), Size(*edges[8:])),
+            None if subject is None else orjson.loads(subject),
         )
-        for project_id, id_, task_id, earner, place, fence, state, seconds, *edges in rows
+        for project_id, id_, task_id, earner, place, fence, state, seconds, *edges, subject in rows
     }

@@ -98,6 +98,19 @@ async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> int
     return last - first + 1
 
 
+async def underway(session: AsyncSession, task: Task) -> int:
+    """Answers to a task that may still come: its places in the queue, and those leased."""
+    queued = select(func.count()).where(
+        QueueEntry.project_id == task.project_id, QueueEntry.task_id == task.id
+    )
+    leased = select(func.count()).where(
+        Lease.project_id == task.project_id, Lease.task_id == task.id, LEASE_IS_OPEN
+    )
+    both = select(queued.scalar_subquery() + leased.scalar_subquery())
+    count: int = (await session.execute(both)).scalar_one()
+    return count
+
+
 async def withdraw(session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]) -> None:
     """Take the free places of settled tasks out of the queue; leases that are out stay good.
 

@@ -21,6 +21,8 @@ class SettledTile:
     confidence: float | None
     """None where a person decided: as certain as can be."""
     source: str
+    subject: str | None = None
+    """The existing annotation that the label is about, likewise."""
 
 
 class Gap(StrEnum):
@@ -66,7 +68,8 @@ def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) 
 
 def _piece(tile: SettledTile, kind: Kind, schema: LabelSchema, image: Size) -> Piece:
     frame = TileFrame(window=tile.window, core=tile.core, image=image)
-    return Piece(frame, kind.to_image(orjson.loads(tile.label), Question(schema, frame)))
+    subject = None if tile.subject is None else orjson.loads(tile.subject)
+    return Piece(frame, kind.to_image(orjson.loads(tile.label), Question(schema, frame, subject)))
 
 
 def _object(merged: dict[str, Any], tiles: Sequence[SettledTile]) -> LabelledObject:

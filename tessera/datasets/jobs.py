@@ -86,9 +86,11 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         project = await queries.project_of(reader, run.project_id)
         dataset = described(project, options)
         spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
-        images = queries.images(reader, run.project_id, as_of=run.as_of)
+        images = queries.images(
+            reader, run.project_id, images_of=project.images_of, as_of=run.as_of
+        )
         with spool.open("wb") as out:
-            assembled = Spool(out, dataset, options)
+            assembled = Spool(out, project, options)
             async with aclosing(images) as batches:
                 async for batch in batches:
                     await asyncio.to_thread(assembled.add, batch)
@@ -100,7 +102,7 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         if options.pictures:
             for image in spooled(spool):
                 picture = folder / "picture"
-                await _fetch(context.store, run.project_id, image, picture)
+                await _fetch(context.store, project.images_of, image, picture)
                 await asyncio.to_thread(export.add, [image], picture)
         else:
             await asyncio.to_thread(export.add, spooled(spool))

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -15,7 +16,7 @@ from tessera.datasets.options import Options
 from tessera.datasets.tally import Tally
 from tessera.formats import FORMATS
 from tessera.formats.protocol import Described
-from tessera.kinds import parsed
+from tessera.kinds import parsed, shown
 
 FORMAT_VERSION = 3
 """Raised whenever the same labels would be written as other bytes."""
@@ -34,6 +35,8 @@ class Labelled:
     """The project that a version is of, as it stood when the labels were read."""
 
     id: str
+    images_of: UUID
+    """The project whose images they are."""
     name: str
     kind: str
     label_schema: dict[str, Any]
@@ -92,11 +95,12 @@ def manifest(
 
 
 def described(project: Labelled, options: Options) -> Described:
+    kind, schema = shown(project.kind, parsed(project.label_schema))
     return Described(
         project_id=project.id,
         name=project.name,
-        kind=project.kind,
-        schema=parsed(project.label_schema),
+        kind=kind,
+        schema=schema,
         splits=() if options.splits is None else options.splits.splits,
         pictures=options.pictures,
     )

@@ -33,6 +33,7 @@ async def project_of(reader: Reader, project_id: UUID) -> Labelled:
         raise NotFound("There is no such project.")
     return Labelled(
         id=str(project.id),
+        images_of=project.images_of,
         name=project.name,
         kind=project.kind,
         label_schema=project.label_schema,
@@ -43,14 +44,15 @@ async def project_of(reader: Reader, project_id: UUID) -> Labelled:
 
 
 async def images(
-    reader: Reader, project_id: UUID, *, as_of: datetime
+    reader: Reader, project_id: UUID, *, images_of: UUID, as_of: datetime
 ) -> AsyncGenerator[list[ImageTiles], None]:
     """All ready images in the order of their names, whole, a batch at a time.
 
     Streamed from a cursor, so that Postgres sorts once, however many there are.
     """
     rows = await reader.stream(
-        _tiles(project_id, as_of), execution_options={"yield_per": FETCH, "max_row_buffer": FETCH}
+        _tiles(project_id, images_of, as_of),
+        execution_options={"yield_per": FETCH, "max_row_buffer": FETCH},
     )
     batch: list[ImageTiles] = []
     async for page in rows.partitions():
@@ -65,7 +67,7 @@ async def images(
     yield batch
 
 
-def _tiles(project_id: UUID, as_of: datetime) -> Select[*tuple[Any, ...]]:
+def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[Any, ...]]:
     """Byte order of names, which is the same on every machine; a locale's is not."""
     return (
         select(
@@ -89,11 +91,12 @@ def _tiles(project_id: UUID, as_of: datetime) -> Select[*tuple[Any, ...]]:
             Task.confidence,
             # a label that was set to nothing is JSON's null
             func.nullif(cast(Task.label, Text), "null").label("label"),
+            cast(Task.subject, Text).label("subject"),
         )
         .outerjoin(Tile, Tile.image_id == Image.id)
-        .outerjoin(Task, and_(Task.project_id == Tile.project_id, Task.tile_id == Tile.id))
+        .outerjoin(Task, and_(Task.project_id == project_id, Task.tile_id == Tile.id))
         .where(
-            Image.project_id == project_id,
+            Image.project_id == images_of,
             Image.state == ImageState.READY,
             Image.ready_at <= as_of,
         )
@@ -124,6 +127,7 @@ def _tile(row: Row[Any]) -> SettledTile:
         label=row.label,
         confidence=row.confidence,
         source=row.settled_by,
+        subject=row.subject,
     )
 
 

@@ -14,6 +14,7 @@ from tessera.datasets.models import Dataset, DatasetRun, RunKind
 from tessera.datasets.options import Options
 from tessera.kernel import jobs
 from tessera.kernel.errors import NotFound
+from tessera.kinds import parsed, shown
 from tessera.projects.service import owned
 from tessera.storage import keys
 from tessera.storage.s3 import Store
@@ -28,7 +29,7 @@ async def request_build(
         FormatUnsuited: A format cannot hold what the project's kind says.
     """
     project = await owned(session, project_id, caller=caller, right=Right.DATASETS)
-    options.check(project.kind)
+    options.check(shown(project.kind, parsed(project.label_schema))[0])
     run = DatasetRun(project_id=project_id, kind=RunKind.BUILD, options=options.as_json())
     session.add(run)
     await session.flush()

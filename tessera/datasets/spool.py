@@ -11,20 +11,20 @@ from typing import BinaryIO
 import orjson
 
 from tessera.datasets.assemble import ImageTiles, labelled
+from tessera.datasets.manifest import Labelled
 from tessera.datasets.options import Options
 from tessera.datasets.splits import Splitter
 from tessera.datasets.tally import Tally
-from tessera.formats.protocol import Described
 from tessera.formats.records import LabelledImage, LabelledObject, LabelledTile
-from tessera.kinds import kind_of
+from tessera.kinds import kind_of, parsed
 
 
 class Spool:
     """Memory is bounded by the largest image, not by their number."""
 
-    def __init__(self, out: BinaryIO, dataset: Described, options: Options) -> None:
+    def __init__(self, out: BinaryIO, project: Labelled, options: Options) -> None:
         self._out = out
-        self._kind, self._schema = kind_of(dataset.kind), dataset.schema
+        self._kind, self._schema = kind_of(project.kind), parsed(project.label_schema)
         self._splitter = None if options.splits is None else Splitter(options.splits)
         self.tally = Tally()
 

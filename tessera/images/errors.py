@@ -23,5 +23,11 @@ class NoImportBucket(Conflict):
     code = "no-import-bucket"
 
 
+class LaterStage(Conflict):
+    """The images of a chain are those of its first stage."""
+
+    code = "later-stage"
+
+
 class ProjectCompleted(Conflict):
     code = "project-completed"

@@ -13,6 +13,7 @@ from tessera.accounts.roles import Caller, Right
 from tessera.images.errors import (
     BadImageName,
     ImageNameTaken,
+    LaterStage,
     NoImportBucket,
     ProjectCompleted,
     UnsupportedContentType,
@@ -186,9 +187,9 @@ async def list_owned(
     after: After | None,
     limit: int,
 ) -> Sequence[Image]:
-    """A project's images, oldest first."""
-    await projects.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
-    theirs = select(Image).where(Image.project_id == project_id)
+    """A project's images, oldest first; of a later stage, those of the first."""
+    project = await projects.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
+    theirs = select(Image).where(Image.project_id == project.images_of)
     if state is not None:
         theirs = theirs.where(Image.state == state)
     if import_id is not None:
@@ -291,4 +292,9 @@ async def _project(session: AsyncSession, project_id: UUID, caller: Caller) -> P
     project = await projects.owned(session, project_id, caller=caller, right=Right.PROJECTS_WRITE)
     if project.state is ProjectState.COMPLETED:
         raise ProjectCompleted("This project is completed and takes no more images.")
+    if project.follows_id is not None:
+        raise LaterStage(
+            "This project is a later stage of a chain: bring images to the first one.",
+            project_id=str(project.images_of),
+        )
     return project

@@ -26,11 +26,12 @@ from tessera.kinds.protocol import (
     Question,
 )
 from tessera.kinds.schema import LabelClass, LabelSchema, parsed
-from tessera.kinds.subjects import NOT_ABOUT
+from tessera.kinds.subjects import NOT_ABOUT, shown
 from tessera.shapes.frames import Size, TileFrame, Window
 
 __all__ = [
     "KINDS",
+    "NOT_ABOUT",
     "Answer",
     "Attribute",
     "ImageObject",
@@ -51,6 +52,7 @@ __all__ = [
     "kind_of",
     "parsed",
     "postable",
+    "shown",
 ]
 
 KINDS: dict[str, Kind] = {
@@ -80,15 +82,13 @@ def kind_of(name: str) -> Kind:
 
 
 def postable(name: str) -> Kind:
-    """The kind of that name, if a project may ask it.
-
-    Those that ask about existing annotations need some to ask about.
+    """The kind of that name, if a project may ask it: what is joined comes of seams alone.
 
     Raises:
         UnknownKind: There is none, or none that may be asked.
     """
-    if name not in KINDS or name in NOT_ABOUT:
+    if name not in KINDS or name == "join":
         raise UnknownKind(
-            f"There is no task kind {name[:50]!r} to post.", known=sorted({*KINDS} - NOT_ABOUT)
+            f"There is no task kind {name[:50]!r} to post.", known=sorted({*KINDS} - {"join"})
         )
     return KINDS[name]

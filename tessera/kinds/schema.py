@@ -1,7 +1,7 @@
 """The label schema: which classes, with which attributes and skeletons, an answer may use.
 
 Options belong to kinds: `multiple` to classify, `rotated` to box, `camera` to cuboid, `of` to
-verify and join. Each kind refuses those of others (`check_schema`).
+verify and join, `reasons` to verify. Each kind refuses those of others (`check_schema`).
 """
 
 import json
@@ -20,6 +20,7 @@ from tessera.kinds.skeleton import Skeleton
 
 MOST_CLASSES = 1_000
 MOST_ATTRIBUTES = 50
+MOST_REASONS = 20
 MOST_CHARACTERS = 250_000
 """Of all classes as JSON: a thousand of them take half of that, and every offer carries them."""
 MOST_CLASS_ID = 2**31 - 1
@@ -67,6 +68,8 @@ class LabelSchema:
     """With which cuboids are given in metres."""
     of: str | None = None
     """The kind of what is looked at; a key of `kinds.KINDS`."""
+    reasons: tuple[str, ...] = ()
+    """Why something may be found wrong; none stand for all that there are."""
     _by_id: dict[int, LabelClass] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +124,7 @@ class LabelSchema:
             rotated=fields.truth(found.get("rotated", False), "rotated", InvalidLabelSchema),
             camera=None if camera is None else _camera(camera, "camera"),
             of=None if of is None else fields.text(of, "of", InvalidLabelSchema),
+            reasons=_reasons(found.get("reasons", []), "reasons"),
         )
         _tree(schema)
         return schema
@@ -133,10 +137,11 @@ class LabelSchema:
             **({"rotated": True} if self.rotated else {}),
             **({} if self.camera is None else {"camera": [list(row) for row in self.camera]}),
             **({} if self.of is None else {"of": self.of}),
+            **({"reasons": list(self.reasons)} if self.reasons else {}),
         }
 
 
-_OPTIONS = frozenset({"multiple", "rotated", "camera", "of"})
+_OPTIONS = frozenset({"multiple", "rotated", "camera", "of", "reasons"})
 
 
 def parsed(data: object) -> LabelSchema:
@@ -217,6 +222,14 @@ def _camera(value: object, at: str) -> Camera:
     if [len(row) for row in rows] != [4, 4, 4]:
         raise InvalidLabelSchema(at, "must be three rows of four numbers")
     return rows
+
+
+def _reasons(value: object, at: str) -> tuple[str, ...]:
+    found = fields.items(value, at, InvalidLabelSchema, most=MOST_REASONS)
+    reasons = tuple(fields.text(each, here, InvalidLabelSchema) for here, each in found)
+    if len(set(reasons)) < len(reasons):
+        raise InvalidLabelSchema(at, "must be different")
+    return reasons
 
 
 def _tree(schema: LabelSchema) -> None:

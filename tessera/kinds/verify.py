@@ -26,15 +26,13 @@ from tessera.kinds.protocol import (
     Question,
 )
 from tessera.kinds.schema import LabelSchema
-from tessera.kinds.subjects import kind_under, subject_of
+from tessera.kinds.subjects import as_answer, kind_under, shown, subject_of
 from tessera.shapes.boxes import Boxes
 
 RIGHT_ENOUGH = 0.9
 """Score, against the truth, from which an annotation should be accepted."""
 _YES, _OTHERWISE = 1, 0
 _ROUNDING = 1e-9
-_OF_LABELS = frozenset({"confidence", "optional"})
-"""What labels have, and what is in them, and answers have not."""
 
 
 class Verdict(StrEnum):
@@ -58,7 +56,9 @@ class Reason(StrEnum):
 def check_schema(schema: LabelSchema) -> None:
     if schema.of is None:
         raise InvalidLabelSchema("of", "must name the kind of what is looked at")
-    kind_under(schema).check_schema(replace(schema, of=None))
+    for number, each in enumerate(schema.reasons):
+        _one_of(Reason, each, f"reasons[{number}]", InvalidLabelSchema)
+    kind_under(schema).check_schema(shown("verify", schema)[1])
 
 
 def validate(answer: object, question: Question) -> Answer:
@@ -70,7 +70,7 @@ def validate(answer: object, question: Question) -> Answer:
         optional=frozenset({"reason", "label"}),
     )
     verdict = _one_of(Verdict, found["verdict"], "verdict")
-    reason = _one_of(Reason, found["reason"], "reason") if "reason" in found else None
+    reason = _reason(found["reason"], question.schema) if "reason" in found else None
     if verdict is Verdict.YES and len(found) > 1:
         raise InvalidAnswer("", "what is right has neither a reason nor another label")
     if verdict is Verdict.NO and (reason is None or "label" in found):
@@ -84,9 +84,21 @@ def validate(answer: object, question: Question) -> Answer:
     return {"verdict": verdict.value, **said, "label": label}
 
 
-def _one_of(words: type[StrEnum], value: object, at: str) -> Any:
+def _reason(value: object, schema: LabelSchema) -> Reason:
+    reason: Reason = _one_of(Reason, value, "reason")
+    if schema.reasons and reason not in schema.reasons:
+        raise InvalidAnswer("reason", f"must be one of {', '.join(schema.reasons)}")
+    return reason
+
+
+def _one_of(
+    words: type[StrEnum],
+    value: object,
+    at: str,
+    error: type[InvalidAnswer | InvalidLabelSchema] = InvalidAnswer,
+) -> Any:
     if not isinstance(value, str) or value not in list(words):
-        raise InvalidAnswer(at, f"must be one of {', '.join(words)}")
+        raise error(at, f"must be one of {', '.join(words)}")
     return words(value)
 
 
@@ -96,28 +108,14 @@ def _fixed(value: object, question: Question) -> Answer:
     except InvalidAnswer as error:
         at = f"label.{error.facts['at']}" if error.facts["at"] else "label"
         raise InvalidAnswer(at, error.facts["why"]) from error
-    if label == _as_answer(subject_of(question)["label"]):
+    if label == as_answer(subject_of(question)["label"]):
         raise InvalidAnswer("label", "changes nothing: say yes")
     return label
 
 
-def _as_answer(label: Label) -> Answer:
-    """What an earner would have sent to say this: without how certain it is."""
-    return {
-        name: [_plain(each) if isinstance(each, dict) else each for each in value]
-        if isinstance(value, list)
-        else value
-        for name, value in _plain(label).items()
-    }
-
-
-def _plain(part: Label) -> dict[str, Any]:
-    return {name: value for name, value in part.items() if name not in _OF_LABELS}
-
-
 def _under(question: Question) -> Question:
     """What was asked when the annotation was made."""
-    return Question(replace(question.schema, of=None), question.frame)
+    return Question(shown("verify", question.schema)[1], question.frame)
 
 
 def score(answer: Label, gold: Label, question: Question) -> float:
@@ -202,8 +200,8 @@ def known(value: object, at: str, question: Question) -> ImageObject:
 
 
 def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
-    return kind_under(schema).reach(objects, replace(schema, of=None))
+    return kind_under(schema).reach(objects, shown("verify", schema)[1])
 
 
 def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
-    return kind_under(schema).merge(pieces, replace(schema, of=None))
+    return kind_under(schema).merge(pieces, shown("verify", schema)[1])

@@ -5,6 +5,12 @@ class NotEditable(Conflict):
     code = "not-editable"
 
 
+class CannotFollow(Invalid):
+    """The stages of a chain would not fit together."""
+
+    code = "cannot-follow"
+
+
 class WrongState(Conflict):
     code = "wrong-state"
 

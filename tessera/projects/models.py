@@ -1,16 +1,30 @@
 """What is asked, of which images, at what price."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Entity
 from tessera.projects.states import ProjectState
 
-__all__ = ["Project", "ProjectState"]
+__all__ = ["Follows", "Project", "ProjectState"]
+
+VERIFIES = "kind = 'verify'"
+
+
+@dataclass(frozen=True)
+class Follows:
+    """That a project is a later stage of a chain."""
+
+    project_id: UUID
+    """The stage before it."""
+    classes: Sequence[int] | None = None
+    """Where one of these was found it goes on; None: where anything was."""
 
 
 class Project(Entity):
@@ -19,6 +33,8 @@ class Project(Entity):
         CheckConstraint("price_micro > 0", name="price_positive"),
         CheckConstraint("fee_micro >= 0", name="fee_not_negative"),
         CheckConstraint("committed_micro <= reserved_micro", name="within_budget"),
+        # of two that verify the same, one could send back what the other has found right
+        Index("uq_projects_verified", "follows_id", unique=True, postgresql_where=VERIFIES),
     )
 
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"), index=True)
@@ -28,6 +44,12 @@ class Project(Entity):
     kind: Mapped[str]
     """A key of `tessera.kinds.KINDS`."""
     label_schema: Mapped[dict[str, Any]]
+    follows_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id"), index=True)
+    """The stage before this one in a chain: what is settled there is asked about here."""
+    follows_classes: Mapped[list[Any] | None]
+    """Only where one of these was found is this asked; None: wherever anything was."""
+    first_stage_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id"))
+    """Of a chain, whose images all its stages are about; None for a project that follows none."""
     slicing: Mapped[dict[str, Any]]
     quality: Mapped[dict[str, Any]]
     currency: Mapped[str]
@@ -45,3 +67,14 @@ class Project(Entity):
     """Places of each gold task, fixed at launch."""
     launched_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+    @property
+    def follows(self) -> Follows | None:
+        if self.follows_id is None:
+            return None
+        return Follows(self.follows_id, self.follows_classes)
+
+    @property
+    def images_of(self) -> UUID:
+        """The project that has the images this one is about."""
+        return self.first_stage_id or self.id

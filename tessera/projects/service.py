@@ -16,8 +16,9 @@ from tessera.kernel.paging import After
 from tessera.kinds import LabelClass, LabelSchema, postable
 from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
+from tessera.projects import chains
 from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
-from tessera.projects.models import Project, ProjectState
+from tessera.projects.models import Follows, Project, ProjectState
 from tessera.projects.policies import Policy, Quality, Slicing
 from tessera.projects.states import sources
 
@@ -46,7 +47,9 @@ class Draft:
     instructions: str
     kind: str
     label_schema: dict[str, Any]
+    follows: Follows | None
     slicing: Slicing
+    """Of a later stage this does not count: it is cut as the first one is."""
     quality: Quality
     currency: str
     price_micro: int
@@ -65,17 +68,24 @@ async def create(
 
     Raises:
         UnknownKind, InvalidLabelSchema, UnknownCurrency: The draft makes no sense.
+        CannotFollow: So too, together with the project that it follows.
+        NotFound: There is no such project to follow in this organisation.
     """
     caller.may(organisation_id, Right.PROJECTS_WRITE)
     if draft.currency not in MINOR_DIGITS:
         raise UnknownCurrency(f"{draft.currency} is not a currency of this Tessera.")
+    label_schema = _checked(draft.kind, draft.label_schema)
+    earlier = await _earlier(session, organisation_id, draft, LabelSchema.parse(label_schema))
     project = Project(
         organisation_id=organisation_id,
         name=draft.name,
         instructions=draft.instructions,
         kind=draft.kind,
-        label_schema=_checked(draft.kind, draft.label_schema),
-        slicing=draft.slicing.model_dump(),
+        label_schema=label_schema,
+        follows_id=earlier and earlier.id,
+        follows_classes=draft.follows and draft.follows.classes,
+        first_stage_id=earlier and earlier.images_of,
+        slicing=earlier.slicing if earlier else draft.slicing.model_dump(),
         quality=draft.quality.model_dump(),
         currency=draft.currency,
         price_micro=draft.price_micro,
@@ -87,6 +97,25 @@ async def create(
     session.add(project)
     await session.flush()
     return project
+
+
+async def _earlier(
+    session: AsyncSession, organisation_id: UUID, draft: Draft, schema: LabelSchema
+) -> Project | None:
+    """The project that a draft follows."""
+    if draft.follows is None:
+        return None
+    # locked: of two at once that verify the same, the other one sees this one
+    named = select(Project).where(
+        Project.id == draft.follows.project_id, Project.organisation_id == organisation_id
+    )
+    earlier: Project | None = await session.scalar(db.locking(named))
+    if earlier is None:
+        raise NotFound("There is no such project to follow.")
+    await chains.check(
+        session, earlier, kind=draft.kind, schema=schema, classes=draft.follows.classes
+    )
+    return earlier
 
 
 def fee(price_micro: int, basis_points: int) -> int:
@@ -145,6 +174,7 @@ async def edit(
             "answered by them.",
             fields=fixed,
         )
+    await chains.refuse_parting(session, project, touched)
     for name, value in changes.items():
         setattr(project, name, _successor_of(project, name, value))
     await session.flush()
@@ -207,7 +237,7 @@ def _successor(project: Project, label_schema: dict[str, Any]) -> dict[str, Any]
     if gone := sorted(set(old.ids) - set(new.ids)):
         raise NotEditable("Class ids stay for ever; these would go.", classes=gone)
     # gold of one class would blame who names a second one; of other skeletons it would be no answer
-    options = ("multiple", "rotated", "camera")
+    options = ("multiple", "rotated", "camera", "of", "reasons")
     if any(getattr(old, name) != getattr(new, name) for name in options):
         raise NotEditable(
             f"What is asked at all stays for ever: {', '.join(options)}.", fields=["label_schema"]

@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment import tasks as task_access
 from tessera.assignment.models import Task, TaskState
+from tessera.assignment.questions import questions_of
 from tessera.kernel.paging import After
 from tessera.kinds import kind_of
 from tessera.projects import service as projects
 from tessera.projects.models import Project
 from tessera.quality.errors import NotInReview
-from tessera.quality.questions import questions_of
 from tessera.quality.settle import settle_by_hand
 
 

@@ -22,7 +22,9 @@ THINGS: Mapping[str, str] = {
     "funds": "available_micro{}",
     "line": "id event reference currency amount_micro created_at",
     "project": (
-        "id organisation_id name instructions kind label_schema{} currency price_micro fee_micro "
+        "id organisation_id name instructions kind label_schema{} follows.project_id "
+        "follows.classes[] currency price_micro "
+        "fee_micro "
         "slicing.whole slicing.tile slicing.margin slicing.format slicing.quality "
         "quality.gold_share quality.min_overlap quality.max_overlap quality.redo "
         "quality.target_confidence quality.minimum_trust "
@@ -43,10 +45,11 @@ THINGS: Mapping[str, str] = {
     "known image": "file_name gold_tasks launched_tasks",
     "gold": "task_id expected{} source created_at",
     "task": (
-        "id project_id tile_id state is_gold label{} confidence settled_at settled_by review_reason"
+        "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
+        "review_reason"
     ),
     "whole task": (
-        "id project_id tile_id state is_gold label{} confidence settled_at settled_by "
+        "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
         "review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
         "tile.content_type answers[].lease_id answers[].earner_id answers[].outcome "
         "answers[].value{} answers[].answered_at answers[].seconds answers[].agreement "
@@ -66,13 +69,15 @@ THINGS: Mapping[str, str] = {
     "handed": (
         "leases[].lease_id leases[].fence leases[].project_id leases[].kind leases[].price_micro "
         "leases[].picture.url leases[].picture.content_type leases[].picture.width "
-        "leases[].picture.height leases[].currency leases[].expires_at server_time reason "
+        "leases[].picture.height leases[].subject{} leases[].currency leases[].expires_at "
+        "server_time reason "
         "retry_after_seconds"
     ),
     "open leases": (
         "leases[].lease_id leases[].fence leases[].project_id leases[].kind leases[].price_micro "
         "leases[].picture.url leases[].picture.content_type leases[].picture.width "
-        "leases[].picture.height leases[].currency leases[].expires_at server_time"
+        "leases[].picture.height leases[].subject{} leases[].currency leases[].expires_at "
+        "server_time"
     ),
     "held": "leases[].lease_id leases[].fence leases[].project_id leases[].expires_at server_time",
     "results": "results[].lease_id results[].accepted results[].replayed results[].problem{}",
@@ -193,7 +198,8 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 _FACTS = (
     "allowed amount_micro at available_micro classes count currency evidence field fields images "
     "items_sha256 known left_micro max_bytes max_micro minimum_micro most_objects most_tiles "
-    "needed_micro needs payout_id reference retry_after_seconds size state step_micro uploads"
+    "needed_micro needs payout_id project_id reference retry_after_seconds size state step_micro "
+    "uploads"
 )
 FACTS = frozenset(_FACTS.split())
 """What refusals say beside their sentence."""

@@ -18,14 +18,14 @@ async def questions_of(
     """By task."""
     schema = parsed(project.label_schema)
     rows = await session.execute(
-        select(Task.id, Tile, Image.width, Image.height)
+        select(Task.id, Task.subject, Tile, Image.width, Image.height)
         .join(Tile, Tile.id == Task.tile_id)
         .join(Image, Image.id == Tile.image_id)
         .where(Task.project_id == project.id, Task.id.in_(task_ids))
     )
     return {
-        task_id: Question(schema, _frame(tile, Size(width or 0, height or 0)))
-        for task_id, tile, width, height in rows
+        task_id: Question(schema, _frame(tile, Size(width or 0, height or 0)), subject)
+        for task_id, subject, tile, width, height in rows
     }
 
 
