@@ -24,6 +24,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from bench import coco
+from bench.coco import peak_mb
 from bench.database import migrate
 from bench.results import Aim, conclude, sizes_of
 from deploy.embedded.stack import Servers, running
@@ -237,12 +239,6 @@ async def dumps_and_measure(servers: Servers, project_id: UUID, sha256: str) -> 
     }
 
 
-def peak_mb() -> int:
-    """Most memory this process has had. `ru_maxrss` would start with that of its parent."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
-
-
 def in_child(servers: Servers, *arguments: str) -> dict[str, Any]:
     """Run one measurement in a process of its own, so that its memory is its own."""
     done = subprocess.run(
@@ -265,13 +261,20 @@ def measure(servers: Servers, sizes: list[int]) -> dict[str, Any]:
         builds.append(in_child(servers, "build", str(run_id)))
     first = builds[0]
     dumps = in_child(servers, "dumps", first["project_id"], first["coco_sha256"])
-    return {"builds": builds, "json_dumps_of_one_dict": dumps}
+    print("· writing COCO files, and Datumaro too")
+    return {
+        "builds": builds,
+        "json_dumps_of_one_dict": dumps,
+        "coco": coco.beside_datumaro(sizes[0]),
+    }
 
 
 def table(results: dict[str, Any]) -> None:
     print(f"\n{'':28}{'annotations':>12}{'seconds':>9}{'per second':>12}{'peak MB':>9}")
     rows = [("build, all formats, uploaded", each) for each in results["builds"]]
-    for name, each in [*rows, ("json.dumps, COCO only", results["json_dumps_of_one_dict"])]:
+    rows += [("json.dumps, COCO only", results["json_dumps_of_one_dict"])]
+    rows += [(f"COCO of {row['kind']}, {row['by']}", row) for row in results["coco"]]
+    for name, each in rows:
         rate = each["annotations_per_second"]
         print(
             f"{name:28}{each['annotations']:>12,}{each['seconds']:>9}{rate:>12,}{each['peak_mb']:>9}"
@@ -308,7 +311,7 @@ def main(arguments: list[str]) -> None:
         with running(Path(root), durable=False) as servers:
             results = measure(servers, sizes_of(asked.sizes))
     table(results)
-    conclude(results, aims(results["builds"]), asked.out)
+    conclude(results, aims(results["builds"]) + coco.aims(results["coco"]), asked.out)
 
 
 if __name__ == "__main__":

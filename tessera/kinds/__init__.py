@@ -17,6 +17,8 @@ from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema, UnknownKind
 from tessera.kinds.objects import Objects
 from tessera.kinds.protocol import (
     Answer,
+    Decided,
+    Doubt,
     ImageObject,
     Kind,
     Label,
@@ -34,6 +36,8 @@ __all__ = [
     "NOT_ABOUT",
     "Answer",
     "Attribute",
+    "Decided",
+    "Doubt",
     "ImageObject",
     "InvalidAnswer",
     "InvalidLabelSchema",
@@ -51,7 +55,6 @@ __all__ = [
     "Window",
     "kind_of",
     "parsed",
-    "postable",
     "shown",
 ]
 
@@ -79,16 +82,3 @@ def kind_of(name: str) -> Kind:
     if kind is None:
         raise UnknownKind(f"There is no task kind {name[:50]!r}.", known=sorted(KINDS))
     return kind
-
-
-def postable(name: str) -> Kind:
-    """The kind of that name, if a project may ask it: what is joined comes of seams alone.
-
-    Raises:
-        UnknownKind: There is none, or none that may be asked.
-    """
-    if name not in KINDS or name == "join":
-        raise UnknownKind(
-            f"There is no task kind {name[:50]!r} to post.", known=sorted({*KINDS} - {"join"})
-        )
-    return KINDS[name]

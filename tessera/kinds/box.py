@@ -18,7 +18,7 @@ from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import turned
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, row_ious, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, hulls, row_ious, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import weighted_median
 from tessera.shapes.seams import FAR, widened
@@ -112,7 +112,7 @@ def load(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Orig
     """Shape (N, 5); see `shapes.turned`."""
     del schema, origin
     numbers = [each["box"] for each in objects]
-    if not any(len(each) > _EDGES for each in numbers):  # nearly always, and far quicker
+    if max(map(len, numbers), default=0) <= _EDGES:  # nearly always, and far quicker
         return np.hstack((as_boxes(numbers), np.zeros((len(numbers), 1))))
     return np.array([[*each, 0.0][:5] for each in numbers], dtype=np.float64)
 
@@ -176,11 +176,11 @@ def fuse(shapes: Shapes, trust: Measures) -> Shapes:
 
 def view(shapes: Shapes, zones: Boxes) -> Shapes:
     """Upright boxes around what zones show, widened by the tolerance. Shape (N, 4)."""
-    angled = shapes[:, 4] != 0
-    around = np.array(bounds(shapes))
-    parts = turned.clipped(shapes[angled], zones[angled])
-    shown = (parts[:, 2:4] > parts[:, :2]).all(axis=1)
-    around[np.flatnonzero(angled)[shown]] = turned.bounds(parts[shown])
+    around, angled = np.array(bounds(shapes)), np.flatnonzero(shapes[:, 4])
+    if len(angled):
+        parts = turned.clipped(shapes[angled], zones[angled])
+        shown = (parts[:, 2:4] > parts[:, :2]).all(axis=1)
+        around[angled[shown]] = turned.bounds(parts[shown])
     return widened(around, zones)
 
 
@@ -195,18 +195,15 @@ def together(seen: Seen, groups: Indices) -> Shapes:
     the edges that it lacks. An edge drawn a little short of the window looks whole, so what is
     whole must also reach about as far as all pieces together.
     """
-    count = int(groups.max()) + 1
-    hull = np.tile((np.inf, np.inf, -np.inf, -np.inf), (count, 1))
-    np.minimum.at(hull[:, :2], groups, seen.bounds[:, :2])
-    np.maximum.at(hull[:, 2:], groups, seen.bounds[:, 2:])
+    hull = hulls(seen.bounds, groups)
     short = np.abs(seen.bounds - hull[groups]).max(axis=1) > FAR
     weights = np.where(seen.cut | short, 0.0, np.maximum(seen.confidence, 1e-6))
-    total = np.bincount(groups, weights, count)
-    mean = np.stack([np.bincount(groups, weights * edge, count) for edge in seen.bounds.T], axis=1)
+    total = np.bincount(groups, weights)
+    mean = np.stack([np.bincount(groups, weights * edge) for edge in seen.bounds.T], axis=1)
     whole = total > 0
     hull[whole] = mean[whole] / total[whole, None]
     width, height = seen.frames[0].image
-    joined = np.zeros((count, 5))
+    joined = np.zeros((len(hull), 5))
     joined[:, :4] = np.clip(hull, 0, (width, height, width, height))
     for group in np.unique(groups[seen.shapes[:, 4] != 0]).tolist():
         mine = groups == group

@@ -18,7 +18,9 @@ from tessera.kinds import attributes, fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.opinions import each_once, posterior, probability, weight
 from tessera.kinds.protocol import (
+    UNDECIDED,
     Answer,
+    Decided,
     ImageObject,
     Label,
     Opinion,
@@ -196,7 +198,14 @@ def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer 
         for each in reversed(objects)
         if each["class"] in chosen and each.get("attributes")
     }
-    return {"classes": chosen, **({"attributes": dict(sorted(said.items()))} if said else {})}
+    sure = [
+        each["confidence"] for each in objects if each["class"] in chosen and "confidence" in each
+    ]
+    return {
+        "classes": chosen,
+        **({"attributes": dict(sorted(said.items()))} if said else {}),
+        **({"confidence": min(sure)} if sure else {}),
+    }
 
 
 def known(value: object, at: str, question: Question) -> ImageObject:
@@ -223,12 +232,15 @@ def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
 _EVERYWHERE = (-math.inf, -math.inf, math.inf, math.inf)
 
 
-def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+def merge(
+    pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+) -> list[ImageObject]:
     """What the tiles say of their image: any tile's class, or the majority of confidence.
 
     Several: the image has a class if any tile has it, as certain as the most certain tile. One:
     the class with most confidence behind it; its share of all tiles is the confidence.
     """
+    del decided  # no seam leaves a doubt about this kind
     behind: dict[int, list[tuple[float, int]]] = defaultdict(list)
     said: dict[int, list[tuple[dict[str, attributes.Value], float]]] = defaultdict(list)
     for source, piece in enumerate(pieces):

@@ -14,7 +14,7 @@ from tessera.kinds.attributes import Value, agreed
 from tessera.kinds.opinions import posterior, probability, weight
 from tessera.kinds.protocol import Opinion, Question
 from tessera.kinds.shape import Measures, Shape, Shapes
-from tessera.shapes.boxes import Indices, centred_in, ious, pairs
+from tessera.shapes.boxes import Indices, as_boxes, ious, owned, pairs
 from tessera.shapes.frames import TileFrame
 from tessera.shapes.matching import join
 
@@ -171,6 +171,5 @@ def _found(
 
 
 def _owned(shape: Shape, shapes: Shapes, frame: TileFrame) -> NDArray[np.bool_]:
-    left, top, right, bottom = frame.core
-    dx, dy = frame.window[:2]
-    return centred_in(shape.bounds(shapes), left - dx, top - dy, right - dx, bottom - dy)
+    in_image = shape.bounds(shapes) + np.tile(frame.window[:2], 2)
+    return owned(in_image, as_boxes([frame.core]), frame.image)

@@ -24,16 +24,7 @@ from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import solids
-from tessera.shapes.boxes import (
-    Boxes,
-    Indices,
-    as_boxes,
-    centred_in,
-    clip,
-    row_ious,
-    tidy,
-    visible,
-)
+from tessera.shapes.boxes import Boxes, Indices, clip, firsts, row_ious, tidy, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import weighted_median
 from tessera.shapes.seams import widened
@@ -292,8 +283,5 @@ def alike(first: Shapes, second: Shapes) -> Measures:
 
 def together(seen: Seen, groups: Indices) -> Shapes:
     """Per group the one of the tile that owns it; of several the one that is most certain."""
-    cores = as_boxes([each.core for each in seen.frames])[seen.tiles]
-    elsewhere = ~centred_in(seen.bounds, *cores.T)
-    order = np.lexsort((seen.tiles, -seen.confidence, elsewhere, groups))
-    _, starts = np.unique(groups[order], return_index=True)
-    return np.asarray(seen.shapes[order[starts]])
+    order = np.lexsort((seen.tiles, -seen.confidence, ~seen.owned(seen.bounds), groups))
+    return np.asarray(seen.shapes[order[firsts(groups[order])]])

@@ -17,7 +17,9 @@ from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.opinions import each_once, posterior, weight
 from tessera.kinds.protocol import (
+    UNDECIDED,
     Answer,
+    Decided,
     ImageObject,
     Label,
     Opinion,
@@ -86,6 +88,9 @@ def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
     return np.tile((-np.inf, -np.inf, np.inf, np.inf), (len(objects), 1))
 
 
-def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
-    del pieces, schema
+def merge(
+    pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+) -> list[ImageObject]:
+    """Nothing of its own: what it decides is decided in the merge of the kind it is about."""
+    del pieces, schema, decided
     return []

@@ -17,7 +17,7 @@ from tessera.kinds.places import coordinate
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, hulls
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import geometric_median
 from tessera.shapes.seams import TOLERANCE
@@ -228,17 +228,13 @@ def alike(first: Shapes, second: Shapes) -> Measures:
 
 def together(seen: Seen, groups: Indices) -> Shapes:
     """Each point from the tile whose core holds it; else from the tile that owns the object."""
-    count = int(groups.max()) + 1
-    hull = np.tile((np.inf, np.inf, -np.inf, -np.inf), (count, 1))
-    np.minimum.at(hull[:, :2], groups, seen.bounds[:, :2])
-    np.maximum.at(hull[:, 2:], groups, seen.bounds[:, 2:])
-    cores = as_boxes([each.core for each in seen.frames])[seen.tiles]
-    owner = centred_in(hull[groups], *cores.T)
-    order = np.lexsort((-seen.tiles, seen.confidence, owner))
-    shapes, group, (left, top, right, bottom) = seen.shapes[order], groups[order], cores[order].T
+    hull = hulls(seen.bounds, groups)
+    order = np.lexsort((-seen.tiles, seen.confidence, seen.owned(hull[groups])))
+    shapes, group, core = seen.shapes[order], groups[order], seen.cores[order]
     x, y, there = shapes[..., 0].T, shapes[..., 1].T, _labelled(shapes)
+    left, top, right, bottom = core.T
     own = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).T
-    joined = np.zeros((count, *shapes.shape[1:]))
+    joined = np.zeros((len(hull), *shapes.shape[1:]))
     joined[group, :, 3] = shapes[..., 3]
     for said in (there, there & own):
         row, point = np.nonzero(said)

@@ -15,10 +15,13 @@ from scipy.optimize import linear_sum_assignment
 from tessera.kinds import attributes, fields
 from tessera.kinds.consensus import UNSURE, consensus, likely
 from tessera.kinds.errors import InvalidAnswer
-from tessera.kinds.merging import merged
+from tessera.kinds.merging import doubts, merged
 from tessera.kinds.opinions import each_once
 from tessera.kinds.protocol import (
+    UNDECIDED,
     Answer,
+    Decided,
+    Doubt,
     ImageObject,
     Label,
     Opinion,
@@ -166,6 +169,7 @@ class Objects:
                 **places[i],
                 "attributes": dict(sorted(of.get("attributes", {}).items())),
             }
+            | ({"confidence": of["confidence"]} if "confidence" in of else {})
             | ({"optional": True} if barely[i] or of.get("optional") else {})
             for i in range(len(shown))
             for of in [objects[source[i]]]
@@ -185,9 +189,15 @@ class Objects:
     def reach(self, objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
         return self.shape.bounds(self.shape.load(objects, schema, IN_IMAGE))
 
-    def merge(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+    def merge(
+        self, pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+    ) -> list[ImageObject]:
         """Objects that two windows saw are matched, those that no window holds are joined."""
-        return merged(self.shape, pieces, schema)
+        return merged(self.shape, pieces, schema, decided=decided)
+
+    def doubts(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[Doubt]:
+        """Pairs of objects of which geometry cannot tell whether they are one."""
+        return doubts(self.shape, pieces, schema) if any(p.objects for p in pieces) else []
 
 
 def _classes(objects: Sequence[Mapping[str, Any]]) -> Indices:

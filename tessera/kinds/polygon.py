@@ -20,7 +20,7 @@ from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import rings
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, centred_in, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, hulls, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.seams import FAR, REACH, TOLERANCE
 
@@ -43,6 +43,8 @@ FEWEST_POINTS = 3
 CLOSE, CLOSE_OF_DIAGONAL = 2.0, 0.0075
 """Pixels, and share of the object's diagonal, that a right outline may be off; the larger of both.
 Csurka et al. 2013 take that share of the whole image's diagonal."""
+NARROW = 4 * TOLERANCE
+"""Pixels of width, in the mean, below which it matters that hands are off."""
 _A_VOTE = 3
 
 
@@ -186,18 +188,19 @@ def fuse(shapes: Shapes, trust: Measures) -> Shapes:
 
 
 def view(shapes: Shapes, zones: Boxes) -> Shapes:
-    """What zones show of areas, widened by the tolerance.
+    """What zones show of areas; by the tolerance wider if it is narrow, as a hand's error counts.
 
     Where a zone is hardly wider than people are exact, what ends just short of it counts too.
     """
-    thin = (zones[:, 2:] - zones[:, :2]).min(axis=1) <= 2 * REACH
+    wide = (zones[:, 2:] - zones[:, :2]).min(axis=1) > 2 * REACH
     shown = np.full(len(shapes), shapely.MultiPolygon(), dtype=object)
-    for i in np.flatnonzero(~thin).tolist():  # by far faster than all at once by an overlay
-        shown[i] = shapely.clip_by_rect(shapes[i], *zones[i])
+    shown[wide] = rings.within(shapes[wide], zones[wide])
     short = np.flatnonzero(shapely.is_empty(shown))
     near = shapely.buffer(shapes[short], REACH)
     shown[short] = rings.overlay(shapely.intersection, near, shapely.box(*zones[short].T))
-    return np.asarray(shapely.buffer(shown, TOLERANCE, join_style="mitre"))
+    narrow = 2 * shapely.area(shown) < NARROW * shapely.length(shown)
+    shown[narrow] = shapely.buffer(shown[narrow], TOLERANCE, join_style="mitre")
+    return shown
 
 
 def alike(first: Shapes, second: Shapes) -> Measures:
@@ -220,23 +223,19 @@ def together(seen: Seen, groups: Indices) -> Shapes:
 
     As with boxes, what is whole must also reach about as far as all pieces together.
     """
-    count = int(groups.max()) + 1
-    hull = np.tile((np.inf, np.inf, -np.inf, -np.inf), (count, 1))
-    np.minimum.at(hull[:, :2], groups, seen.bounds[:, :2])
-    np.maximum.at(hull[:, 2:], groups, seen.bounds[:, 2:])
+    hull = hulls(seen.bounds, groups)
     short = np.abs(seen.bounds - hull[groups]).max(axis=1) > FAR
     part = seen.cut | short
-    cores = as_boxes([each.core for each in seen.frames])[seen.tiles]
-    elsewhere = ~centred_in(seen.bounds, *cores.T)
+    elsewhere = ~seen.owned(seen.bounds)
     ranked = np.lexsort((-shapely.area(seen.shapes), elsewhere, part, groups))
-    _, starts, members = np.unique(groups[ranked], return_index=True, return_counts=True)
-    best = ranked[starts]
+    best = ranked[firsts(groups[ranked])]
     joined = seen.shapes[best]
-    split = part[best] & (members > 1)
+    split = part[best] & (np.bincount(groups) > 1)
     mine = np.flatnonzero(split[groups])
     if len(mine):
         windows = as_boxes([each.window for each in seen.frames])[seen.tiles]
         number = np.cumsum(split) - 1
-        whole = rings.stitched(seen.shapes[mine], number[groups[mine]], windows[mine], cores[mine])
+        pieces, cores = seen.shapes[mine], seen.cores[mine]
+        whole = rings.stitched(pieces, number[groups[mine]], windows[mine], cores)
         joined[split] = np.where(shapely.is_empty(whole), joined[split], whole)
     return joined

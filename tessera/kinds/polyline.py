@@ -166,13 +166,12 @@ def _every_two(first: Shapes, second: Shapes) -> tuple[Shapes, Shapes, Indices]:
 
 def together(seen: Seen, groups: Indices) -> Shapes:
     """Runs of one line end to end."""
-    cores = as_boxes([each.core for each in seen.frames])[seen.tiles]
     order = np.argsort(groups, kind="stable")
     lines = np.empty(int(groups.max()) + 1, dtype=object)
     for i, members in enumerate(np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)):
         runs = seen.shapes[members]
         if len(runs) > 1:
-            lines[i] = curves.joined(runs, seen.tiles[members], cores[members], FAR)
+            lines[i] = curves.joined(runs, seen.tiles[members], seen.cores[members], FAR)
         else:
             lines[i] = runs[0]
     return lines

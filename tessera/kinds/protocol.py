@@ -74,6 +74,13 @@ class Piece:
     objects: Sequence[ImageObject]
 
 
+Doubt = tuple[tuple[int, int], tuple[int, int]]
+"""Two drawings that may be one object: of each the number of its piece, and its own in there."""
+Decided = Mapping[Doubt, bool]
+"""Whether such two are one object, as people have said."""
+UNDECIDED: Decided = {}
+
+
 class Kind(Protocol):
     def check_schema(self, schema: LabelSchema) -> None:
         """Refuse a label schema that this kind cannot ask about.
@@ -111,8 +118,8 @@ class Kind(Protocol):
         """Known objects in image pixels as the gold of one tile; what is `optional` stays so.
 
         Returns:
-            Canonical label with `optional` on what is barely visible; None where the objects do
-            not tell this tile's answer.
+            Canonical label with `optional` on what is barely visible, and with `confidence` if
+            the objects have it; None where the objects do not tell this tile's answer.
         """
 
     def known(self, value: object, at: str, question: Question) -> ImageObject:
@@ -132,8 +139,12 @@ class Kind(Protocol):
         Shape (N, 4); infinite where an object says something of the whole image.
         """
 
-    def merge(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+    def merge(
+        self, pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+    ) -> list[ImageObject]:
         """All tiles of one image together: every object once, in image pixels.
+
+        What people have decided about two drawings holds, whatever geometry says.
 
         What is optional to all tiles that have it, and outside the core of each, is left out: the
         tile that it belongs to was asked, and has nothing there.

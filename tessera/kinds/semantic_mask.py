@@ -20,7 +20,9 @@ from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.instance_mask import read_mask
 from tessera.kinds.opinions import each_once, weight
 from tessera.kinds.protocol import (
+    UNDECIDED,
     Answer,
+    Decided,
     ImageObject,
     Label,
     Opinion,
@@ -276,15 +278,17 @@ def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer:
     said: dict[int, Mapping[str, Any]] = {}
     for each, strokes in reversed(list(zip(objects, shown, strict=True))):
         classes[sections.covered(strokes)] = each["class"]
-        said[each["class"]] = each.get("attributes", {})
+        said[each["class"]] = each
     return {
         "regions": [
             {
                 "class": class_id,
                 "mask": sections.strokes(chosen).as_json(),
-                "attributes": dict(sorted(said[class_id].items())),
+                "attributes": dict(sorted(of.get("attributes", {}).items())),
             }
+            | ({"confidence": of["confidence"]} if "confidence" in of else {})
             for class_id, chosen in _named(classes)
+            for of in [said[class_id]]
         ]
     }
 
@@ -309,12 +313,15 @@ def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
     return as_boxes([]) if not objects else np.hstack((corners, corners + sizes)).astype(float)
 
 
-def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
+def merge(
+    pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+) -> list[ImageObject]:
     """One region a class: each pixel as the tile has it whose core holds it, void or not.
 
     That tile was asked, and saw as far as its margins. To ask its neighbours wherever it has
     nothing would make all regions swell along the seams, by whatever outlines differ.
     """
+    del decided  # no seam leaves a doubt about this kind
     inside: dict[int, list[tuple[int, Strokes, ImageObject]]] = defaultdict(list)
     for source, piece in enumerate(pieces):
         for each in piece.objects:

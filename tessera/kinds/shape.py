@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
-from tessera.shapes.boxes import Boxes, Indices
+from tessera.shapes.boxes import Boxes, Indices, owned
 from tessera.shapes.frames import TileFrame, Window
 
 Shapes = NDArray[Any]
@@ -40,7 +40,17 @@ class Seen:
     """Not optional."""
     tiles: Indices
     """Index into frames."""
+    cores: Boxes
+    """Shape (N, 4). What the tile of each owns."""
     frames: Sequence[TileFrame]
+
+    def owned(self, bounds: Boxes) -> NDArray[np.bool_]:
+        """Which have the centre of what the image shows of them in the core of their tile.
+
+        Args:
+            bounds: Shape (N, 4), around each, or around the whole object that it is part of.
+        """
+        return owned(bounds, self.cores, self.frames[0].image)
 
 
 class Clipped(NamedTuple):

@@ -17,7 +17,9 @@ from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.opinions import each_once, posterior, weight
 from tessera.kinds.protocol import (
+    UNDECIDED,
     Answer,
+    Decided,
     ImageObject,
     Label,
     Opinion,
@@ -203,5 +205,7 @@ def reach(objects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> Boxes:
     return kind_under(schema).reach(objects, shown("verify", schema)[1])
 
 
-def merge(pieces: Sequence[Piece], schema: LabelSchema) -> list[ImageObject]:
-    return kind_under(schema).merge(pieces, shown("verify", schema)[1])
+def merge(
+    pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
+) -> list[ImageObject]:
+    return kind_under(schema).merge(pieces, shown("verify", schema)[1], decided)

@@ -1,24 +1,26 @@
 """Axis-aligned boxes as arrays: rows of (left, top, right, bottom), pixels, half-open."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tessera.shapes.frames import Window
+from tessera.shapes.frames import Size, Window
 
 Boxes = NDArray[np.float64]
 """Shape (N, 4)."""
 Indices = NDArray[np.int64]
+Ends = float | NDArray[np.float64]
+"""Of all, or shape (N,)."""
 
 CROWD = 16
 """Boxes that one box is compared with, at most; more are on one spot only to do harm."""
 _STRIP = 256
 
 
-def as_boxes(rows: list[Any]) -> Boxes:
-    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+def as_boxes(rows: Sequence[Iterable[float]]) -> Boxes:
+    return np.fromiter(chain.from_iterable(rows), dtype=np.float64).reshape(-1, 4)
 
 
 def areas(boxes: Boxes) -> NDArray[np.float64]:
@@ -88,12 +90,41 @@ def _best_in(
     return row[best] + start, column[best], value[best]
 
 
-def centred_in(
-    boxes: Boxes, left: float, top: float, right: float, bottom: float
-) -> NDArray[np.bool_]:
+def firsts(numbers: Indices) -> Indices:
+    """Where each run of equal numbers, none negative, starts."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+
+def hulls(boxes: Boxes, groups: Indices) -> Boxes:
+    """The box around all of each group. Shape (G, 4).
+
+    Args:
+        boxes: Shape (N, 4), at least one.
+        groups: Shape (N,). 0 to G - 1, each at least once.
+    """
+    order = np.argsort(groups, kind="stable")
+    starts, boxes = firsts(groups[order]), boxes[order]
+    low = np.minimum.reduceat(boxes[:, :2], starts)
+    return np.hstack((low, np.maximum.reduceat(boxes[:, 2:], starts)))
+
+
+def centred_in(boxes: Boxes, left: Ends, top: Ends, right: Ends, bottom: Ends) -> NDArray[np.bool_]:
     """Which boxes have their centre inside a half-open rectangle. Shape (N,)."""
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     return np.asarray((left <= x) & (x < right) & (top <= y) & (y < bottom))
+
+
+def owned(boxes: Boxes, cores: Boxes, image: Size) -> NDArray[np.bool_]:
+    """Which have the centre of what an image shows of them in a core; all in image pixels.
+
+    As cores partition an image, each box is some core's, also one beyond or along its last edge.
+
+    Args:
+        boxes: Shape (N, 4).
+        cores: Shape (N, 4), or (1, 4) for all.
+    """
+    inside = np.clip(boxes, 0, np.nextafter(np.tile(np.array(image, dtype=np.float64), 2), 0))
+    return centred_in(inside, *cores.T)
 
 
 def crossing(

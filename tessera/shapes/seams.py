@@ -24,6 +24,8 @@ REACH = 2 * TOLERANCE
 """Pixels short of a zone that a shape may end and still be meant to go on into it."""
 FAR = 5 * TOLERANCE
 """Pixels that a view may fall short of all pieces together and still be the whole object."""
+DOUBT = 0.25
+"""Share of the least likeness by which one has to be above or below it to tell by itself."""
 EDGES = ("left", "top", "right", "bottom")
 
 
@@ -50,12 +52,27 @@ def cut_edges(bounds: Boxes, frame: TileFrame) -> list[list[str]]:
     return [[EDGES[i] for i in np.flatnonzero(row)] for row in touching]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What people have said of pairs of shapes: their indices, and whether they are one object."""
+
+    first: Indices
+    second: Indices
+    same: NDArray[np.bool_]
+
+
+NOTHING_TOLD = Told(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+_SAME, _APART = 2.0, -1.0
+"""Better and worse than anything that is measured."""
+
+
 def same_objects(
     bounds: Boxes,
     classes: Indices,
     tiles: Indices,
     frames: Sequence[TileFrame],
     likeness: Likeness,
+    told: Told = NOTHING_TOLD,
 ) -> Indices:
     """Shape (N,). The object that each shape shows, numbered 0, 1, ...
 
@@ -63,7 +80,66 @@ def same_objects(
         bounds: Shape (N, 4), around each shape.
         classes: Shape (N,).
         tiles: Shape (N,), ascending; indices into frames.
+        told: Of pairs that `doubtful` has found.
     """
+    met = _met(bounds, classes, tiles, frames, likeness)
+    measured = met.measured.copy()
+    for first, second, same in zip(told.first, told.second, told.same, strict=True):
+        measured[met.are(first, second)] = _SAME if same else _APART
+    best = _best(met.first, met.second, measured, met.one_class, likeness)
+    best = best[np.lexsort((met.first[best], -measured[best]))]
+    owners = np.arange(len(tiles)) if likeness.in_pieces else tiles
+    return join(owners, met.members[met.first[best]], met.members[met.second[best]])
+
+
+def doubtful(
+    bounds: Boxes,
+    classes: Indices,
+    tiles: Indices,
+    frames: Sequence[TileFrame],
+    likeness: Likeness,
+) -> tuple[Indices, Indices]:
+    """Pairs of which the likeness is too close to the least to tell; arguments as above.
+
+    Returns:
+        The lower and the higher index of each, shape (D,), in their order.
+    """
+    met = _met(bounds, classes, tiles, frames, likeness)
+    low, high = likeness.least * (1 - DOUBT), likeness.least * (1 + DOUBT)
+    close = np.flatnonzero(met.one_class & (met.measured >= low))
+    best = close[mutual_best(met.first[close], met.second[close], met.measured[close])]
+    pairs = np.sort(np.stack((met.members[met.first[best]], met.members[met.second[best]])), axis=0)
+    keys = pairs[0] * len(tiles) + pairs[1]
+    sure = met.measured[best] >= high
+    return np.divmod(np.setdiff1d(keys[~sure], keys[sure]), len(tiles))
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """Views of shapes inside zones, and P pairs of views of two tiles that meet in one."""
+
+    members: Indices
+    """Shape (V,). Which shape each view is of."""
+    first: Indices
+    """Shape (P,). Which view; of the lower tile."""
+    second: Indices
+    measured: NDArray[np.float64]
+    one_class: NDArray[np.bool_]
+
+    def are(self, first: int, second: int) -> NDArray[np.bool_]:
+        """Shape (P,). Which pairs are of these two shapes."""
+        ends = self.members[self.first], self.members[self.second]
+        either = (ends[0] == first) & (ends[1] == second)
+        return np.asarray(either | ((ends[0] == second) & (ends[1] == first)))
+
+
+def _met(
+    bounds: Boxes,
+    classes: Indices,
+    tiles: Indices,
+    frames: Sequence[TileFrame],
+    likeness: Likeness,
+) -> _Met:
     zones = _zones(frames)
     members, zone, reach, lengthwise = _reaching(bounds, tiles, zones)
     across = np.where(lengthwise, 0, 1)
@@ -75,14 +151,12 @@ def same_objects(
     first, second = first[meeting], second[meeting]
     swap = tiles[members[first]] > tiles[members[second]]
     first, second = np.where(swap, second, first), np.where(swap, first, second)
-    used, position = np.unique(np.concatenate((first, second)), return_inverse=True)
-    views = likeness.view(members[used], zones.boxes[zone[used]])
-    measured = likeness.alike(views[position[: len(first)]], views[position[len(first) :]])
+    used = np.zeros(len(members), dtype=bool)
+    used[first] = used[second] = True
+    views, position = likeness.view(members[used], zones.boxes[zone[used]]), np.cumsum(used) - 1
+    measured = likeness.alike(views[position[first]], views[position[second]])
     one_class = classes[members[first]] == classes[members[second]]
-    best = _best(first, second, measured, one_class, likeness)
-    best = best[np.lexsort((first[best], -measured[best]))]
-    owners = np.arange(len(tiles)) if likeness.in_pieces else tiles
-    return join(owners, members[first[best]], members[second[best]])
+    return _Met(members, first, second, measured, one_class)
 
 
 def _best(
@@ -154,9 +228,8 @@ def _meeting(windows: Boxes) -> tuple[Indices, Indices]:
     first, second = crossing(
         np.concatenate((bands[:, 0], bands[both, 1])), windows[tiles, 1], windows[tiles, 3]
     )
-    pairs = np.sort(np.stack((tiles[first], tiles[second]), axis=1), axis=1)
-    one, other = np.unique(pairs, axis=0).T
-    return one, other
+    low, high = (each(tiles[first], tiles[second]) for each in (np.minimum, np.maximum))
+    return np.divmod(np.unique(low * len(windows) + high), len(windows))
 
 
 def _shared(first: Boxes, second: Boxes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -180,11 +253,13 @@ def _reaching(
     before = np.cumsum(counts) - counts
     members = np.arange(counts.sum()) + np.repeat(start - before, counts)
     zone = np.repeat(numbers, counts)
+    edges, ends = bounds.T.copy(), zones.boxes.T.copy()  # by far most rows end here
+    reaching = np.ones(len(members), dtype=bool)
+    for low, high in ((0, 2), (1, 3)):
+        reaching &= edges[low][members] <= ends[high][zone] + REACH
+        reaching &= edges[high][members] >= ends[low][zone] - REACH
+    members, zone = members[reaching], zone[reaching]
     around, limits = bounds[members], zones.boxes[zone]
-    reaching = (
-        (around[:, :2] <= limits[:, 2:] + REACH) & (around[:, 2:] >= limits[:, :2] - REACH)
-    ).all(axis=1)
-    members, zone, around, limits = (each[reaching] for each in (members, zone, around, limits))
     size = limits[:, 2:] - limits[:, :2]
     return members, zone, widened(around, limits), size[:, 0] > size[:, 1]
 

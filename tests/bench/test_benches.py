@@ -73,3 +73,10 @@ def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
     for each in [*found["builds"], found["json_dumps_of_one_dict"]]:
         assert each["annotations_per_second"] > 0
         assert each["peak_mb"] > 0
+    beside = [(row["kind"], row["by"], row["annotations"]) for row in found["coco"]]
+    assert beside == [
+        (kind, by, 2_000) for kind in ("box", "polygon") for by in ("ours", "datumaro")
+    ]
+    for row in found["coco"]:
+        assert row["annotations_per_second"] > 0
+        assert row["peak_mb"] >= row["imports_mb"] > 0

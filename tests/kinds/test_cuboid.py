@@ -373,3 +373,14 @@ def test_the_tile_that_owns_it_speaks_for_a_cuboid() -> None:
     (found,) = KIND.merge(pieces, FLAT)
     owner = 0 if left.core.left <= np.mean(whole, axis=0)[0] < left.core.right else 1
     assert found["cuboid"] == (whole if owner == 0 else moved(whole, 3, 0))
+
+
+def test_a_cuboid_centred_beyond_the_image_is_still_owned_by_a_tile() -> None:
+    frame = tiles_of(Size(320, 160), tile=192, margin=16)[0]
+    beyond = flat(moved(CORNERS, -360, -60))
+    kept = KIND.aggregate(
+        opinions(said(beyond), said(beyond), said()), asked(frame), target_confidence=0.99
+    )
+    assert [each.get("optional", False) for each in kept.label["objects"]] == [False]
+    (found,) = KIND.merge([Piece(frame, KIND.to_image(kept.label, asked(frame)))], FLAT)
+    assert "optional" not in found

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.shapes.boxes import CROWD, as_boxes, crossing, ious, pairs
+from tessera.shapes.boxes import CROWD, as_boxes, crossing, hulls, ious, owned, pairs
+from tessera.shapes.frames import Size
 from tessera.shapes.matching import join, mutual_best
 
 intervals = st.lists(
@@ -82,7 +83,7 @@ def test_joined_shapes_are_linked_and_no_two_are_of_one_owner(
     for a, b in combinations(range(len(owners)), 2):
         if groups[a] == groups[b]:
             assert owners[a] != owners[b]
-    assert sorted(set(groups)) == list(range(len(set(groups))))
+    assert list(dict.fromkeys(groups)) == list(range(len(set(groups)))), "by the lowest member"
     assert len(set(groups)) >= len(owners) - len(known)
     if known and len(set(known[0])) == 2 and owners[known[0][0]] != owners[known[0][1]]:
         assert groups[known[0][0]] == groups[known[0][1]]
@@ -98,3 +99,17 @@ def test_nothing_is_joined_to_nothing() -> None:
     assert join(none, none, none).tolist() == []
     with pytest.raises(ValueError, match="cannot reshape"):
         as_boxes([[1, 2, 3]])
+
+
+@given(st.lists(st.tuples(*[st.integers(-90, 190)] * 2, *[st.integers(0, 80)] * 2), max_size=20))
+def test_every_box_is_owned_by_exactly_one_core(rows: list[tuple[int, int, int, int]]) -> None:
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    boxes = np.hstack((table[:, :2], table[:, :2] + table[:, 2:]))
+    cores = as_boxes([[x, y, x + 50, y + 50] for x in (0, 50) for y in (0, 50)])
+    owners = sum(owned(boxes, core[None], Size(100, 100)).astype(int) for core in cores)
+    assert (np.broadcast_to(owners, len(boxes)) == 1).all()
+
+
+def test_the_hull_of_a_group_holds_all_of_it() -> None:
+    boxes = as_boxes([[0, 5, 2, 6], [9, 9, 10, 10], [1, 0, 3, 4]])
+    assert hulls(boxes, np.array([0, 1, 0])).tolist() == [[0, 0, 3, 6], [9, 9, 10, 10]]
