@@ -1,18 +1,29 @@
 """Many files in one: tar, written as a stream, so that memory does not grow with their number.
 
 (A zip ends in a list of all its files, which has to be kept until then.) Bytes depend on names and
-contents only.
+contents only. Zips are read as well. Nothing is ever extracted, so no path can lead anywhere;
+whoever sends one that tries is told.
 """
 
 import io
+import stat
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol, cast
+
+from tessera.formats.errors import BadFile
 
 MEDIA_TYPE = "application/x-tar"
-_MODE = 0o644
+MOST_GROWTH = 200
+"""Of a zip whose members are unpacked; labels as text shrink to a fiftieth at most."""
+_MODE, _ANY_GROWTH, _SHOWN = 0o644, 2**24, 300
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+"""What the standard library says of a zip that is."""
+_UNFIT = {stat.S_IFLNK: "is a link, which is not followed"}
 
 
 class TarWriter:
@@ -73,15 +84,72 @@ class Folder:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Files]:
-    """The files of a tar archive; what are not plain files in it are not there."""
-    with tarfile.open(path, mode="r:") as tar:
-        yield _Tar(tar)
+    """The files of a tar or a zip, which are read where they lie.
+
+    Raises:
+        BadFile: It is neither; or something in it is no plain file, has a path that leads out of
+            it, or would be far larger than the archive.
+    """
+    with ExitStack() as undo:
+        try:
+            tar = undo.enter_context(tarfile.open(path, mode="r:"))
+        except tarfile.TarError:
+            yield _Zip(path.name, undo.enter_context(_zip(path)), path.stat().st_size)
+        else:
+            yield _Tar(path.name, tar, path.stat().st_size)
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (*_DAMAGED, OSError) as error:
+        raise BadFile(path.name, "is neither a zip nor a plain tar archive") from error
 
 
 class _Tar:
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-        self._entries = {each.name: each for each in tar if each.isfile()}
+    def __init__(self, path: str, tar: tarfile.TarFile, size: int) -> None:
+        self._tar, self._entries = tar, dict[str, tarfile.TarInfo]()
+        try:
+            for each in tar:
+                if not each.isdir():
+                    self._entries[_inside(path, each.name)] = each
+                    _refuse(path, each.name, _fault(each, size))
+        except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+            raise BadFile(path, f"is damaged: {error}") from error
+
+    def names(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def has(self, name: str) -> bool:
+        return name in self._entries
+
+    def open(self, name: str) -> BinaryIO:
+        file = self._tar.extractfile(self._entries[name]) if self.has(name) else None
+        if file is None:
+            raise FileNotFoundError(name)
+        return cast("BinaryIO", file)
+
+
+def _fault(entry: tarfile.TarInfo, size: int) -> str | None:
+    if entry.issym() or entry.islnk():
+        return "is a link, which is not followed"
+    if not entry.isfile() or entry.issparse():
+        return "is no plain file"
+    return "is cut off" if entry.offset_data + entry.size > size else None
+
+
+class _Zip:
+    def __init__(self, path: str, archive: zipfile.ZipFile, size: int) -> None:
+        self._path, self._zip = path, archive
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        for each in archive.infolist():
+            if not each.is_dir():
+                self._entries[_inside(path, each.filename)] = each
+                type_ = stat.S_IFMT(each.external_attr >> 16)
+                _refuse(path, each.filename, _UNFIT.get(type_))
+                _refuse(path, each.filename, "is encrypted" if each.flag_bits & 1 else None)
+        if sum(each.file_size for each in archive.infolist()) > MOST_GROWTH * size + _ANY_GROWTH:
+            raise BadFile(path, f"would grow to more than {MOST_GROWTH} times its size")
 
     def names(self) -> Iterator[str]:
         return iter(sorted(self._entries))
@@ -92,7 +160,53 @@ class _Tar:
     def open(self, name: str) -> BinaryIO:
         if name not in self._entries:
             raise FileNotFoundError(name)
-        file = self._tar.extractfile(self._entries[name])
-        if file is None:
-            raise FileNotFoundError(name)
-        return io.BytesIO(file.read())
+        at = f"{self._path}: {name}"
+        with _damaged(at):
+            return cast("BinaryIO", io.BufferedReader(_Inflated(at, self._zip.open(name))))
+
+
+class _Inflated(io.RawIOBase):
+    """A member of a zip, of which only reading shows that it is damaged."""
+
+    def __init__(self, at: str, member: IO[bytes]) -> None:
+        self._at, self._member = at, member
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _damaged(self._at), memoryview(buffer) as view:
+            content = self._member.read(len(view))
+            view[: len(content)] = content
+            return len(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _damaged(self._at):
+            return self._member.seek(offset, whence)
+
+    def close(self) -> None:
+        self._member.close()
+        super().close()
+
+
+@contextmanager
+def _damaged(at: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        raise BadFile(at, f"is damaged: {error}") from error
+
+
+def _inside(path: str, name: str) -> str:
+    """The plain form of a member's path."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise BadFile(f"{path}: {name[:_SHOWN]}", "leads out of the archive")
+    return name.removeprefix("./")
+
+
+def _refuse(path: str, name: str, fault: str | None) -> None:
+    if fault is not None:
+        raise BadFile(f"{path}: {name[:_SHOWN]}", fault)

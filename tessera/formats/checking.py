@@ -1,14 +1,15 @@
 """What all readers do with what they find: whatever a file says is checked as answers are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 from xml.parsers import expat
 
 import orjson
 
 from tessera.formats.archive import Files
-from tessera.formats.errors import BadFile
-from tessera.formats.names import Stems
+from tessera.formats.errors import BadFile, Code, Unfit
+from tessera.formats.names import Stems, is_plain_name
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import (
     Attribute,
@@ -32,27 +33,36 @@ MOST_NUMBERS = 1_000_000
 """Of one object."""
 SURE = 1.0
 _CHUNK = 2**16
+_SHOWN = 300
 _FLAGS = {"true": True, "false": False}
 
 Record = TypeVar("Record")
 
 
 class Checking:
-    """The project that a file is read for."""
+    """The project that files are read for, and the images that are known already."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted, self._kind = wanted, kind_of(wanted.kind)
         self._classes = {each.name: each for each in wanted.schema.classes}
+        self._known: set[str] = set()
+
+    def of(self, kind: str) -> "Checking":
+        """The same for objects of another kind; an image is known to both."""
+        other = Checking(replace(self._wanted, kind=kind))
+        other._known = self._known
+        return other
 
     def named(self, name: object) -> LabelClass:
         """The class of that name.
 
         Raises:
-            InvalidAnswer: There is none.
+            Unfit: There is none.
         """
         found = self._classes.get(name) if isinstance(name, str) else None
         if found is None:
-            raise InvalidAnswer("class", f"{str(name)[:100]!r} is not a class of this project")
+            why = f"{_cut(name)} is not a class of this project"
+            raise Unfit("class", why, Code.UNKNOWN_CLASS)
         return found
 
     def image(
@@ -76,48 +86,76 @@ class Checking:
         try:
             plain, extent = self._image(name, size)
         except InvalidAnswer as error:
-            yield refused(at, error)
+            yield replace(refused(at, error), image=str(name)[:_SHOWN])
             return
-        question = _about(extent, self._wanted)
+        question = self._about(plain, extent)
         objects: list[ImageObject] = []
+        places: list[str] = []
+        left_out: dict[tuple[int, str], Refused] = {}
         for there, record in records:
             try:
-                objects.append(self._object(read(record), question))
+                said = self._asked(read(record), there, left_out)
+                objects.append(self._object(said, question))
+                places.append(there)
             except InvalidAnswer as error:
-                yield refused(there, error)
+                yield replace(refused(there, error), image=plain)
         try:
             self._together(objects, question)
         except InvalidAnswer as error:
-            yield refused(at, error)
+            yield replace(refused(at, error), image=plain)
         else:
-            yield Known(at, plain, objects, extent)
+            self._known.add(plain)
+            yield Known(at, plain, objects, extent, places, [*left_out.values()])
 
     def _image(self, name: object, told: Size | None) -> tuple[str, Size]:
         if not isinstance(name, str):
             raise InvalidAnswer("", "has no name of an image")
         images = self._wanted.images
         if images and name not in images:
-            raise InvalidAnswer("", f"{name[:300]!r} is not an image of this project")
+            raise Unfit("", f"{_cut(name)} is not an image of this project", Code.FOREIGN_IMAGE)
+        if not is_plain_name(name):
+            raise Unfit("", f"{_cut(name)} is no name that an image can have", Code.BAD_NAME)
+        if name in self._known:
+            raise Unfit("", f"{_cut(name)} is there twice", Code.REPEATED)
         size = images.get(name, told)
         if size is None:
-            raise InvalidAnswer("", f"the size of {name[:300]!r} is not known")
+            raise InvalidAnswer("", f"the size of {_cut(name)} is not known")
         if told is not None and told != size:
             asked, there = (f"{each.width} x {each.height}" for each in (told, size))
-            raise InvalidAnswer("", f"is about {asked} pixels, but {name[:300]!r} has {there}")
+            why = f"is about {asked} pixels, but {_cut(name)} has {there}"
+            raise Unfit("", why, Code.OTHER_SIZE)
         if min(size) < 1 or size.width * size.height > MOST_PIXELS:
-            raise InvalidAnswer("", "is about an image without pixels, or with far too many")
+            why = "is about an image without pixels, or with far too many"
+            raise Unfit("", why, Code.OTHER_SIZE)
         return name, size
 
+    def _about(self, name: str, size: Size) -> Question:
+        window = Window(0, 0, *size)
+        whole = TileFrame(window, window, size)
+        return Question(self._wanted.schema, self._wanted.frames.get(name, whole))
+
+    def _asked(
+        self, said: Mapping[str, Any], at: str, left_out: dict[tuple[int, str], Refused]
+    ) -> Mapping[str, Any]:
+        """Without attributes that nobody asks for, as most tools have some."""
+        named = self._wanted.schema.find(said["class"])
+        attributes = said.get("attributes", {})
+        if named is None or not attributes:
+            return said
+        for name in attributes:
+            if not named.attribute(name):
+                why = f"class {named.name!r} has no attribute {_cut(name)}; it is left out"
+                first = Refused(at, why, Code.UNKNOWN_ATTRIBUTE)
+                left_out.setdefault((named.id, name), first)
+        asked = {each: attributes[each] for each in attributes if named.attribute(each)}
+        return {**said, "attributes": asked}
+
     def _object(self, said: Mapping[str, Any], question: Question) -> ImageObject:
-        """What a file has attributes of that nobody asks for, as most tools do, is left out."""
         value = {key: each for key, each in said.items() if key != "confidence"}
-        named = self._wanted.schema.find(value["class"])
-        if named is not None:
-            attributes = value.get("attributes", {})
-            value["attributes"] = {
-                name: each for name, each in attributes.items() if named.attribute(name)
-            }
-        found = self._kind.known(value, "", question)
+        try:
+            found = self._kind.known(value, "", question)
+        except InvalidAnswer as error:
+            raise Unfit(error.facts["at"], error.facts["why"], Code.BAD_OBJECT) from error
         if "confidence" not in said:
             return found
         sure = said["confidence"]
@@ -131,21 +169,30 @@ class Checking:
             {key: each[key] for key in each if key not in {"confidence", "optional"}}
             for each in objects
         ]
-        if self._wanted.kind == "semantic_mask":
-            self._kind.validate({"regions": bare}, question)
-        elif self._wanted.kind == "classify" and bare:
-            self._kind.validate({"classes": [each["class"] for each in bare]}, question)
-
-
-def _about(size: Size, wanted: Wanted) -> Question:
-    whole = Window(0, 0, *size)
-    return Question(wanted.schema, TileFrame(whole, whole, size))
+        try:
+            if self._wanted.kind == "semantic_mask":
+                self._kind.validate({"regions": bare}, question)
+            elif self._wanted.kind == "classify" and bare:
+                self._kind.validate({"classes": [each["class"] for each in bare]}, question)
+        except InvalidAnswer as error:
+            raise Unfit(error.facts["at"], error.facts["why"], Code.BAD_OBJECT) from error
 
 
 def refused(at: str, error: InvalidAnswer) -> Refused:
     """Of a record at a place, what the error says of a value of it."""
     where = str(error.facts["at"]).lstrip(".")
-    return Refused(f"{at}.{where}" if where else at, str(error.facts["why"]))
+    code = error.reason if isinstance(error, Unfit) else Code.BAD_RECORD
+    return Refused(f"{at}.{where}" if where else at, str(error.facts["why"]), code)
+
+
+def unreadable(error: BadFile) -> Refused:
+    """One file of many."""
+    return Refused(str(error.facts["at"]), str(error.facts["why"]), Code.BAD_FILE)
+
+
+def _cut(value: object) -> str:
+    """What a file says, for people; whatever it contains."""
+    return repr(str(value)[:_SHOWN])
 
 
 def mapping(value: object, at: str) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from tessera.formats import archive, checking, coco, painting
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import MOST_NUMBERS, Checking, mapping
 from tessera.formats.coco_reading import Document, Said, documents, referred
+from tessera.formats.errors import Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
@@ -86,18 +87,17 @@ class PanopticWriter:
         split, name = image.split or WHOLE, f"{self._stems.of(image.name)}.png"
         size = Size(image.width, image.height)
         drawn = [rasters.from_json(each.place["mask"]) for each in image.objects]
-        ids = painting.painted(list(enumerate(drawn, 1)), size, 0, np.uint32)
-        shown = dict(painting.masks(ids))
-        rgb = np.stack([ids >> shift & 255 for shift in (0, 8, 16)], axis=2).astype(np.uint8)
-        self._tar.add(f"annotations/panoptic_{split}/{name}", painting.png(rgb))
+        made, seen = painting.Png(size), painting.Seen(len(drawn))
+        for strip in painting.strips(drawn, size):
+            seen.add(strip)
+            made.add(np.stack([strip >> s & 255 for s in (0, 8, 16)], axis=2).astype(np.uint8))
+        self._tar.add(f"annotations/panoptic_{split}/{name}", made.whole())
         if picture is not None:
             self._tar.add_file(f"images/{split}/{image.name}", picture)
         about = {"file_name": image.name, "width": image.width, "height": image.height}
         own = {"uuid": image.uuid, "sha256": image.sha256}
         self._images[split].add({"id": image.id, **about, **own})
-        segments = [
-            _segment(number, image.objects[number - 1], mask) for number, mask in shown.items()
-        ]
+        segments = [_segment(number, image.objects[number - 1], seen) for number in seen.numbers()]
         self._annotations[split].add(
             {"image_id": image.id, "file_name": name, "segments_info": segments}
         )
@@ -113,14 +113,13 @@ class PanopticWriter:
         self._tar.close()
 
 
-def _segment(number: int, found: LabelledObject, mask: dict[str, Any]) -> dict[str, Any]:
-    height, width = mask["size"]
+def _segment(number: int, found: LabelledObject, seen: painting.Seen) -> dict[str, Any]:
     return {
         "id": number,
         "category_id": found.class_id,
         "iscrowd": int(found.crowd),
-        "bbox": [mask["left"], mask["top"], width, height],
-        "area": rasters.from_json(mask).pixels,
+        "bbox": seen.box(number),
+        "area": int(seen.area[number]),
         "score": found.confidence,
         "attributes": found.attributes,
         "source": found.source,
@@ -129,8 +128,9 @@ def _segment(number: int, found: LabelledObject, mask: dict[str, Any]) -> dict[s
 
 def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     """See `protocol.Source`. Segments of one class are one region, if regions are asked for."""
+    checked = Checking(wanted)
     for document in documents(files):
-        reader = _Reader(document, files, wanted)
+        reader = _Reader(document, files, checked, wanted)
         for each in document.images():
             if isinstance(each, Refused):
                 yield each
@@ -142,10 +142,9 @@ _Records = list[tuple[str, Mapping[str, Any]]]
 
 
 class _Reader:
-    def __init__(self, document: Document, files: Files, wanted: Wanted) -> None:
+    def __init__(self, document: Document, files: Files, checked: Checking, wanted: Wanted) -> None:
         self._document, self._files, self._wanted = document, files, wanted
-        self._folder = document.path.removesuffix(".json")
-        self._checking = Checking(wanted)
+        self._folder, self._checking = document.path.removesuffix(".json"), checked
 
     def image(self, said: Said) -> Iterator[Known | Refused]:
         at, name, size, annotations = said
@@ -164,7 +163,10 @@ class _Reader:
             except InvalidAnswer as error:
                 yield checking.refused(there, error)
                 return
-        yield from [Refused(there, "is the second of its image") for there, _ in annotations[1:]]
+        yield from [
+            Refused(there, "is the second of its image", Code.REPEATED)
+            for there, _ in annotations[1:]
+        ]
         if self._wanted.kind == "semantic_mask":
             records = _together(records, masks, size)
         yield from self._checking.image(at, name, size, records, partial(self._object, masks))
@@ -172,21 +174,22 @@ class _Reader:
     def _masks(self, annotation: Mapping[str, Any], size: Size) -> dict[int, dict[str, Any]]:
         path = f"{self._folder}/{annotation.get('file_name')}"
         if not self._files.has(path):
-            raise InvalidAnswer("file_name", f"{path[:300]!r} is not there")
+            raise Unfit("file_name", f"{path[:300]!r} is not there", Code.MISSING)
         with self._files.open(path) as file:
             return dict(painting.masks(painting.numbers_of(file, size)))
 
     def _object(
-        self, masks: Mapping[int, dict[str, Any]], segment: Mapping[str, Any]
+        self, masks: dict[int, dict[str, Any]], segment: Mapping[str, Any]
     ) -> dict[str, Any]:
         category = referred(segment, "category_id", self._document.categories)
         crowd = segment.get("iscrowd") and self._wanted.kind == "instance_mask"
         id_ = fields.whole(segment.get("id"), "id", InvalidAnswer)
         if id_ not in masks:
-            raise InvalidAnswer("id", "is that of no pixel")
+            raise Unfit("id", "is that of no pixel, or there twice", Code.MISSING)
+        mask = masks.pop(id_)
         return {
             "class": self._checking.named(category.name).id,
-            "mask": masks[id_],
+            "mask": mask,
             "attributes": mapping(segment.get("attributes", {}), "attributes"),
             **({"optional": True} if crowd else {}),
             **({"confidence": segment["score"]} if "score" in segment else {}),

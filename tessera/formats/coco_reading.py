@@ -9,17 +9,19 @@ In a project that asks for the class of images, annotations without a box are of
 Those with one are kept as they are: a part of the image shows what lies there.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import replace
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import orjson
 
-from tessera.formats import checking, painting
+from tessera.formats import checking, json_stream, painting
 from tessera.formats.archive import Files
 from tessera.formats.checking import MOST_NUMBERS, Checking, mapping, numbers, points
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, LabelClass, Size, fields
 from tessera.kinds.instance_mask import read_mask
@@ -27,9 +29,24 @@ from tessera.shapes import rasters
 
 _LONGEST_RUNS = 4 * MOST_NUMBERS
 """Letters of the string of a mask."""
+_LARGEST = 2**53
+"""Of an id, or a side of an image."""
 _X_Y_V = 3
 _OURS = ("line", "cuboid", "solid")
 _WITHOUT_CROWDS = frozenset({"classify", "semantic_mask"})
+_NEEDED, _LABELS = ("images", "categories", "annotations"), "image_labels"
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE refused (at TEXT, why TEXT, code TEXT);
+CREATE TABLE images (
+    number INTEGER PRIMARY KEY, id INTEGER UNIQUE, name TEXT UNIQUE, width INTEGER, height INTEGER
+);
+CREATE TABLE said (image INTEGER, part TEXT, number INTEGER, id, value BLOB, UNIQUE (part, id));
+"""
+_GROUP = "CREATE INDEX of_image ON said (image, part, number)"
+_ORPHANS = "SELECT part, number FROM said WHERE image NOT IN (SELECT id FROM images)"
+_OF_IMAGE = "SELECT part, number, value FROM said WHERE image = ? ORDER BY part, number"
 
 
 class Said(NamedTuple):
@@ -49,12 +66,15 @@ class Category(NamedTuple):
 
 _Record = Mapping[str, Any]
 _Found = TypeVar("_Found")
+_Take = Callable[[str, int, _Record, bytes], None]
+"""The list, the number in it, the entry, and the same as JSON."""
 
 
 def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
-    """See `protocol.Source`. A file larger than `checking.MOST_BYTES` has to be divided."""
+    """See `protocol.Source`. A file may be of any length: what it says is sorted on disk."""
+    checked = Checking(wanted)
     for document in documents(files):
-        reader = _Reader(document, wanted)
+        reader = _Reader(document, checked, wanted)
         for each in document.images():
             if isinstance(each, Refused):
                 yield each
@@ -63,7 +83,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
 
 
 def documents(files: Files) -> Iterator["Document"]:
-    """All there are.
+    """All there are, one after another; each until the next.
 
     Raises:
         BadFile: There is none, or one that is something else.
@@ -72,71 +92,88 @@ def documents(files: Files) -> Iterator["Document"]:
     if not names:
         raise BadFile("", "has no JSON file")
     for name in names:
-        yield Document(name, checking.loaded(files, name))
+        with closing(sqlite3.connect("")) as tables:  # a file that is gone when it is closed
+            yield Document(files, name, tables)
 
 
 class Document:
     """What all files of COCO have in common."""
 
-    def __init__(self, path: str, root: object) -> None:
-        if not isinstance(root, dict):
-            raise BadFile(path, "must be an object; a list of results tells nothing of its images")
-        self.path, self._root = path, root
-        self.categories = self._categories()
+    def __init__(self, files: Files, path: str, tables: sqlite3.Connection) -> None:
+        """Read it all.
+
+        Args:
+            tables: An empty database; the caller's to close.
+        """
+        self.path, self._tables = path, tables
+        self.categories: dict[int, Category] = {}
+        tables.executescript(_TABLES)
+        takes = {"images": self._image, "categories": self._category}
+        missing = set(_NEEDED)
+        with files.open(path) as file:
+            for name, number, value in json_stream.members(file, path):
+                if number is None:
+                    missing.discard(name)
+                    _refuse_no_list(f"{path}: {name}", name, value)
+                elif name in {*_NEEDED, _LABELS}:
+                    self._take(name, number, value, takes.get(name, self._annotation))
+        if missing:
+            raise BadFile(f"{path}: {min(missing)}", "must be a list")
+        tables.execute(_GROUP)
 
     def images(self) -> Iterator[Said | Refused]:
         """Every image with all that is said of it; nothing, too, is a known answer."""
-        images: dict[int, Said] = {}
-        names: set[str] = set()
-        for at, entry in self._listed("images"):
-            try:
-                id_, image = _image(at, entry)
-                _refuse_second(id_, images, "id")
-                _refuse_second(image.name, names, "file_name")
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
-                continue
-            images[id_] = image
-            names.add(image.name)
-        for at, entry in self._annotations():
-            try:
-                annotation = mapping(entry, "")
-                referred(annotation, "image_id", images).annotations.append((at, annotation))
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
-        yield from images.values()
+        for at, why, code in self._tables.execute("SELECT * FROM refused ORDER BY rowid"):
+            yield Refused(f"{self.path}: {at}", why, Code(code))
+        for part, number in self._tables.execute(_ORPHANS):
+            at = f"{self.path}: {part}[{number}].image_id"
+            yield Refused(at, "is the id of nothing in this file", Code.MISSING)
+        for place, id_, name, *sides in self._tables.execute("SELECT * FROM images"):
+            said = [
+                (f"{self.path}: {part}[{number}]", orjson.loads(value))
+                for part, number, value in self._tables.execute(_OF_IMAGE, (id_,))
+            ]
+            yield Said(f"{self.path}: images[{place}]", name, Size(*sides), said)
 
-    def _listed(self, name: str) -> Iterator[tuple[str, object]]:
-        value = self._root.get(name)
-        if not isinstance(value, list):
-            raise BadFile(f"{self.path}: {name}", "must be a list")
-        return ((f"{self.path}: {name}[{i}]", each) for i, each in enumerate(value))
+    def _take(self, part: str, number: int, value: object, take: _Take) -> None:
+        try:
+            take(part, number, mapping(value, ""), _plain(value))
+        except InvalidAnswer as error:
+            bad = checking.refused(f"{part}[{number}]", error)
+            if part == "categories":  # whatever refers to it would be a guess
+                raise BadFile(f"{self.path}: {bad.at}", bad.why) from error
+            row = (bad.at, bad.why, bad.code)
+            self._tables.execute("INSERT INTO refused VALUES (?, ?, ?)", row)
 
-    def _annotations(self) -> Iterator[tuple[str, object]]:
-        yield from self._listed("annotations")
-        if "image_labels" in self._root:
-            yield from self._listed("image_labels")
+    def _category(self, part: str, number: int, category: _Record, plain: bytes) -> None:
+        del part, number, plain
+        id_ = _whole(category, "id")
+        if id_ in self.categories:
+            raise Unfit("id", "is there twice", Code.REPEATED)
+        self.categories[id_] = Category(_text(category, "name"), category.get("keypoints"))
 
-    def _categories(self) -> dict[int, Category]:
-        """Those that make no sense are bad files: whatever refers to them would be a guess."""
-        categories: dict[int, Category] = {}
-        for at, entry in self._listed("categories"):
-            try:
-                category = mapping(entry, "")
-                id_ = fields.whole(category.get("id"), "id", InvalidAnswer)
-                _refuse_second(id_, categories, "id")
-                categories[id_] = Category(_text(category, "name"), category.get("keypoints"))
-            except InvalidAnswer as error:
-                bad = checking.refused(at, error)
-                raise BadFile(bad.at, bad.why) from error
-        return categories
+    def _image(self, part: str, number: int, image: _Record, plain: bytes) -> None:
+        del part, plain
+        id_, *sides = (_whole(image, name) for name in ("id", "width", "height"))
+        row = (number, id_, _text(image, "file_name"), *sides)
+        try:
+            self._tables.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError as error:
+            again = self._tables.execute("SELECT 1 FROM images WHERE id = ?", (id_,)).fetchone()
+            raise Unfit("id" if again else "file_name", "is there twice", Code.REPEATED) from error
+
+    def _annotation(self, part: str, number: int, said: _Record, plain: bytes) -> None:
+        row = (_whole(said, "image_id"), part, number, _key(said.get("id")), plain)
+        try:
+            self._tables.execute("INSERT INTO said VALUES (?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError as error:
+            raise Unfit("id", "is there twice", Code.REPEATED) from error
 
 
 class _Reader:
-    def __init__(self, document: Document, wanted: Wanted) -> None:
+    def __init__(self, document: Document, checked: Checking, wanted: Wanted) -> None:
         self._categories, self._wanted = document.categories, wanted
-        self._checking = Checking(wanted)
-        self._boxes = Checking(replace(wanted, kind="box"))
+        self._checking, self._boxes = checked, checked.of("box")
 
     def image(self, said: Said) -> Iterator[Known | Refused]:
         at, name, size, annotations = said
@@ -187,13 +224,35 @@ def referred(annotation: _Record, field: str, there: Mapping[int, _Found]) -> _F
     """
     id_ = fields.whole(annotation.get(field), field, InvalidAnswer)
     if id_ not in there:
-        raise InvalidAnswer(field, "is the id of nothing in this file")
+        raise Unfit(field, "is the id of nothing in this file", Code.MISSING)
     return there[id_]
 
 
-def _refuse_second(value: int | str, seen: Container[int | str], at: str) -> None:
-    if value in seen:
-        raise InvalidAnswer(at, "is there twice")
+def _refuse_no_list(at: str, name: str, value: object) -> None:
+    if name in {*_NEEDED, _LABELS} and not isinstance(value, list):
+        raise BadFile(at, "must be a list")
+
+
+def _key(id_: object) -> int | str | None:
+    """An id that nothing refers to: what is none is not compared."""
+    if isinstance(id_, int) and not isinstance(id_, bool) and abs(id_) <= _LARGEST:
+        return id_
+    return id_ if isinstance(id_, str) else None
+
+
+def _plain(value: object) -> bytes:
+    """As JSON; numbers that are none become null, which is none either."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidAnswer("", f"has a value that nothing can have: {error}") from error
+
+
+def _whole(entry: _Record, field: str) -> int:
+    value = fields.whole(entry.get(field), field, InvalidAnswer)
+    if abs(value) > _LARGEST:
+        raise InvalidAnswer(field, "is far too large")
+    return value
 
 
 def _text(entry: _Record, field: str) -> str:
@@ -201,15 +260,6 @@ def _text(entry: _Record, field: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidAnswer(field, "must be text")
     return value
-
-
-def _image(at: str, entry: object) -> tuple[int, Said]:
-    image = mapping(entry, "")
-    id_ = fields.whole(image.get("id"), "id", InvalidAnswer)
-    width, height = (
-        fields.whole(image.get(side), side, InvalidAnswer) for side in ("width", "height")
-    )
-    return id_, Said(at, _text(image, "file_name"), Size(width, height), [])
 
 
 def _outlines(segmentation: object, size: Size) -> Sequence[Any]:
@@ -257,7 +307,8 @@ def _seen(value: object, category: Category, named: LabelClass) -> list[list[flo
     asked = [each.name for each in named.skeleton.points]
     there = category.points if isinstance(category.points, list) else []
     if len(there) != len(asked) or any(name not in there for name in asked):
-        raise InvalidAnswer("keypoints", "are not those of the class, by the names of the category")
+        why = "are not those of the class, by the names of the category"
+        raise Unfit("keypoints", why, Code.UNKNOWN_POINT)
     if len(seen) != len(there):
         raise InvalidAnswer("keypoints", f"must be {len(there)} points")
     return [seen[there.index(name)] for name in asked]

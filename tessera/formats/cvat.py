@@ -21,7 +21,7 @@ import numpy as np
 from tessera.formats import checking
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
@@ -353,7 +353,8 @@ def _seen(skeleton: ET.Element, named: LabelClass) -> list[list[float]]:
     by_name = {each.get("label"): each for each in skeleton.iterfind("points")}
     points = () if named.skeleton is None else named.skeleton.points
     if foreign := by_name.keys() - {each.name for each in points}:
-        raise InvalidAnswer("points", f"has a point {min(map(str, foreign))[:50]!r}")
+        why = f"has a point {min(map(str, foreign))[:50]!r}"
+        raise Unfit("points", why, Code.UNKNOWN_POINT)
     found = []
     for each in points:
         point = by_name.get(each.name)

@@ -274,11 +274,11 @@ class _Reader:
         if not 0 <= label < len(self._labels):
             raise InvalidAnswer("label_id", "is no label of this file")
         named = self._checking.named(self._labels[label])
-        said = mapping(first.get("attributes", {}), "attributes")
+        said = dict(mapping(first.get("attributes", {}), "attributes"))
         found = {"class": named.id, "attributes": said, **self._place(annotations)}
         if _SCORE in said and named.attribute(_SCORE) is None:
-            found["confidence"] = said[_SCORE]
-        if said.get(_CROWD) is True and named.attribute(_CROWD) is None:
+            found["confidence"] = said.pop(_SCORE)
+        if named.attribute(_CROWD) is None and said.pop(_CROWD, False) is True:
             found["optional"] = True
         return found
 

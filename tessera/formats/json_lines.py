@@ -10,7 +10,7 @@ import orjson
 
 from tessera.formats.archive import Files
 from tessera.formats.checking import MOST_NUMBERS, Checking, mapping, refused
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage
 from tessera.kinds import KINDS as _ALL
@@ -87,7 +87,7 @@ def _object(classes: Mapping[int, str], value: object) -> dict[str, Any]:
     found = mapping(value, "")
     class_id = fields.whole(found.get("class_id"), "class_id", InvalidAnswer)
     if class_id not in classes:
-        raise InvalidAnswer("class_id", "is not a class of this project")
+        raise Unfit("class_id", "is not a class of this project", Code.UNKNOWN_CLASS)
     crowd = fields.truth(found.get("crowd", False), "crowd", InvalidAnswer)
     return {
         "class": class_id,

@@ -23,7 +23,7 @@ import orjson
 from tessera.formats import archive, checking
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import Checking
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
@@ -166,7 +166,8 @@ class _Reader:
             raise InvalidAnswer("", f"has {len(line)} columns, not {_COLUMNS} or {_COLUMNS + 1}")
         named = self._classes.get(line[0])
         if named is None:
-            raise InvalidAnswer("", f"{line[0][:100]!r} is not a class of this project")
+            why = f"{line[0][:100]!r} is not a class of this project"
+            raise Unfit("", why, Code.UNKNOWN_CLASS)
         try:
             cut, hidden, _, *rest = map(float, line[1:])
         except ValueError as error:

@@ -26,7 +26,7 @@ from tessera.formats import checking
 from tessera.formats import label_studio_runs as runs
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking, mapping, numbers
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import Attribute, InvalidAnswer, LabelClass, LabelSchema, Size, fields, kind_of
@@ -384,5 +384,5 @@ def _seen(results: _Results, named: LabelClass, size: Size) -> list[list[float]]
         found[_only(value.get(_POINT), f"value.{_POINT}")] = [*_pixels(at, size), 2]
     points = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in points}:
-        raise InvalidAnswer("", f"has a point {min(map(str, foreign))[:50]!r}")
+        raise Unfit("", f"has a point {min(map(str, foreign))[:50]!r}", Code.UNKNOWN_POINT)
     return [found.get(each.name, [0.0, 0.0, 0]) for each in points]

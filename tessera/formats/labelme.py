@@ -26,7 +26,7 @@ import orjson
 from tessera.formats import archive, checking, outlines, painting
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import Checking, mapping, numbers
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
@@ -172,7 +172,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         except InvalidAnswer as error:
             yield checking.refused(name, error)
         except BadFile as error:
-            yield Refused(name, str(error.facts["why"]))
+            yield checking.unreadable(error)
 
 
 _Shapes = list[Mapping[str, Any]]
@@ -274,7 +274,7 @@ def _seen(points: Sequence[Mapping[str, Any]], named: LabelClass) -> list[list[f
         found[str(each.get("label"))] = [*_line(each)[0], 1 if hidden else 2]
     asked = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in asked}:
-        raise InvalidAnswer("", f"has a point {min(foreign)[:50]!r}")
+        raise Unfit("", f"has a point {min(foreign)[:50]!r}", Code.UNKNOWN_POINT)
     return [found.get(each.name, [0.0, 0.0, 0]) for each in asked]
 
 

@@ -86,14 +86,17 @@ class MasksWriter:
         if self._dataset.kind == "instance_mask" and not self._numbers.told_by_class:
             objects = [each for each in objects if not each.crowd]
         strokes = [_strokes(each, size) for each in objects]
-        places = painting.painted(list(enumerate(strokes, 1)), size, 0, np.uint32)
         classes = [self._numbers.by_id[each.class_id] for each in objects]
-        most = max(self._palette)
-        labels = np.array([0, *classes], dtype=np.uint8 if most <= _BYTE else np.uint16)[places]
-        palette = self._palette if most <= _BYTE else None
-        self._tar.add(f"{top}_labelIds.png", painting.png(labels, palette))
-        instances = np.array([0, *self._instances(objects, classes)], dtype=np.uint16)[places]
-        self._tar.add(f"{top}_instanceIds.png", painting.png(instances))
+        few = max(self._palette) <= _BYTE
+        labels = np.array([0, *classes], dtype=np.uint8 if few else np.uint16)
+        instances = np.array([0, *self._instances(objects, classes)], dtype=np.uint16)
+        of_labels = painting.Png(size, self._palette if few else None)
+        of_instances = painting.Png(size)
+        for strip in painting.strips(strokes, size):
+            of_labels.add(labels[strip])
+            of_instances.add(instances[strip])
+        self._tar.add(f"{top}_labelIds.png", of_labels.whole())
+        self._tar.add(f"{top}_instanceIds.png", of_instances.whole())
         if self._dataset.kind == "polygon":
             self._tar.add(f"{top}_polygons.json", self._outlines(image))
         if picture is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from tessera.formats import checking, painting
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking, mapping
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size, fields
 
@@ -83,7 +83,7 @@ class _Reader:
         except InvalidAnswer as error:
             yield checking.refused(path, error)
         except BadFile as error:
-            yield Refused(path, str(error.facts["why"]))
+            yield checking.unreadable(error)
 
     def _outlined(self, path: str) -> tuple[Size, list[tuple[str, object]]]:
         document = mapping(checking.loaded(self._files, path), "")
@@ -129,14 +129,15 @@ class _Reader:
 
     def _picture(self, path: str, size: Size) -> painting.Picture:
         if not self._files.has(path):
-            raise InvalidAnswer("", f"has no {path[:300]!r} beside it")
+            raise Unfit("", f"has no {path[:300]!r} beside it", Code.MISSING)
         with self._files.open(path) as file:
             return painting.numbers_of(file, size)
 
     def _mask(self, said: tuple[int, bool, dict[str, Any]]) -> dict[str, Any]:
         number, crowd, mask = said
         if number not in self._named:
-            raise InvalidAnswer("", f"has a pixel of {number}, which is the number of no class")
+            why = f"has a pixel of {number}, which is the number of no class"
+            raise Unfit("", why, Code.UNKNOWN_CLASS)
         named: LabelClass = self._checking.named(self._named[number])
         return {"class": named.id, "mask": mask, **({"optional": True} if crowd else {})}
 

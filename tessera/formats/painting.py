@@ -28,6 +28,10 @@ MOST_CROSSINGS = 20_000_000
 """Of the edges of an area with columns of pixels; more take gigabytes."""
 MOST_PIXELS = 2**27
 """Of a picture that is read, which takes some twenty bytes for each."""
+_IN_STRIP = 2**21
+"""Pixels that are painted at once: some tens of bytes are needed for each."""
+_FAR = 2**31
+_NO_STROKES = Strokes(*np.zeros((3, 0), dtype=np.int64))
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _CHANNELS = 3
@@ -105,15 +109,57 @@ def _holds(strokes: Strokes, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray((before >= 0) & (keys < ends[before]))
 
 
-def painted(drawn: Sequence[tuple[int, Strokes]], size: Size, ground: int, type_: Any) -> Picture:
-    """A picture of numbers; where two are, the later one."""
-    flat = np.full(size.width * size.height, ground, dtype=type_)
-    for number, strokes in drawn:
-        foot = strokes.columns * size.height
-        spans = zip((foot + strokes.tops).tolist(), (foot + strokes.bottoms).tolist(), strict=True)
-        for start, end in spans:
+def strips(drawn: Sequence[Strokes], size: Size) -> Iterator[NDArray[np.uint32]]:
+    """A picture from top to bottom, some rows at a time, of which only one has to be held.
+
+    Yields:
+        Shape (rows, width): 1 for the first of what is drawn, 2 for the second, ..., 0 where
+        nothing is; where several are, the last.
+    """
+    every = rasters.joined([_NO_STROKES, *drawn])
+    numbers = np.repeat(np.arange(1, len(drawn) + 1), [len(each.columns) for each in drawn])
+    most = max(1, _IN_STRIP // size.width)
+    for top in range(0, size.height, most):
+        rows = min(most, size.height - top)
+        there = (every.tops < top + rows) & (every.bottoms > top)
+        foot = every.columns[there] * rows
+        starts = (foot + np.maximum(every.tops[there] - top, 0)).tolist()
+        ends = (foot + np.minimum(every.bottoms[there] - top, rows)).tolist()
+        flat = np.zeros(size.width * rows, dtype=np.uint32)
+        for number, start, end in zip(numbers[there].tolist(), starts, ends, strict=True):
             flat[start:end] = number
-    return flat.reshape(size.width, size.height).T
+        yield np.ascontiguousarray(flat.reshape(size.width, rows).T)
+
+
+class Seen:
+    """What there is to be seen of each thing in a picture."""
+
+    def __init__(self, count: int) -> None:
+        self.area = np.zeros(count + 1, dtype=np.int64)
+        """Pixels, by number."""
+        self._edges = np.array([[_FAR, _FAR, 0, 0]] * (count + 1))
+        self._rows = 0
+
+    def add(self, strip: NDArray[np.uint32]) -> None:
+        """The next rows, as `strips` has them."""
+        self.area += np.bincount(strip.ravel(), minlength=len(self.area))
+        for number, there in enumerate(ndimage.find_objects(strip.astype(np.int32)), 1):
+            if there is not None:
+                (rows, columns), down = there, self._rows
+                edges = self._edges[number]
+                low = columns.start, down + rows.start
+                edges[:2] = np.minimum(edges[:2], low)
+                edges[2:] = np.maximum(edges[2:], (columns.stop, down + rows.stop))
+        self._rows += len(strip)
+
+    def numbers(self) -> list[int]:
+        """Of what is to be seen at all, in ascending order."""
+        return [each for each in np.flatnonzero(self.area).tolist() if each]
+
+    def box(self, number: int) -> list[int]:
+        """Left, top, width and height of the pixels around what is to be seen."""
+        left, top, right, bottom = self._edges[number].tolist()
+        return [left, top, right - left, bottom - top]
 
 
 def masks(picture: Picture) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -152,21 +198,45 @@ def png(picture: NDArray[Any], palette: Mapping[int, Colour] | None = None) -> b
         palette: The colour of each number; numbers between them are black.
     """
     height, width = picture.shape[:2]
-    kind = _RGB if picture.ndim == _CHANNELS else _GREY if palette is None else _PALETTE
-    rows = picture.astype(picture.dtype.newbyteorder(">")).reshape(height, -1)
-    bytes_ = np.zeros((height, 1 + rows.shape[1] * rows.itemsize), dtype=np.uint8)
-    bytes_[:, 1:] = np.ascontiguousarray(rows).view(np.uint8)  # before each row that it is as it is
-    header = pack(">IIBBBBB", width, height, 8 * picture.itemsize, kind, 0, 0, 0)
-    chunks = [(b"IHDR", header)]
-    if palette is not None:
-        entries = (palette.get(number, (0, 0, 0)) for number in range(max(palette) + 1))
-        chunks.append((b"PLTE", bytes(number for entry in entries for number in entry)))
-    chunks += [(b"IDAT", zlib.compress(bytes_.data, 6)), (b"IEND", b"")]
-    parts = (
-        pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )
-    return _SIGNATURE + b"".join(parts)
+    made = Png(Size(width, height), palette)
+    rows = max(1, _IN_STRIP // width)
+    for top in range(0, height, rows):
+        made.add(picture[top : top + rows])
+    return made.whole()
+
+
+class Png:
+    """A PNG of rows that come from top to bottom; the bytes do not depend on how many at once."""
+
+    def __init__(self, size: Size, palette: Mapping[int, Colour] | None = None) -> None:
+        self._size, self._palette = size, palette
+        self._deflate, self._parts = zlib.compressobj(6), list[bytes]()
+        self._kind, self._bits = _GREY, 8
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """As `png` has them."""
+        palette = _GREY if self._palette is None else _PALETTE
+        self._kind = _RGB if rows.ndim == _CHANNELS else palette
+        self._bits = 8 * rows.itemsize
+        flat = rows.astype(rows.dtype.newbyteorder(">")).reshape(len(rows), -1)
+        bytes_ = np.zeros((len(rows), 1 + flat.shape[1] * flat.itemsize), dtype=np.uint8)
+        bytes_[:, 1:] = np.ascontiguousarray(flat).view(np.uint8)  # 0: a row that is as it is
+        self._parts.append(self._deflate.compress(bytes_.data))
+
+    def whole(self) -> bytes:
+        header = pack(">IIBBBBB", *self._size, self._bits, self._kind, 0, 0, 0)
+        chunks = [(b"IHDR", header)]
+        if self._palette is not None:
+            most = max(self._palette) + 1
+            entries = (self._palette.get(number, (0, 0, 0)) for number in range(most))
+            chunks.append((b"PLTE", bytes(number for entry in entries for number in entry)))
+        pixels = b"".join([*self._parts, self._deflate.flush()])
+        chunks += [(b"IDAT", pixels), (b"IEND", b"")]
+        parts = (
+            pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
+            for name, data in chunks
+        )
+        return _SIGNATURE + b"".join(parts)
 
 
 def numbers_of(file: BinaryIO, size: Size) -> Picture:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tessera.formats.archive import Files
+from tessera.formats.errors import Code
 from tessera.formats.records import LabelledImage
-from tessera.kinds import LabelSchema, Size
+from tessera.kinds import LabelSchema, Size, TileFrame
 
 
 class Split(StrEnum):
@@ -72,6 +73,25 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """What was not taken, and why. Whatever stands beside it is taken all the same."""
+
+    at: str
+    """Where it is: path and line, or path and record, and in that the value."""
+    why: str
+    """For people."""
+    code: Code = Code.BAD_RECORD
+    """For programs."""
+    image: str = field(default="", compare=False)
+    """Name of the image that something was said of, if that much is known."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether all that is wrong is that the image is not among those that were `Wanted`."""
+        return self.code is Code.FOREIGN_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What a file says of one image, for gold or as predictions."""
 
@@ -84,14 +104,11 @@ class Known:
     `confidence` if the file has it."""
     size: Size | None = None
     """If the file tells it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that was not taken, and why. The others are."""
-
-    at: str
-    why: str
+    places: Sequence[str] = ()
+    """Where the file says each of `objects`; readers give as many as there are objects."""
+    left_out: Sequence[Refused] = ()
+    """What was said of objects that were taken and had to be left out: attributes that the label
+    schema does not have, once for each class and attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,8 @@ class Wanted:
     schema: LabelSchema
     images: Mapping[str, Size] = field(default_factory=dict)
     """By name."""
+    frames: Mapping[str, TileFrame] = field(default_factory=dict)
+    """Of those that are tiles of others: where they lie, which decides where cuboids may."""
 
 
 class Format(Protocol):
@@ -127,6 +146,20 @@ class Source(Protocol):
     def read(self, files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         """Every image that the files know, as far as it can be used, and what cannot be.
 
+        One pass makes the whole report. Each record of the files is either one of the `objects` of
+        a `Known`, with its place in `places`, or is refused by itself and the others go on. What is
+        refused as an image stands for all that is said of it; so does, where each image has a file
+        of its own, what is refused as a file (`Code.BAD_FILE`). An image without objects is known,
+        to show nothing. No two that are `Known` have the same name: a second is refused as
+        `Code.REPEATED`, the first holds. Records come as they stand in the files, but what is
+        refused of an image before the image.
+
+        It is a generator, and keeps nothing of what it has yielded but names and, of an image, what
+        is said of it until all of it is known, on disk where that can be much.
+
         Raises:
-            BadFile: The files are not of this format at all; says where and why.
+            BadFile: While iterating, the files are not of this format at all, or cannot be read any
+                further; says where and why. What was yielded until then holds, but nothing is known
+                of the rest: whoever takes all or nothing begins to take after the last. Nothing
+                else is raised, whatever the files contain.
         """

@@ -18,13 +18,13 @@ outlines a `polygon`, counted from 1 as well, as supervision reads it. A crowd i
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tessera.formats import archive, painting
 from tessera.formats.archive import TarWriter
@@ -127,24 +127,26 @@ class VocWriter:
         """Pictures of what is there; what is left of the list."""
         size = Size(image.width, image.height)
         strokes = [_strokes(place, size) for _, place in listed]
-        ids = painting.painted(list(enumerate(strokes, 1)), size, 0, np.uint32)
         if self._dataset.kind == "instance_mask":
-            shown = {number for number, _ in painting.masks(ids)}
-            if len(shown) < len(listed):
-                kept = [each for number, each in enumerate(listed, 1) if number in shown]
-                return self._paint(stem, image, kept)
+            shown = np.zeros(len(listed) + 1, dtype=np.bool_)
+            for strip in painting.strips(strokes, size):
+                shown[np.unique(strip)] = True
+            listed = [*compress(listed, shown[1:])]
+            strokes = [*compress(strokes, shown[1:])]
         most = len(self._numbers)
-        numbers = [0, *(self._numbers[found.class_id] for found, _ in listed)]
-        classes = np.array(numbers, dtype=_type(most))[ids]
-        if self._dataset.kind == "semantic_mask":
-            void = np.iinfo(_type(most)).max
-            classes[ids == 0] = void
-            colours = {**self._colours, void: VOID}
-        else:
-            colours = self._colours
-            objects = {number: _colour(number) for number in range(len(listed) + 1)}
-            self._tar.add(f"SegmentationObject/{stem}.png", _png(ids, len(listed), objects))
-        self._tar.add(f"SegmentationClass/{stem}.png", _png(classes, most, colours))
+        semantic = self._dataset.kind == "semantic_mask"
+        void = np.iinfo(_type(most)).max
+        numbers = [void if semantic else 0, *(self._numbers[found.class_id] for found, _ in listed)]
+        of_number = np.array(numbers, dtype=_type(most))
+        classes = _png(size, most, {**self._colours, void: VOID} if semantic else self._colours)
+        objects = _png(size, len(listed), {i: _colour(i) for i in range(len(listed) + 1)})
+        for strip in painting.strips(strokes, size):
+            classes.add(of_number[strip])
+            if not semantic:
+                objects.add(strip.astype(_type(len(listed))))
+        if not semantic:
+            self._tar.add(f"SegmentationObject/{stem}.png", objects.whole())
+        self._tar.add(f"SegmentationClass/{stem}.png", classes.whole())
         return listed
 
     def _object(self, image: LabelledImage, found: LabelledObject, place: Mapping[str, Any]) -> str:
@@ -187,9 +189,8 @@ def _type(most: int) -> type[np.uint8 | np.uint16]:
     return np.uint8 if most <= _FEW else np.uint16
 
 
-def _png(numbers: NDArray[Any], most: int, colours: Mapping[int, painting.Colour]) -> bytes:
-    type_ = _type(most)
-    return painting.png(numbers.astype(type_, copy=False), colours if type_ is np.uint8 else None)
+def _png(size: Size, most: int, colours: Mapping[int, painting.Colour]) -> painting.Png:
+    return painting.Png(size, colours if _type(most) is np.uint8 else None)
 
 
 def _colour(number: int) -> painting.Colour:

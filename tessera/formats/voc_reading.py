@@ -16,7 +16,7 @@ import numpy as np
 from tessera.formats import checking, painting
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
 from tessera.kinds.attributes import Type
@@ -50,7 +50,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         try:
             root = _root(files, path)
         except BadFile as error:
-            yield Refused(str(error.facts["at"]), str(error.facts["why"]))
+            yield checking.unreadable(error)
         else:
             yield from reader.image(path, root)
 
@@ -113,7 +113,8 @@ class _Reader:
 
     def _region(self, masks: _Masks, number: int) -> dict[str, Any]:
         if number >= len(self._labels):
-            raise InvalidAnswer("", f"has a pixel of {number}, which is the number of no class")
+            why = f"has a pixel of {number}, which is the number of no class"
+            raise Unfit("", why, Code.UNKNOWN_CLASS)
         return {"class": self._checking.named(self._labels[number]).id, "mask": masks[number]}
 
     def _object(self, masks: _Masks, said: tuple[int, ET.Element]) -> dict[str, Any]:
@@ -122,7 +123,8 @@ class _Reader:
         place: dict[str, Any]
         match self._wanted.kind:
             case "instance_mask" if number not in masks:
-                raise InvalidAnswer("", f"has no pixel of {number} in SegmentationObject")
+                why = f"has no pixel of {number} in SegmentationObject"
+                raise Unfit("", why, Code.MISSING)
             case "instance_mask":
                 place = {"mask": masks[number]}
             case "polygon":

@@ -85,7 +85,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         except InvalidAnswer as error:
             yield checking.refused(name, error)
         except BadFile as error:
-            yield Refused(name, str(error.facts["why"]))
+            yield checking.unreadable(error)
 
 
 class _Reader:

@@ -18,7 +18,7 @@ import shapely
 from tessera.formats import checking, painting
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Known, Refused, Split, Wanted
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
 from tessera.shapes import turned
@@ -30,6 +30,7 @@ _PAIR = re.compile(rf"(\w+)\s*:\s*({_QUOTED}|[^,{{}}]*)")
 _BRACKETS = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 _COMMENT = re.compile(r"\s#")
 _UNFIT = re.compile(r'[/\\:*?"<>|]|^\.+$')
+_LARGEST = 2**53
 _BOX, _CORNERS, _X_Y, _X_Y_V = 4, 8, 2, 3
 
 
@@ -67,7 +68,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         if path in labels:
             yield from reader.image(path, labels[path], files)
         elif path.endswith(".txt") and "labels" in path.split("/"):
-            yield Refused(path, "is of no image of this project")
+            yield Refused(path, "is of no image of this project", Code.FOREIGN_IMAGE)
 
 
 def _of_folders(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
@@ -142,14 +143,15 @@ class _Reader:
     def _object(self, size: Size, line: str) -> Mapping[str, Any]:
         number, *rest = line.split()
         if number not in self._names:
-            raise InvalidAnswer("", f"{number[:50]!r} is not the number of a class")
+            why = f"{number[:50]!r} is not the number of a class"
+            raise Unfit("", why, Code.UNKNOWN_CLASS)
         named = self._checking.named(self._names[number])
         try:
             shares = [float(each) for each in rest]
         except ValueError as error:
             raise InvalidAnswer("", "must be numbers") from error
-        if not np.isfinite(shares).all():
-            raise InvalidAnswer("", "must be finite numbers")
+        if not all(abs(each) <= _LARGEST for each in shares):
+            raise InvalidAnswer("", "must be finite numbers, and not far too large")
         count = self._count(len(shares))
         sure = {"confidence": shares[count]} if len(shares) == count + 1 else {}
         return {"class": named.id, **self._place(shares[:count], size, named), **sure}
@@ -191,7 +193,8 @@ class _Reader:
             seen.append([x * size.width, y * size.height, int(v) if v.is_integer() else v])
         asked = 0 if named.skeleton is None else len(named.skeleton.points)
         if any(v for *_, v in seen[asked:]):
-            raise InvalidAnswer("", f"has more than the {asked} points of its class")
+            why = f"has more than the {asked} points of its class"
+            raise Unfit("", why, Code.UNKNOWN_POINT)
         return seen[:asked]
 
 

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from tessera.images.names import is_plain_name
+from tessera.formats.names import is_plain_name
 from tessera.kernel.errors import Invalid
 
 MOST_ENTRIES = 100_000

@@ -16,11 +16,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tessera.accounts.models import Organisation
+from tessera.formats.names import is_plain_name
 from tessera.images import service
 from tessera.images.archive import Archive, BadArchive
 from tessera.images.ingest import LIMITS
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
-from tessera.images.names import is_plain_name
 from tessera.images.refusals import OUR_FAULT, Reason
 from tessera.kernel import db
 from tessera.kernel.jobs import Run

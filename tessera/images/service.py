@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.models import Organisation
 from tessera.accounts.roles import Caller, Right
+from tessera.formats.names import LONGEST_NAME, is_plain_name
 from tessera.images.errors import (
     BadImageName,
     ImageNameTaken,
@@ -26,7 +27,6 @@ from tessera.images.models import (
     ImportState,
     Tile,
 )
-from tessera.images.names import LONGEST_NAME, is_plain_name
 from tessera.kernel import jobs
 from tessera.kernel.errors import DomainError, NotFound
 from tessera.kernel.paging import After

@@ -7,6 +7,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from tessera.formats import painting
+from tessera.kinds import Size
+from tessera.shapes import rasters
+
 FAR = 2.5
 """Pixels: OpenCV takes whole ones for corners, and draws the outline as part of the area."""
 
@@ -17,3 +21,8 @@ def assert_filled(mask: NDArray[np.bool_], outline: Sequence[Any]) -> None:
     area = shapely.Polygon(outline)
     assert not (mask & ~shapely.contains_xy(area.buffer(FAR), x, y)).any()
     assert not (shapely.contains_xy(area.buffer(-FAR), x, y) & ~mask).any()
+
+
+def painted(strokes: rasters.Strokes, size: Size) -> NDArray[np.bool_]:
+    """Shape (height, width)."""
+    return np.concatenate([*painting.strips([strokes], size)]) > 0

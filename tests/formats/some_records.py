@@ -313,6 +313,7 @@ def round_trip(format_: Any, case: Case) -> dict[str, list[dict[str, Any]]]:
     assert refused == []
     known = [each for each in found if isinstance(each, Known)]
     assert len({each.name for each in known}) == len(known)
+    assert all(len(each.places) == len(each.objects) and not each.left_out for each in known)
     return {each.name: [dict(found) for found in each.objects] for each in known}
 
 

@@ -9,7 +9,7 @@ import pytest
 from tessera.formats import checking
 from tessera.formats.archive import Folder
 from tessera.formats.checking import Checking
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, LabelSchema, Size
 
@@ -30,6 +30,9 @@ SCHEMA = LabelSchema.parse(
     }
 )
 CAR = {"class": 7, "box": [1, 1, 4, 4]}
+LEFT_OUT = Refused(
+    "file:0", "class 'car' has no attribute 'colour'; it is left out", Code.UNKNOWN_ATTRIBUTE
+)
 MASK = {"size": [8, 9], "counts": [0, 2, 70]}
 
 
@@ -64,7 +67,37 @@ def test_what_holds_is_taken_in_canonical_form() -> None:
             }
         ],
         Size(9, 8),
+        ["file:0"],
+        [LEFT_OUT],
     )
+
+
+def test_an_attribute_that_nobody_asks_for_is_left_out_and_named_once_for_its_class() -> None:
+    said = {**CAR, "attributes": {"colour": "red", "seats": 4}}
+    (known,) = taken(said, said, {**said, "class": 3})
+    assert isinstance(known, Known)
+    assert [each["attributes"] for each in known.objects] == [{"seats": 4}] * 2 + [{}]
+    assert known.left_out[0] == LEFT_OUT
+    assert [(each.at, each.code) for each in known.left_out[1:]] == [
+        ("file:2", Code.UNKNOWN_ATTRIBUTE)
+    ] * 2
+
+
+def test_where_each_object_is_said_stands_beside_those_that_were_taken() -> None:
+    refused, known = taken(CAR, {**CAR, "box": None}, CAR)
+    assert isinstance(known, Known)
+    assert known.places == ["file:0", "file:2"]
+    assert refused == Refused("file:1.box", "must be a list", Code.BAD_OBJECT)
+
+
+def test_an_image_is_known_once() -> None:
+    checked = Checking(Wanted("box", SCHEMA, {"a.jpg": Size(9, 8)}))
+    first, second, third = (
+        next(each.image("file", "a.jpg", None, [], lambda record: record))
+        for each in (checked, checked, checked.of("polygon"))
+    )
+    assert isinstance(first, Known)
+    assert second == third == Refused("file", "'a.jpg' is there twice", Code.REPEATED)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +133,8 @@ def test_an_object_that_does_not_hold_is_refused_and_the_others_are_taken(
         ({"images": {}}, "size of 'a.jpg' is not known"),
         ({"images": {}, "size": Size(0, 9)}, "without pixels"),
         ({"images": {}, "size": Size(2**20, 2**20)}, "far too many"),
+        ({"images": {}, "size": Size(9, 8), "name": "a/../../b.jpg"}, "no name that"),
+        ({"images": {}, "size": Size(9, 8), "name": "n" * 301}, "no name that"),
     ],
 )
 def test_an_image_that_is_not_there_or_of_no_size_is_refused(
@@ -108,6 +143,7 @@ def test_an_image_that_is_not_there_or_of_no_size_is_refused(
     (refused,) = taken(CAR, **said)
     assert isinstance(refused, Refused)
     assert why in refused.why
+    assert refused.foreign == ("not an image" in why)
 
 
 def test_what_is_wrong_only_together_refuses_the_image() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tessera.formats import coco_panoptic, painting
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Described, Known, Refused, Split, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
@@ -182,7 +182,8 @@ def test_what_cannot_be_used_is_refused(
 def test_two_annotations_of_one_image_are_one_too_many(tmp_path: Path) -> None:
     document = {**DOCUMENT, "annotations": DOCUMENT["annotations"] * 2}
     refused, known = read(tmp_path, document)
-    assert refused == Refused("panoptic.json: annotations[1]", "is the second of its image")
+    assert isinstance(refused, Refused)
+    assert (refused.at, refused.code) == ("panoptic.json: annotations[1]", Code.REPEATED)
     assert isinstance(known, Known)
 
 

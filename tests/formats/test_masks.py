@@ -18,7 +18,7 @@ from tessera.formats.errors import BadFile
 from tessera.formats.protocol import Described, Known, Loses, Refused, Split, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
-from tests.formats import some_records
+from tests.formats import areas, some_records
 from tests.formats.some_records import Case
 
 SCHEMA = LabelSchema((LabelClass(7, "big car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
@@ -36,7 +36,7 @@ def drawn(each: LabelledObject, size: Size) -> Pixels:
     if "mask" in each.place:
         return some_records.drawn(each.place["mask"], size)
     strokes = painting.filled(each.place["polygon"], size)
-    return painting.painted([(1, strokes)], size, 0, np.uint8) > 0
+    return areas.painted(strokes, size)
 
 
 def pictures(dataset: Described, image: LabelledImage) -> tuple[Pixels, Pixels]:

@@ -14,6 +14,7 @@ from PIL import Image
 from tessera.formats import painting
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
 from tessera.shapes import rasters, rings, rle
+from tests.formats import areas
 
 Pixels = np.ndarray[Any, Any]
 
@@ -31,7 +32,7 @@ def strokes_of(mask: Pixels) -> rasters.Strokes:
 
 def pixels_of(strokes: rasters.Strokes, mask: Pixels) -> Pixels:
     height, width = mask.shape
-    return painting.painted([(1, strokes)], Size(width, height), 0, np.uint8)
+    return areas.painted(strokes, Size(width, height)).astype(np.uint8)
 
 
 @given(pictures())
@@ -92,6 +93,30 @@ def test_masks_are_those_of_each_number(picture: Pixels) -> None:
         strokes = rasters.from_json(mask)
         assert strokes.as_json() == mask, "as small as can be"
         np.testing.assert_array_equal(pixels_of(strokes, picture), picture == number)
+
+
+@given(st.lists(pictures(), max_size=4), st.integers(1, 81))
+def test_strips_are_one_picture_of_what_is_drawn_last(drawn: list[Pixels], pixels: int) -> None:
+    size = Size(max([each.shape[1] for each in drawn], default=4), 9)
+    whole = np.zeros((size.height, size.width), dtype=int)
+    for number, each in enumerate(drawn, 1):
+        whole[: each.shape[0], : each.shape[1]][each > 0] = number
+    seen, made = painting.Seen(len(drawn)), painting.Png(size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painting, "_IN_STRIP", pixels)
+        strips = [*painting.strips([strokes_of(each) for each in drawn], size)]
+    for strip in strips:
+        seen.add(strip)
+        made.add(strip.astype(np.uint8))
+    np.testing.assert_array_equal(np.concatenate(strips), whole)
+    assert made.whole() == painting.png(whole.astype(np.uint8)), "however it is cut"
+    assert seen.numbers() == [number for number in np.unique(whole).tolist() if number]
+    for number in seen.numbers():
+        rows, columns = np.nonzero(whole == number)
+        left, top, width, height = seen.box(number)
+        assert (left, top) == (columns.min(), rows.min())
+        assert (left + width - 1, top + height - 1) == (columns.max(), rows.max())
+        assert seen.area[number] == len(rows)
 
 
 PALETTE = {0: (0, 0, 0), 1: (1, 2, 3), 4: (255, 254, 253)}

@@ -15,7 +15,7 @@ from tessera.formats.protocol import Described, Known, Loses, Split
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size, kind_of
 from tests.formats import some_records
-from tests.formats.areas import assert_filled
+from tests.formats.areas import assert_filled, painted
 from tests.formats.some_records import Case
 
 SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
@@ -145,7 +145,7 @@ def areas_in_datumaro(
     """Each part with its holes, but for what lies below later ones."""
     size = Size(image.width, image.height)
     areas = [
-        (each, painting.painted([(1, painting.filled([part], size))], size, 0, np.uint8) > 0)
+        (each, painted(painting.filled([part], size), size))
         for each in image.objects
         for part in each.place["polygon"]
     ]

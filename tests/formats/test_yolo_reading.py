@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tessera.formats import yolo
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tests.formats import some_records
@@ -58,6 +58,8 @@ def test_settings_of_all_sorts_are_read(tmp_path: Path, settings_: str, where: s
         "a.jpg",
         [{"class": 3, "box": [40.0, 15.0, 60.0, 35.0], "attributes": {}}],
         Size(100, 50),
+        [f"{where or LABELS}:1"],
+        [],
     )
 
 
@@ -120,7 +122,8 @@ def test_points_may_have_two_numbers(tmp_path: Path) -> None:
 def test_a_class_of_theirs_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     settings_ = SETTINGS.replace("bus", "tram")
     refused, _ = read(tmp_path, {"data.yaml": settings_, LABELS: GOOD})
-    assert refused == Refused(f"{LABELS}:1.class", "'tram' is not a class of this project")
+    why = "'tram' is not a class of this project"
+    assert refused == Refused(f"{LABELS}:1.class", why, Code.UNKNOWN_CLASS)
 
 
 def test_corners_that_are_no_rectangle_are_given_the_smallest_around_them(tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_corners_that_are_no_rectangle_are_given_the_smallest_around_them(tmp_pa
 def test_labels_of_no_image_are_refused(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"data.yaml": SETTINGS, "labels/train/c.txt": GOOD, "a.txt": ""}
     assert read(tmp_path, files) == [
-        Refused("labels/train/c.txt", "is of no image of this project")
+        Refused("labels/train/c.txt", "is of no image of this project", Code.FOREIGN_IMAGE)
     ]
 
 
@@ -143,9 +146,18 @@ def test_folders_of_classes_are_read(tmp_path: Path) -> None:
     found = read(tmp_path, {**files, "README.txt": "of some tool"}, "classify")
     assert found == [
         Refused("x/y", "must be a path: a folder, a class and the name of an image"),
-        Known("train/bus/a.jpg", "a.jpg", [{"class": 3, "attributes": {}}], Size(100, 50)),
-        Refused("val/tram/b.jpg.class", "'tram' is not a class of this project"),
-        Known("val/tram/b.jpg", "b.jpg", [], Size(10, 10)),
+        Known(
+            "train/bus/a.jpg",
+            "a.jpg",
+            [{"class": 3, "attributes": {}}],
+            Size(100, 50),
+            ["train/bus/a.jpg"],
+            [],
+        ),
+        Refused(
+            "val/tram/b.jpg.class", "'tram' is not a class of this project", Code.UNKNOWN_CLASS
+        ),
+        Known("val/tram/b.jpg", "b.jpg", [], Size(10, 10), [], []),
     ]
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tessera.formats.names import LONGEST_NAME
 from tessera.images.archive import Archive, BadArchive
-from tessera.images.names import LONGEST_NAME
 
 MOST = 10**6
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tessera.images.names import LONGEST_NAME, is_plain_name
+from tessera.formats.names import LONGEST_NAME, is_plain_name
 from tessera.kernel import db
 from tessera.storage.s3 import Store
 from tests.images.ingesting import JPEG, desk, fates

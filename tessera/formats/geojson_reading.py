@@ -1,0 +1,241 @@
+"""Reading GeoJSON; see `geojson`.
+
+In files of others, which do not say `coordinates: pixels`, coordinates are those of the map that
+the world file beside an image is for; without one they are pixels, if no `crs` says otherwise.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tessera.formats import checking, outlines, painting, world_files
+from tessera.formats.archive import Files
+from tessera.formats.checking import Checking, mapping, numbers
+from tessera.formats.errors import BadFile, Code, Unfit
+from tessera.formats.names import is_plain_name
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.formats.world_files import PIXELS, World
+from tessera.kinds import InvalidAnswer, LabelClass, Size, fields
+
+_MOST, _DEEPEST = 1_000_000, 3
+_LONGEST_WORLD = 4_096
+_SLACK = 1.0
+"""Pixels that the outline of a mask may lie beyond the image, as in answers."""
+_TYPES = {
+    "box": "Polygon",
+    "cuboid": "Polygon",
+    "instance_mask": "MultiPolygon",
+    "keypoints": "MultiPoint",
+    "polygon": "MultiPolygon",
+    "polyline": "LineString",
+    "semantic_mask": "MultiPolygon",
+}
+
+
+def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
+    """See `protocol.Source`; the image is the feature's property `image`."""
+    documents = [name for name in files.names() if name.endswith((".geojson", ".json"))]
+    if not documents:
+        raise BadFile("", "has no GeoJSON file")
+    reader = _Reader(files, wanted)
+    for name in documents:
+        document = checking.loaded(files, name)
+        if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
+            raise BadFile(name, "is not a FeatureCollection")
+        if document.get("coordinates", "pixels") != "pixels":
+            raise BadFile(name, "has coordinates that are no pixels")
+        yield from reader.images(name, document)
+
+
+_Features = list[tuple[str, Mapping[str, Any]]]
+
+
+class _Reader:
+    def __init__(self, files: Files, wanted: Wanted) -> None:
+        self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
+
+    def images(self, path: str, document: Mapping[str, Any]) -> Iterator[Known | Refused]:
+        told: dict[str, Size | None] = {}
+        features: dict[str, _Features] = {}
+        for at, value in self._listed(path, document, "images"):
+            try:
+                about = mapping(value, "")
+                name = _name(about.get("name"), "name")
+                if name in told:
+                    raise Unfit("name", "is there twice", Code.REPEATED)
+                told[name] = Size(
+                    *(fields.whole(about.get(e), e, InvalidAnswer) for e in ("width", "height"))
+                )
+                features[name] = []
+            except InvalidAnswer as error:
+                yield checking.refused(at, error)
+        for at, value in self._listed(path, document, "features"):
+            try:
+                properties = mapping(mapping(value, "").get("properties"), "properties")
+                name = _name(properties.get("image"), "properties.image")
+                features.setdefault(name, []).append((at, mapping(value, "")))
+            except InvalidAnswer as error:
+                yield checking.refused(at, error)
+        for name, found in features.items():
+            size = self._wanted.images.get(name, told.get(name))
+            try:
+                world = self._world(name, document)
+            except InvalidAnswer as error:
+                yield replace(checking.refused(path, error), image=name)
+                continue
+            # of an unknown one nothing is read
+            read = partial(self._object, size or Size(0, 0), world)
+            yield from self._checking.image(path, name, told.get(name), found, read)
+
+    def _world(self, name: str, document: Mapping[str, Any]) -> World:
+        """Of what map the coordinates of an image are."""
+        beside = world_files.names_of(name) if is_plain_name(name) else []
+        there = [each for each in beside if self._files.has(each)]
+        if "coordinates" in document or not there:
+            if "crs" in document and "coordinates" not in document:
+                why = f"is of a map, and nothing tells where {name[:300]!r} is on it: no world file"
+                raise Unfit("", why, Code.MISSING)
+            return PIXELS
+        with self._files.open(there[0]) as file:
+            text = file.read(_LONGEST_WORLD).decode(errors="replace")
+        try:
+            return World.parse(text)
+        except ValueError as error:
+            raise Unfit("", f"{there[0][:300]}: {error}", Code.BAD_FILE) from error
+
+    def _listed(
+        self, path: str, document: Mapping[str, Any], name: str
+    ) -> list[tuple[str, object]]:
+        try:
+            listed = fields.items(document.get(name, []), name, InvalidAnswer, most=10 * _MOST)
+            return [(f"{path}: {at}", each) for at, each in listed]
+        except InvalidAnswer as error:
+            raise BadFile(f"{path}: {name}", str(error.facts["why"])) from error
+
+    def _object(self, size: Size, world: World, feature: Mapping[str, Any]) -> Mapping[str, Any]:
+        properties = mapping(feature.get("properties"), "properties")
+        named = self._checking.named(properties.get("class"))
+        found: dict[str, Any] = {
+            "class": named.id,
+            "attributes": mapping(properties.get("attributes") or {}, "properties.attributes"),
+        }
+        if properties.get("confidence") is not None:
+            found["confidence"] = properties["confidence"]
+        if properties.get("crowd") is True:
+            found["optional"] = True
+        if self._wanted.kind == "classify":
+            return found
+        geometry = mapping(feature.get("geometry"), "geometry")
+        expected = _TYPES[self._wanted.kind]
+        if geometry.get("type") == "Polygon" and expected == "MultiPolygon":
+            geometry = {"type": expected, "coordinates": [geometry.get("coordinates")]}
+        if geometry.get("type") != expected:
+            type_ = str(geometry.get("type"))[:50]
+            raise InvalidAnswer("geometry.type", f"is {type_!r}, not {expected!r}")
+        coordinates = _in_pixels(geometry.get("coordinates"), "geometry.coordinates", world)
+        return found | self._place(coordinates, properties, named, size)
+
+    def _place(
+        self, value: object, properties: Mapping[str, Any], named: LabelClass, size: Size
+    ) -> dict[str, Any]:
+        at = "geometry.coordinates"
+        place: dict[str, Any] = {}
+        match self._wanted.kind:
+            case "box":
+                (corners,) = _rings(value, at, most=1)
+                place = {"box": outlines.box_of(corners, at)}
+            case "polygon":
+                place = {"polygon": _parts(value, at)}
+            case "instance_mask" | "semantic_mask":
+                place = {"mask": _mask(_parts(value, at), size)}
+            case "polyline":
+                place = {"line": _line(value, at)}
+            case "keypoints":
+                place = {"points": _seen(_line(value, at), properties, named)}
+            case "cuboid":
+                place = {key: properties[key] for key in ("cuboid", "solid") if key in properties}
+        return place
+
+
+def _in_pixels(value: object, at: str, world: World, lists: int = _DEEPEST) -> object:
+    """Lists of places, or of lists of them; what is something else is as it was."""
+    if world == PIXELS or not isinstance(value, list) or not value or not lists:
+        return value
+    if isinstance(value[0], list) and value[0] and isinstance(value[0][0], list):
+        listed = fields.items(value, at, InvalidAnswer, most=_MOST)
+        return [_in_pixels(each, there, world, lists - 1) for there, each in listed]
+    with np.errstate(all="ignore"):
+        found = world.in_pixels(_line(value, at)).round(2)
+    if not np.isfinite(found).all():
+        raise InvalidAnswer(at, "is far from the map")
+    return found.tolist()
+
+
+def _name(value: object, at: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidAnswer(at, "must be the name of an image")
+    return value
+
+
+def _parts(value: object, at: str) -> list[list[list[list[float]]]]:
+    listed = list(fields.items(value, at, InvalidAnswer, most=_MOST))
+    if not listed:
+        raise InvalidAnswer(at, "must have at least one part")
+    return [_rings(each, there, most=_MOST) for there, each in listed]
+
+
+def _mask(parts: list[list[list[list[float]]]], size: Size) -> dict[str, Any]:
+    """The pixels whose middles are inside."""
+    around = np.array([point for part in parts for ring in part for point in ring])
+    if (around < -_SLACK).any() or (around > np.add(size, _SLACK)).any():
+        raise InvalidAnswer("geometry", "reaches out of the image")
+    strokes = painting.filled(parts, size)
+    if not strokes.pixels:
+        raise InvalidAnswer("geometry", "has no pixel")
+    return strokes.as_json()
+
+
+def _rings(value: object, at: str, *, most: int) -> list[list[list[float]]]:
+    """Without the last point of each, which is the first."""
+    rings = []
+    for there, each in fields.items(value, at, InvalidAnswer, most=most):
+        ring = _line(each, there)
+        if len(ring) < 4 or ring[0] != ring[-1]:  # noqa: PLR2004
+            raise InvalidAnswer(there, "must be a ring, whose last point is its first")
+        rings.append(ring[:-1])
+    if not rings:
+        raise InvalidAnswer(at, "must have at least one ring")
+    return rings
+
+
+def _line(value: object, at: str) -> list[list[float]]:
+    return [
+        numbers(each, there, 2)
+        for there, each in fields.items(value, at, InvalidAnswer, most=_MOST)
+    ]
+
+
+def _seen(
+    points: Sequence[list[float]], properties: Mapping[str, Any], named: LabelClass
+) -> list[list[object]]:
+    """In the order of the class; what is not there is not labelled."""
+    names, visible = (
+        [
+            each
+            for _, each in fields.items(
+                properties.get(key), f"properties.{key}", InvalidAnswer, most=_MOST
+            )
+        ]
+        for key in ("points", "visibility")
+    )
+    if not len(names) == len(visible) == len(points):
+        raise InvalidAnswer("properties", "must have a name and a visibility of each point")
+    found = {str(n): [*at, v] for n, at, v in zip(names, points, visible, strict=True)}
+    asked = () if named.skeleton is None else named.skeleton.points
+    if foreign := found.keys() - {each.name for each in asked}:
+        why = f"has a point {min(foreign)[:50]!r}"
+        raise Unfit("properties.points", why, Code.UNKNOWN_POINT)
+    return [found.get(each.name, [0.0, 0.0, 0]) for each in asked]

@@ -1,0 +1,166 @@
+"""Parquet, read back: what our writer leaves, what others make of it, and what is none."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+
+from tessera.formats import parquet
+from tessera.formats.archive import Folder
+from tessera.formats.errors import BadFile, Code
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.kinds import LabelSchema, Size
+from tests.formats import memory, some_records
+from tests.formats.some_records import Case
+
+SCHEMA = LabelSchema.parse(
+    {
+        "classes": [
+            {
+                "id": 7,
+                "name": "car",
+                "colour": "#ff0000",
+                "attributes": [{"name": "seats", "type": "number"}],
+            },
+            {"id": 3, "name": "bus", "colour": "#00ff00"},
+        ]
+    }
+)
+SIZES = {"a.jpg": Size(100, 80), "b.jpg": Size(50, 50)}
+CAR = {"image_name": "a.jpg", "class": "car", "place": '{"box":[1,2,30,40]}'}
+
+
+@given(some_records.cases)
+def test_what_is_written_is_read_back(case: Case) -> None:
+    assert some_records.round_trip(parquet, case) == some_records.as_known(case[1])
+
+
+def read(folder: Path, rows: list[dict[str, Any]], kind: str = "box") -> list[Any]:
+    pq.write_table(pa.Table.from_pylist(rows), folder / "any.parquet")
+    return list(parquet.read(Folder(folder), Wanted(kind, SCHEMA, SIZES)))
+
+
+def test_a_table_of_another_tool_needs_three_columns(tmp_path: Path) -> None:
+    (known,) = read(tmp_path, [CAR, {**CAR, "class": "bus"}])
+    assert known.objects == [
+        {"class": 7, "box": [1, 2, 30, 40], "attributes": {}},
+        {"class": 3, "box": [1, 2, 30, 40], "attributes": {}},
+    ]
+    assert known.places == ["any.parquet: row 0", "any.parquet: row 1"]
+    (known,) = read(tmp_path, [{"image_name": "a.jpg", "class": "car"}], "classify")
+    assert known.objects == [{"class": 7, "attributes": {}}]
+
+
+def test_attributes_may_be_a_struct(tmp_path: Path) -> None:
+    (known,) = read(tmp_path, [{**CAR, "attributes": {"seats": "4", "colour": "red"}}])
+    assert known.objects[0]["attributes"] == {"seats": 4}
+    assert [each.code for each in known.left_out] == [Code.UNKNOWN_ATTRIBUTE]
+
+
+@pytest.mark.parametrize(
+    ("change", "at", "code"),
+    [
+        ({"class": "tram"}, ".class", Code.UNKNOWN_CLASS),
+        ({"class": None}, ".class", Code.UNKNOWN_CLASS),
+        ({"place": "{"}, ".place", Code.BAD_RECORD),
+        ({"place": '{"box":[1,2,NaN,40]}'}, ".place", Code.BAD_RECORD),
+        ({"place": "[" * 100_000}, ".place", Code.BAD_RECORD),
+        ({"place": "[1]"}, ".place", Code.BAD_RECORD),
+        ({"place": '{"box":[1,2,300,40]}'}, ".box[2]", Code.BAD_OBJECT),
+        ({"place": '{"box":[1,2,1e300,40]}'}, ".box[2]", Code.BAD_OBJECT),
+        ({"place": None}, "", Code.BAD_OBJECT),
+        ({"confidence": 2.0}, ".confidence", Code.BAD_RECORD),
+        ({"confidence": np.nan}, ".confidence", Code.BAD_RECORD),
+        ({"attributes": {"seats": "many"}}, ".attributes.seats", Code.BAD_OBJECT),
+        ({"attributes": {"seats": "1e999"}}, ".attributes.seats", Code.BAD_OBJECT),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_and_the_others_are_taken(
+    tmp_path: Path, change: dict[str, Any], at: str, code: Code
+) -> None:
+    refused, known = read(tmp_path, [{**CAR, **change}, CAR])
+    assert (refused.at, refused.code) == (f"any.parquet: row 0{at}", code)
+    assert len(known.objects) == 1
+
+
+def test_columns_of_other_types_are_refused_row_by_row(tmp_path: Path) -> None:
+    found = read(tmp_path, [{**CAR, "place": 3, "attributes": 4, "image_width": "a"}])
+    assert found == [
+        Refused("any.parquet: row 0.image_width", "must be a whole number", Code.BAD_RECORD)
+    ]
+    refused, _ = read(tmp_path, [{**CAR, "attributes": 4}])
+    assert refused.at == "any.parquet: row 0.attributes"
+    refused, _ = read(tmp_path, [{**CAR, "place": 4}])
+    assert refused.at == "any.parquet: row 0.place"
+    (refused,) = read(tmp_path, [{**CAR, "image_name": b"a.jpg"}])
+    assert refused.why == "has no name of an image"
+
+
+def test_images_are_checked(tmp_path: Path) -> None:
+    empty = {"image_name": "b.jpg", "class": None, "place": None}
+    wrong = {**CAR, "image_name": "b.jpg", "image_width": 51, "image_height": 50}
+    found = read(tmp_path, [CAR, empty, {**CAR, "image_name": "../a.jpg"}, CAR])
+    assert [each.name if isinstance(each, Known) else each.code for each in found] == [
+        "a.jpg",
+        "b.jpg",
+        Code.FOREIGN_IMAGE,
+        Code.REPEATED,
+    ]
+    assert found[3].at == "any.parquet: row 3"
+    (refused,) = read(tmp_path, [wrong])
+    assert refused.code == Code.OTHER_SIZE
+
+
+def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="no Parquet"):
+        list(parquet.read(Folder(tmp_path), Wanted("box", SCHEMA)))
+    with pytest.raises(BadFile, match=r"any\.parquet: has no column 'place'"):
+        read(tmp_path, [{"image_name": "a.jpg", "class": "car"}])
+    whole = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([CAR] * 9), whole)
+    content = whole.getvalue()
+    for damaged in (b"", b"PAR1", content[:-1], content[:4] + b"x" * 60 + content[64:]):
+        (tmp_path / "any.parquet").write_bytes(damaged)
+        with pytest.raises(BadFile, match=r"any\.parquet: row 0: cannot be read"):
+            list(parquet.read(Folder(tmp_path), Wanted("box", SCHEMA, SIZES)))
+
+
+@settings(max_examples=20)
+@given(some_records.datasets("box"))
+def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
+    with some_records.a_folder() as folder:
+        path = some_records.written(parquet, case, folder) / parquet.FILE
+        pq.write_table(pq.read_table(path), path, row_group_size=2)
+        found = list(parquet.read(Folder(folder), some_records.wanted(case)))
+    known = {each.name: list(each.objects) for each in found if isinstance(each, Known)}
+    assert known == some_records.as_known(case[1])
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    peaks = []
+    for images in (500, 4_000):
+        folder = tmp_path / str(images)
+        folder.mkdir()
+        image = {"image_width": 100, "image_height": 80, "class": "coin"}
+        row = {**image, "place": CAR["place"], "attributes": {"note": "x" * 900}}
+        out = pq.ParquetWriter(folder / "a.parquet", pa.Table.from_pylist([_named(row, 0)]).schema)
+        for first in range(0, images, 100):
+            rows = [_named(row, number) for number in range(first, first + 100) for _ in range(25)]
+            out.write_table(pa.Table.from_pylist(rows))
+        out.close()
+        (found, objects, refused, edges), peak = memory.of_reading(folder, "parquet")
+        assert (found, objects, refused, edges) == (images, 25 * images, 0, 25 * 73 * images)
+        peaks.append(peak)
+    small, large = peaks
+    assert large < small + 20, peaks
+
+
+def _named(row: dict[str, Any], number: int) -> dict[str, Any]:
+    """Notes that no dictionary makes shorter."""
+    note = f"{number:09}" + row["attributes"]["note"]
+    return {**row, "image_name": f"{number}.jpg", "attributes": {"note": note}}
