@@ -42,6 +42,12 @@ FINE: Mapping[str, Mapping[str, str]] = {
         "constraint-missing-not-valid": "projects are few, and the new columns empty",
         "adding-foreign-key-constraint": "so too",
         "require-concurrent-index-creation": "so too",
+        "disallowed-unique-constraint": "there is no release yet, and nowhere are tasks many",
+        "ban-drop-constraint": "a wider one takes its place",
+        "prefer-bigint-over-int": "tasks about one tile: a handful",
+    },
+    "annotation_imports": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
     },
 }
 """What squawk says of a migration that is right as it is, and why."""

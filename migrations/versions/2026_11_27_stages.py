@@ -1,7 +1,7 @@
 """Tasks about existing annotations, and chains of projects.
 
-Locks: ACCESS EXCLUSIVE on projects and tasks, milliseconds (columns without a default; projects are
-few, and their indexes are made in that time).
+Locks: ACCESS EXCLUSIVE on projects and tasks, milliseconds, and for as long as it takes to index all
+tasks (there is no release yet, and nowhere are they many).
 Deploy order: before the code.
 """
 
@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.Column("earner_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "task_id", "earner_id", name=op.f("pk_makers")),
     )
+    op.execute("ALTER TABLE makers ALTER COLUMN project_id SET STATISTICS 0")
+    op.add_column("tasks", sa.Column("pair", sa.Integer(), server_default="0", nullable=False))
+    op.drop_constraint(op.f("uq_tasks_project_id_tile_id"), "tasks")
+    op.create_unique_constraint(
+        op.f("uq_tasks_project_id_tile_id_pair"), "tasks", ["project_id", "tile_id", "pair"]
+    )
     op.add_column("tasks", sa.Column("subject", postgresql.JSONB(), nullable=True))
     op.add_column("tasks", sa.Column("reopened_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("projects", sa.Column("follows_id", sa.Uuid(), nullable=True))
@@ -38,7 +44,7 @@ def upgrade() -> None:
         "projects",
         ["follows_id"],
         unique=True,
-        postgresql_where=sa.text("kind = 'verify'"),
+        postgresql_where=sa.text("kind IN ('verify', 'join')"),
     )
 
 
@@ -51,4 +57,9 @@ def downgrade() -> None:
     op.drop_column("projects", "follows_classes")
     op.drop_column("tasks", "reopened_at")
     op.drop_column("tasks", "subject")
+    op.drop_constraint(op.f("uq_tasks_project_id_tile_id_pair"), "tasks")
+    op.create_unique_constraint(
+        op.f("uq_tasks_project_id_tile_id"), "tasks", ["project_id", "tile_id"]
+    )
+    op.drop_column("tasks", "pair")
     op.drop_table("makers")

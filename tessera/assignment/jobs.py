@@ -1,10 +1,11 @@
 """Work on the queue that nobody waits for."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 
-from tessera.assignment import launch, opening, queue, stages
+from tessera.assignment import joining, launch, opening, queue, stages
 from tessera.assignment import release as releasing
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
@@ -46,14 +47,27 @@ async def pass_on(context: JobContext, run: Run) -> None:
     earlier_id, ids = UUID(run.payload["project_id"]), run.payload.get("task_ids")
     task_ids = None if ids is None else [UUID(id_) for id_ in ids]
     async with db.reading(context.sessions) as reader:
-        later = [each.id for each in await chains.followers(reader, earlier_id)]
-    for later_id in later:
-        more = True
+        later = {each.id: each.kind for each in await chains.followers(reader, earlier_id)}
+    for later_id, kind in later.items():
+        if kind == "join":
+            await _join(context, earlier_id, later_id, task_ids)
+        more = kind != "join"
         while more:
             async with db.transaction(context.sessions) as session:
                 more = await stages.pass_on(
                     session, earlier_id=earlier_id, later_id=later_id, task_ids=task_ids
                 )
+
+
+async def _join(
+    context: JobContext, earlier_id: UUID, later_id: UUID, task_ids: Sequence[UUID] | None
+) -> None:
+    """Ask about the seams of images all of whose tiles are settled, image by image."""
+    async with db.reading(context.sessions) as reader:
+        images = await joining.whole_images(reader, earlier_id, task_ids=task_ids)
+    for image_id in images:
+        async with db.transaction(context.sessions) as session:
+            await joining.ask(session, earlier_id, later_id, image_id)
 
 
 async def send_back(context: JobContext, run: Run) -> None:

@@ -66,7 +66,7 @@ async def make_tasks(session: AsyncSession, *, project_id: UUID, image_id: UUID)
                 tiles.where(of_image, Tile.number.between(start, start + TILES_AT_ONCE - 1)),
                 include_defaults=False,
             )
-            .on_conflict_do_nothing(index_elements=[Task.project_id, Task.tile_id])
+            .on_conflict_do_nothing(index_elements=[Task.project_id, Task.tile_id, Task.pair])
         )
 
 

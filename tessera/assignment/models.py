@@ -80,7 +80,7 @@ class Task(Base):
     __table_args__ = (
         PrimaryKeyConstraint("project_id", "id"),
         Index("ix_tasks_id", "id"),
-        UniqueConstraint("project_id", "tile_id"),
+        UniqueConstraint("project_id", "tile_id", "pair"),
         Index("ix_tasks_review", "project_id", "opened_at", postgresql_where="state = 'review'"),
         Index("ix_tasks_waiting", "project_id", postgresql_where="state = 'waiting'"),
         Index("ix_tasks_gold", "project_id", postgresql_where="is_gold"),
@@ -90,6 +90,8 @@ class Task(Base):
     project_id: Mapped[UUID]
     id: Mapped[UUID] = mapped_column(server_default=func.gen_random_uuid())
     tile_id: Mapped[UUID]
+    pair: Mapped[int] = mapped_column(Integer, server_default="0")
+    """From 0, of several tasks about one tile: as there are where pieces may be joined."""
     state: Mapped[TaskState] = mapped_column(default=TaskState.WAITING)
     is_gold: Mapped[bool] = mapped_column(default=False)
     """The right answer is known (`quality.models.Gold`). Never leaves through an earner's door."""

@@ -16,7 +16,7 @@ from sqlalchemy import exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from tessera.assignment import queue
+from tessera.assignment import makers, queue
 from tessera.assignment.models import Task, TaskState
 from tessera.assignment.questions import questions_of
 from tessera.kernel import db, jobs
@@ -44,27 +44,7 @@ _MAKE = text(
       CAST(:labels AS text[]), CAST(:confidences AS float8[])
     ) AS passed (tile_id, state, subject, label, confidence)
     ORDER BY tile_id
-    ON CONFLICT (project_id, tile_id) DO NOTHING
-    """
-)
-# who answered a task, and who had made what it was about, is not asked about what came of it
-_MAKERS = text(
-    """
-    INSERT INTO makers (project_id, task_id, earner_id)
-    SELECT DISTINCT asked.project_id, asked.id, had.earner_id
-    FROM tasks AS made
-    JOIN tasks AS asked ON asked.project_id = :project_id AND asked.tile_id = made.tile_id
-    JOIN LATERAL (
-      SELECT earner_id FROM answers
-      WHERE answers.project_id = made.project_id AND answers.task_id = made.id
-        AND answers.outcome = 'answered'
-      UNION ALL
-      SELECT earner_id FROM makers
-      WHERE makers.project_id = made.project_id AND makers.task_id = made.id
-    ) AS had ON true
-    WHERE made.project_id = :made_in AND made.tile_id = any(CAST(:tile_ids AS uuid[]))
-      AND NOT made.is_gold
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (project_id, tile_id, pair) DO NOTHING
     """
 )
 
@@ -90,7 +70,7 @@ async def all_settled(session: AsyncSession, project_id: UUID) -> None:
 
 async def expected(session: AsyncSession, project: Project) -> int:
     """Tasks that may still come from the stages before: one of each of the first stage, at most."""
-    if project.first_stage_id is None:
+    if project.first_stage_id is None or project.kind == "join":  # seams are not known before
         return 0
     of_stage = select(func.count()).select_from(Task)
     first = await session.scalar(of_stage.where(Task.project_id == project.first_stage_id))
@@ -132,13 +112,15 @@ async def pass_on(
         await asyncio.to_thread(_passed, earlier, later, task, questions[task.id]) for task in tasks
     ]
     await _make(session, later, passed)
-    await _learn_makers(session, later.id, earlier.id, [each.tile_id for each in passed])
+    tile_ids = [each.tile_id for each in passed]
+    await makers.note(session, later.id, made_in=earlier.id, tile_ids=tile_ids)
     await _ask_again(session, later, {each.tile_id: each for each in passed})
-    await _open(session, later)
+    await open_waiting(session, later)
     return task_ids is None and len(tasks) == CHUNK
 
 
-async def _open(session: AsyncSession, project: Project) -> None:
+async def open_waiting(session: AsyncSession, project: Project) -> None:
+    """Have what waits in a launched project opened, as far as its launches have paid for it."""
     if project.launched_at is not None:
         payload = {"project_id": str(project.id)}
         await jobs.enqueue(session, "assignment.open_tasks", payload=payload, key=str(project.id))
@@ -187,14 +169,6 @@ def _json(value: dict[str, Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-async def _learn_makers(
-    session: AsyncSession, project_id: UUID, made_in: UUID, tile_ids: Sequence[UUID]
-) -> None:
-    await session.execute(
-        _MAKERS, {"project_id": project_id, "made_in": made_in, "tile_ids": list(tile_ids)}
-    )
-
-
 async def _ask_again(session: AsyncSession, later: Project, passed: dict[UUID, _Passed]) -> None:
     """Ask anew about what was sent back and has been made anew."""
     returned = select(Task).where(
@@ -202,8 +176,16 @@ async def _ask_again(session: AsyncSession, later: Project, passed: dict[UUID, _
         Task.tile_id.in_(list(passed)),
         Task.state == TaskState.RETURNED,
     )
-    for task in (await session.scalars(db.locking(returned.order_by(Task.id)))).all():
-        await _reopen(session, later, task, passed[task.tile_id].subject)
+    tasks = (await session.scalars(db.locking(returned.order_by(Task.id)))).all()
+    for task in tasks:
+        now = passed[task.tile_id]
+        if now.settled:
+            task.state, task.label, task.confidence = TaskState.SETTLED, now.label, now.confidence
+            task.settled_by, task.settled_at = PASSED_BY, func.now()
+        else:
+            await _reopen(session, later, task, now.subject)
+    await session.flush()
+    await changed(session, later, tasks)
 
 
 async def send_back(session: AsyncSession, *, project_id: UUID, task_id: UUID) -> None:
@@ -231,7 +213,8 @@ async def send_back(session: AsyncSession, *, project_id: UUID, task_id: UUID) -
     reason = chained.found_wrong(project.kind, task.label)
     subject = {"label": chained.as_answer(made.label or {}), "reason": reason}
     for each in [*between, project]:
-        await _learn_makers(session, stages[number].id, each.id, [task.tile_id])
+        tile_ids = [task.tile_id]
+        await makers.note(session, stages[number].id, made_in=each.id, tile_ids=tile_ids)
     for each in between:
         await _withhold(session, each.id, task.tile_id)
     await _reopen(session, stages[number], made, subject)
@@ -271,7 +254,7 @@ async def _reopen(
     if task.places == 0:
         task.state, task.settled_by, task.settled_at = TaskState.WAITING, None, None
         await session.flush()
-        await _open(session, project)
+        await open_waiting(session, project)
         return
     task.state, task.settled_by = TaskState.OPEN, None
     await session.flush()

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tessera.formats.records import DIGITS, LabelledImage, LabelledObject, LabelledTile
-from tessera.kinds import Kind, LabelSchema, Piece, Question, Size, TileFrame, Window
+from tessera.kinds import Doubt, Kind, LabelSchema, Piece, Question, Size, TileFrame, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class ImageTiles:
     sha256: str
     tiles: list[SettledTile] = field(default_factory=list)
     gap: Gap | None = None
+    decided: dict[Doubt, bool] = field(default_factory=dict)
+    """What people have said of drawings that may be one object."""
 
 
 _COMMON = frozenset({"class", "attributes", "confidence", "sources", "optional"})
@@ -53,7 +55,7 @@ def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) 
     """What the tiles of an image without a gap say together."""
     size = Size(image.width, image.height)
     pieces = [_piece(tile, kind, schema, size) for tile in image.tiles]
-    merged = kind.merge(pieces, schema)
+    merged = kind.merge(pieces, schema, image.decided)
     return LabelledImage(
         id=image_id,
         uuid=image.uuid,

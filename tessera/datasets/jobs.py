@@ -86,9 +86,7 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         project = await queries.project_of(reader, run.project_id)
         dataset = described(project, options)
         spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
-        images = queries.images(
-            reader, run.project_id, images_of=project.images_of, as_of=run.as_of
-        )
+        images = queries.images(reader, project, as_of=run.as_of)
         with spool.open("wb") as out:
             assembled = Spool(out, project, options)
             async with aclosing(images) as batches:

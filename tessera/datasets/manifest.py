@@ -18,7 +18,7 @@ from tessera.formats import FORMATS
 from tessera.formats.protocol import Described
 from tessera.kinds import parsed, shown
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised whenever the same labels would be written as other bytes."""
 
 
@@ -31,12 +31,22 @@ class File:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The project whose tasks say what tiles show: of one that joins, the stage before it."""
+
+    id: UUID
+    kind: str
+    label_schema: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Labelled:
     """The project that a version is of, as it stood when the labels were read."""
 
     id: str
     images_of: UUID
     """The project whose images they are."""
+    drawn_in: Drawn
     name: str
     kind: str
     label_schema: dict[str, Any]

@@ -1,6 +1,6 @@
 """What a build reads: one snapshot, one pass, never more than a few tiles in memory."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy import Numeric, Row, Select, Text, and_, cast, func, select, tex
 
 from tessera.assignment.models import Answer, Task, TaskState
 from tessera.datasets.assemble import Gap, ImageTiles, SettledTile
-from tessera.datasets.manifest import Labelled, Spent
+from tessera.datasets.manifest import Drawn, Labelled, Spent
 from tessera.earnings.models import Earning, EarningState
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel.db import Reader
@@ -31,9 +31,13 @@ async def project_of(reader: Reader, project_id: UUID) -> Labelled:
     project = await reader.get(Project, project_id)
     if project is None:
         raise NotFound("There is no such project.")
+    drawn = project
+    if project.kind == "join" and project.follows_id is not None:
+        drawn = await reader.get_one(Project, project.follows_id)
     return Labelled(
         id=str(project.id),
         images_of=project.images_of,
+        drawn_in=Drawn(drawn.id, drawn.kind, drawn.label_schema),
         name=project.name,
         kind=project.kind,
         label_schema=project.label_schema,
@@ -44,21 +48,22 @@ async def project_of(reader: Reader, project_id: UUID) -> Labelled:
 
 
 async def images(
-    reader: Reader, project_id: UUID, *, images_of: UUID, as_of: datetime
+    reader: Reader, project: Labelled, *, as_of: datetime
 ) -> AsyncGenerator[list[ImageTiles], None]:
     """All ready images in the order of their names, whole, a batch at a time.
 
     Streamed from a cursor, so that Postgres sorts once, however many there are.
     """
+    joins = await _joins(reader, project.id) if project.kind == "join" else {}
     rows = await reader.stream(
-        _tiles(project_id, images_of, as_of),
+        _tiles(project.drawn_in.id, project.images_of, as_of),
         execution_options={"yield_per": FETCH, "max_row_buffer": FETCH},
     )
     batch: list[ImageTiles] = []
     async for page in rows.partitions():
         for row in page:
             if not batch or batch[-1].uuid != str(row.image_id):
-                batch.append(_image(row))
+                batch.append(_image(row, joins.get(row.image_id, []), as_of))
             _add(batch[-1], row, as_of)
         # the last one may go on in the next page
         if whole := batch[:-1]:
@@ -104,12 +109,42 @@ def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[
     )
 
 
-def _image(row: Row[Any]) -> ImageTiles:
-    return ImageTiles(str(row.image_id), row.name, row.width, row.height, row.sha256)
+async def _joins(reader: Reader, project_id: str) -> dict[UUID, list[Row[Any]]]:
+    """What was asked about seams, by image. They are few: geometry decides nearly all."""
+    asked = (
+        select(
+            Tile.image_id,
+            Task.subject["pieces"].label("pieces"),
+            Task.label["verdict"].astext.label("verdict"),
+            Task.state,
+            Task.settled_at,
+        )
+        .join(Tile, Tile.id == Task.tile_id)
+        .where(Task.project_id == UUID(project_id))
+    )
+    joins: dict[UUID, list[Row[Any]]] = {}
+    for row in await reader.execute(asked):
+        joins.setdefault(row.image_id, []).append(row)
+    return joins
+
+
+def _image(row: Row[Any], joins: Sequence[Row[Any]], as_of: datetime) -> ImageTiles:
+    image = ImageTiles(str(row.image_id), row.name, row.width, row.height, row.sha256)
+    for each in joins:
+        if not _is_settled(each, as_of):
+            image.gap = Gap.UNSETTLED
+        elif each.verdict is not None:  # or it cannot be told, and stays as geometry has it
+            first, second = map(tuple, each.pieces)
+            image.decided[first, second] = each.verdict == "yes"
+    return image
+
+
+def _is_settled(row: Row[Any], as_of: datetime) -> bool:
+    return bool(row.state is TaskState.SETTLED and row.settled_at <= as_of)
 
 
 def _add(image: ImageTiles, row: Row[Any], as_of: datetime) -> None:
-    if row.state is not TaskState.SETTLED or row.settled_at > as_of:
+    if not _is_settled(row, as_of):
         image.gap = image.gap or Gap.UNSETTLED
     elif row.label is None:
         image.gap = Gap.UNUSABLE

@@ -24,7 +24,8 @@ class Spool:
 
     def __init__(self, out: BinaryIO, project: Labelled, options: Options) -> None:
         self._out = out
-        self._kind, self._schema = kind_of(project.kind), parsed(project.label_schema)
+        self._kind = kind_of(project.drawn_in.kind)
+        self._schema = parsed(project.drawn_in.label_schema)
         self._splitter = None if options.splits is None else Splitter(options.splits)
         self.tally = Tally()
 

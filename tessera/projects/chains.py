@@ -10,12 +10,22 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.kinds import NOT_ABOUT, LabelSchema, parsed, shown
+from tessera.kinds import NOT_ABOUT, LabelSchema, chained, parsed, shown
 from tessera.projects.errors import CannotFollow, NotEditable
 from tessera.projects.models import Project
 
 LONGEST = 8
 """Stages of a chain."""
+
+
+def check_first(kind: str) -> None:
+    """Refuse a project that has to follow another and does not.
+
+    Raises:
+        CannotFollow: Pieces that may be one object come of a project that drew them.
+    """
+    if kind == "join":
+        raise CannotFollow("A project of kind join follows the one whose pieces it joins.")
 
 
 async def check(
@@ -32,15 +42,19 @@ async def check(
         CannotFollow: Says why.
     """
     of, shared = shown(earlier.kind, parsed(earlier.label_schema))
+    if earlier.kind == "join":
+        raise CannotFollow("Nothing follows a project of kind join: it is about whole images.")
+    if kind == "join" and not chained.joins(earlier.kind, parsed(earlier.label_schema)):
+        raise CannotFollow(f"Objects of {of} are not in pieces.")
     if kind in NOT_ABOUT:
         if shown(kind, schema) != (of, shared):
             raise CannotFollow(
-                f"What verifies a project of {of} has its label schema, and `of`: {of!r}."
+                f"What is about a project of {of} has its label schema, and `of`: {of!r}."
             )
         if classes is not None:
-            raise CannotFollow("All that was settled is verified, whatever its class.")
+            raise CannotFollow("It is about all that was settled, whatever its class.")
         if any(each.kind in NOT_ABOUT for each in await followers(session, earlier.id)):
-            raise CannotFollow("Another project verifies that one already.")
+            raise CannotFollow("Another project verifies or joins that one already.")
     if classes is not None and (unknown := sorted(set(classes) - set(shared.ids))):
         raise CannotFollow("These classes are not known there.", classes=unknown)
     if len(await before(session, earlier)) + 2 > LONGEST:

@@ -14,7 +14,7 @@ from tessera.projects.states import ProjectState
 
 __all__ = ["Follows", "Project", "ProjectState"]
 
-VERIFIES = "kind = 'verify'"
+ABOUT = "kind IN ('verify', 'join')"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Project(Entity):
         CheckConstraint("price_micro > 0", name="price_positive"),
         CheckConstraint("fee_micro >= 0", name="fee_not_negative"),
         CheckConstraint("committed_micro <= reserved_micro", name="within_budget"),
-        # of two that verify the same, one could send back what the other has found right
-        Index("uq_projects_verified", "follows_id", unique=True, postgresql_where=VERIFIES),
+        # one could send back what the other has found right, or joined
+        Index("uq_projects_verified", "follows_id", unique=True, postgresql_where=ABOUT),
     )
 
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"), index=True)

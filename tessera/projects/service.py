@@ -13,7 +13,7 @@ from tessera.accounts.roles import Caller, Right
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
-from tessera.kinds import LabelClass, LabelSchema, postable
+from tessera.kinds import LabelClass, LabelSchema, kind_of
 from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
 from tessera.projects import chains
@@ -104,6 +104,7 @@ async def _earlier(
 ) -> Project | None:
     """The project that a draft follows."""
     if draft.follows is None:
+        chains.check_first(draft.kind)
         return None
     # locked: of two at once that verify the same, the other one sees this one
     named = select(Project).where(
@@ -254,5 +255,5 @@ def _points(known: LabelClass | None) -> list[str]:
 
 def _checked(kind: str, label_schema: dict[str, Any]) -> dict[str, Any]:
     schema = LabelSchema.parse(label_schema)
-    postable(kind).check_schema(schema)
+    kind_of(kind).check_schema(schema)
     return schema.as_json()

@@ -31,6 +31,7 @@ async def test_a_lease_says_all_that_is_needed_to_work_and_nothing_more(world: W
     assert one == {
         "project_id": str(project_id),
         "kind": "classify",
+        "subject": None,
         "price_micro": 20_000,
         "currency": "USD",
     }

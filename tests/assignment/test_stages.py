@@ -10,7 +10,7 @@ from tessera.assignment import stages
 from tessera.kernel import db
 from tests.quality.facts import broken
 from tests.stories.chains import MISSING, QUALITY, YES, Chain, a_chain
-from tests.world import World
+from tests.world import BOX_SCHEMA, RIGHT, WRONG, World, answers, photograph
 
 
 def drawn(chain: Chain) -> Any:
@@ -113,6 +113,22 @@ async def test_a_tile_that_cannot_be_labelled_is_not_asked_about_again(world: Wo
     )
 
 
+async def test_what_was_sent_back_and_cannot_be_drawn_is_not_asked_about_again(
+    world: World,
+) -> None:
+    chain = await a_chain(world, "draw", "verify", "coverage")
+    await chain.work("draw", drawn(chain))
+    key = min(chain.frames)
+    await chain.work("verify", lambda at, _: MISSING if at == key else YES)
+    again = (await chain.tasks("draw"))[key]
+    await chain.operator.post(f"/v1/tasks/{again['id']}/review", {"unusable": True})
+    await world.work.jobs()
+    for stage in ("verify", "coverage"):
+        task = (await chain.tasks(stage))[key]
+        assert (task["state"], task["label"]) == ("settled", None)
+    assert await broken(world.sessions) == []
+
+
 async def test_what_was_passed_by_is_asked_after_all_if_it_is_found_wrong(world: World) -> None:
     chain = await a_chain(world, "present", "draw", "verify")
     await chain.work("present", lambda _, __: {"classes": []})
@@ -192,3 +208,40 @@ async def test_passing_on_and_sending_back_may_happen_any_number_of_times(world:
     assert await chain.states("draw") == ["settled"] * 4
     assert await chain.states("verify") == ["open"] * 4
     assert await broken(world.sessions) == []
+
+
+async def test_a_prediction_that_is_found_wrong_waits_for_a_reviewer(world: World) -> None:
+    operator, organisation_id = await world.operator()
+    await world.deposit(organisation_id, 10**12)
+    schema = {**BOX_SCHEMA, "of": "box"}
+    made = await world.project(operator, organisation_id, kind="verify", label_schema=schema)
+    path = f"/v1/projects/{made['id']}"
+    await world.images(operator, made["id"], [("a.jpg", photograph())])
+    predicted = {"file_name": "a.jpg", "objects": WRONG["objects"]}
+    await operator.post(f"{path}/predictions", {"images": [predicted]})
+    await operator.post(f"{path}/launch")
+    await world.work.jobs()
+    for _ in range(3):
+        earner = await world.earner()
+        leases = (await earner.post("/v1/work/leases", {"project_id": made["id"]}))["leases"]
+        if leases:
+            assert leases[0]["subject"] == {"label": {"objects": [canonical(WRONG)]}}
+            said = {"verdict": "no", "reason": "extra"}
+            await earner.post("/v1/work/answers", answers(leases, said))
+            await world.work.jobs()
+    (task,) = (await operator.get(f"{path}/review"))["items"]
+    assert task["review_reason"] == "found-wrong"
+    right = {"verdict": "fix", "label": RIGHT}
+    await operator.post(f"/v1/tasks/{task['id']}/review", {"label": right})
+    await world.work.jobs()
+    run = await operator.post(f"{path}/datasets", {"formats": ["coco"]})
+    await world.work.jobs()
+    run = await operator.get(f"/v1/dataset-runs/{run['id']}")
+    dataset = await operator.get(f"/v1/datasets/{run['dataset_id']}")
+    assert dataset["manifest"]["counts"]["objects"] == 1
+    assert await broken(world.sessions) == []
+
+
+def canonical(answer: dict[str, Any]) -> dict[str, Any]:
+    (only,) = answer["objects"]
+    return {**only, "attributes": {}}

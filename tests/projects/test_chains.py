@@ -76,13 +76,13 @@ async def test_only_a_project_of_the_same_organisation_is_followed(
     [
         (
             {"kind": "verify", "label_schema": {**BOXES, "of": "polygon"}},
-            "What verifies a project of box has its label schema, and `of`: 'box'.",
+            "What is about a project of box has its label schema, and `of`: 'box'.",
         ),
         (
             {"kind": "verify", "label_schema": {"classes": BOXES["classes"][:1], "of": "box"}},
-            "What verifies a project of box has its label schema, and `of`: 'box'.",
+            "What is about a project of box has its label schema, and `of`: 'box'.",
         ),
-        ({**VERIFY, "classes": [1]}, "All that was settled is verified, whatever its class."),
+        ({**VERIFY, "classes": [1]}, "It is about all that was settled, whatever its class."),
         ({"classes": [1, 77]}, "These classes are not known there."),
     ],
 )
@@ -106,7 +106,7 @@ async def test_two_projects_do_not_verify_the_same(world: World, office: tuple[A
     first = await world.project(*office, label_schema=BOXES)
     await following(office, first["id"], **VERIFY)
     problem = await following(office, first["id"], status=422, **VERIFY)
-    assert problem["detail"] == "Another project verifies that one already."
+    assert problem["detail"] == "Another project verifies or joins that one already."
 
 
 async def test_a_chain_does_not_grow_for_ever(world: World, office: tuple[As, str]) -> None:

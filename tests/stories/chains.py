@@ -11,13 +11,14 @@ from tests.world import World
 
 TILES = {"tile": 256, "margin": 48}
 QUALITY = {"min_overlap": 2, "max_overlap": 3, "redo": 2, "target_confidence": 0.6}
-PRICES = {"present": 5_000, "draw": 60_000, "verify": 11_000, "coverage": 13_000}
+PRICES = {"present": 5_000, "draw": 60_000, "verify": 11_000, "coverage": 13_000, "join": 4_000}
 YES = {"verdict": "yes"}
 MISSING = {"verdict": "no", "reason": "missing"}
 ASKED: Mapping[str, dict[str, Any]] = {
     "present": {"kind": "classify", "label_schema": {**schema_of("box"), "multiple": True}},
     "draw": {"kind": "box", "label_schema": schema_of("box")},
     "verify": {"kind": "verify", "label_schema": {**schema_of("box"), "of": "box"}},
+    "join": {"kind": "join", "label_schema": {**schema_of("box"), "of": "box"}},
     "coverage": {
         "kind": "verify",
         "label_schema": {**schema_of("box"), "of": "box", "reasons": ["missing"]},
