@@ -10,6 +10,7 @@ from api.limits import Counted, Limiter
 from api.observability import Observed
 from api.routes import (
     accounts,
+    annotations,
     datasets,
     earnings,
     finance,
@@ -30,6 +31,7 @@ ROUTERS = (
     projects.router,
     images.router,
     quality.router,
+    annotations.router,
     work.router,
     earnings.router,
     finance.router,

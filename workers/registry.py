@@ -8,6 +8,7 @@ from tessera.datasets import jobs as datasets
 from tessera.images.imports import run_import
 from tessera.images.ingest import ingest
 from tessera.kernel.jobs import Handler
+from tessera.quality import import_job
 from tessera.quality import jobs as quality
 from tessera.storage.context import JobContext
 
@@ -22,6 +23,7 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
         "datasets.verify": datasets.verify,
         "images.import": run_import,
         "images.ingest": ingest,
+        "quality.import_annotations": import_job.import_annotations,
         "quality.rate_again": quality.rate_again,
         "quality.reject_blocked": quality.reject_blocked,
         "quality.settle": quality.settle,
@@ -29,7 +31,7 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
 )
 
 LIMITS: Mapping[str, int] = MappingProxyType(
-    {"images.import": 2, "images.ingest": 2, "datasets.build": 1}
+    {"images.import": 2, "images.ingest": 2, "datasets.build": 1, "quality.import_annotations": 1}
 )
 """Most runs of a job at once, over all workers: these want memory, disk and cores, and any one of
 the workers may have all of them."""

@@ -15,10 +15,30 @@ class UnknownImage(Invalid):
     code = "unknown-image"
 
 
-class TooMuchGold(Invalid):
+class TooMuch(Invalid):
     """More than one import may hold."""
 
+    code = "too-much"
+
+
+class TooMuchGold(TooMuch):
     code = "too-much-gold"
+
+
+class TooManyPredictions(TooMuch):
+    code = "too-many-predictions"
+
+
+class TakesNoPredictions(Conflict):
+    """The project does not verify, or verifies what an earlier stage of its chain comes to."""
+
+    code = "takes-no-predictions"
+
+
+class NotReadable(Invalid):
+    """A format that is only written, or that cannot hold what the project asks for."""
+
+    code = "format-not-readable"
 
 
 class NotSettled(Conflict):

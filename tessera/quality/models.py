@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import PrimaryKeyConstraint, func
+from sqlalchemy import ForeignKey, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tessera.kernel.db import Base
+from tessera.kernel.db import Base, Entity
 
 
 class GoldSource(StrEnum):
@@ -41,3 +41,69 @@ class TrustRecord(Base):
     beta: Mapped[float]
     seen: Mapped[int]
     missed: Mapped[int]
+
+
+class Purpose(StrEnum):
+    GOLD = "gold"
+    PREDICTIONS = "predictions"
+
+
+class AnnotationImportState(StrEnum):
+    REGISTERED = "registered"
+    """An upload link was given; the file may or may not have arrived."""
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    """Nothing of it was taken."""
+
+
+class AnnotationImport(Entity):
+    """A file of annotations; what became of each record of it is in the report."""
+
+    __tablename__ = "annotation_imports"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), index=True)
+    created_by: Mapped[UUID]
+    purpose: Mapped[Purpose]
+    format: Mapped[str]
+    """A key of `tessera.formats.FORMATS`."""
+    size: Mapped[int]
+    """Bytes, as announced; so is the hash."""
+    sha256: Mapped[str | None]
+    partial: Mapped[bool]
+    """Whether an image of which something is refused is left out, and the rest is taken."""
+    state: Mapped[AnnotationImportState] = mapped_column(default=AnnotationImportState.REGISTERED)
+    images: Mapped[int] = mapped_column(default=0)
+    """That were taken; of these are the tiles."""
+    tasks: Mapped[int] = mapped_column(default=0)
+    """That are gold now, or about the predictions."""
+    left_tasks: Mapped[int] = mapped_column(default=0)
+    """Left as they are: launched, or, where predictions come, gold."""
+    untold_tiles: Mapped[int] = mapped_column(default=0)
+    """Of which the file does not tell the answer."""
+    refused_records: Mapped[int] = mapped_column(default=0)
+    """All of them; the report has the first."""
+    reason_code: Mapped[str | None]
+    """Why nothing was taken."""
+    reason: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ImportLine(Base):
+    """A line of the report of an annotation import."""
+
+    __tablename__ = "annotation_import_lines"
+    __table_args__ = (PrimaryKeyConstraint("import_id", "number"),)
+
+    import_id: Mapped[UUID] = mapped_column(ForeignKey("annotation_imports.id"))
+    number: Mapped[int]
+    """From 1: what was refused as it comes in the file, and then the images that were taken."""
+    at: Mapped[str]
+    """Where in the file: path and line, or path and record."""
+    image: Mapped[str | None]
+    code: Mapped[str | None]
+    """Why it was refused; stable. None: it was taken."""
+    reason: Mapped[str | None]
+    tasks: Mapped[int] = mapped_column(default=0)
+    left_tasks: Mapped[int] = mapped_column(default=0)
+    untold_tiles: Mapped[int] = mapped_column(default=0)

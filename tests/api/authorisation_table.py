@@ -81,6 +81,8 @@ _KEY = {"name": "program", "scopes": ["projects:read"]}
 _ROLE = {"role": "manager"}
 _BANK = {"rail": "manual", "details": {"holder": "Ada", "iban": "DE89370400440532013000"}}
 _FILES = {"files": [{"name": "1.jpg", "content_type": "image/jpeg"}]}
+_IMAGE = {"file_name": "000.jpg", "objects": []}
+_ANNOTATIONS = {"purpose": "gold", "format": "coco", "size": 1}
 
 _ORGANISATION = "/v1/organisations/{organisation_id}"
 _OF_PROJECT = "/v1/projects/{project_id}"
@@ -131,6 +133,10 @@ TABLE: Mapping[str, Row] = {
     "POST /v1/imports/{import_id}/uploaded": Row(WRITE, 202),
     "GET /v1/imports/{import_id}": Row(READ, 200),
     f"POST {_OF_PROJECT}/gold": Row(WRITE, 201, {"coco": coco(["000.jpg"])}),
+    f"POST {_OF_PROJECT}/predictions": Row(WRITE, 409, {"images": [_IMAGE]}),
+    f"POST {_OF_PROJECT}/annotation-imports": Row(WRITE, 201, _ANNOTATIONS),
+    "POST /v1/annotation-imports/{annotation_import_id}/uploaded": Row(WRITE, 202),
+    "GET /v1/annotation-imports/{annotation_import_id}": Row(READ, 200),
     "POST /v1/tasks/{task_id}/gold": Row(WRITE, 409),
     f"GET {_OF_PROJECT}/tasks": Row(READ, 200),
     "GET /v1/tasks/{task_id}": Row(READ, 200),

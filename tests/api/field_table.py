@@ -43,6 +43,21 @@ THINGS: Mapping[str, str] = {
     "import": "id project_id source prefix state found skipped problem{} created_at",
     "new import": "id project_id source prefix state found skipped problem{} created_at put_url",
     "known image": "file_name gold_tasks launched_tasks",
+    "predicted image": "file_name tasks gold_tasks launched_tasks untold_tiles",
+    "annotation import": (
+        "id project_id purpose format size sha256 partial state images tasks left_tasks "
+        "untold_tiles refused_records problem{} created_at finished_at"
+    ),
+    "new annotation import": (
+        "id project_id purpose format size sha256 partial state images tasks left_tasks "
+        "untold_tiles refused_records problem{} created_at finished_at put_url"
+    ),
+    "whole annotation import": (
+        "id project_id purpose format size sha256 partial state images tasks left_tasks "
+        "untold_tiles refused_records problem{} created_at finished_at report[].number report[].at "
+        "report[].image report[].tasks report[].left_tasks report[].untold_tiles "
+        "report[].problem{} next"
+    ),
     "gold": "task_id expected{} source created_at",
     "task": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
@@ -148,6 +163,10 @@ ANSWERS: Mapping[str, str] = {
     "POST /v1/imports/{import_id}/uploaded": "import",
     "GET /v1/imports/{import_id}": "import",
     f"POST {_OF_PROJECT}/gold": "list of known image",
+    f"POST {_OF_PROJECT}/predictions": "list of predicted image",
+    f"POST {_OF_PROJECT}/annotation-imports": "new annotation import",
+    "POST /v1/annotation-imports/{annotation_import_id}/uploaded": "annotation import",
+    "GET /v1/annotation-imports/{annotation_import_id}": "whole annotation import",
     "POST /v1/tasks/{task_id}/gold": "gold",
     f"GET {_OF_PROJECT}/tasks": "page of task",
     "GET /v1/tasks/{task_id}": "whole task",
@@ -197,7 +216,7 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 
 _FACTS = (
     "allowed amount_micro at available_micro classes count currency evidence field fields images "
-    "items_sha256 known left_micro max_bytes max_micro minimum_micro most_objects most_tiles "
+    "items_sha256 kind known left_micro max_bytes max_micro minimum_micro most_objects most_tiles "
     "needed_micro needs payout_id project_id reference retry_after_seconds size state step_micro "
     "uploads"
 )

@@ -20,7 +20,7 @@ from tessera.ledger import service as ledger
 from tessera.ledger.service import OUTSIDE
 from tests.client import As
 from tests.ledger.money import move
-from tests.world import World, photograph
+from tests.world import BOX_SCHEMA, World, photograph
 
 IBAN = "DE89370400440532013000"
 Place = dict[str, Any]
@@ -112,6 +112,9 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
     )
     draft = await world.project(owner, organisation_id)
     await world.images(owner, draft["id"], [("000.jpg", photograph())])
+    about = {"kind": "verify", "label_schema": {**BOX_SCHEMA, "of": "box"}}
+    verifying = await world.project(owner, organisation_id, **about)
+    await world.images(owner, verifying["id"], [("000.jpg", photograph())])
     project = await world.project(owner, organisation_id)
     files = [(name, photograph()) for name in ("000.jpg", "001.jpg")]
     image, _ = await world.images(owner, project["id"], files)
@@ -122,6 +125,10 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
         one = Task.id == UUID(disputed["id"])
         await session.execute(update(Task).where(one).values(state=TaskState.REVIEW))
     made = await owner.post(f"/v1/projects/{project['id']}/imports", {"source": "zip"})
+    annotations = await owner.post(
+        f"/v1/projects/{project['id']}/annotation-imports",
+        {"purpose": "gold", "format": "coco", "size": 1},
+    )
     member = await world.member(owner, organisation_id, Role.REVIEWER)
     return owner, {
         "organisation_id": organisation_id,
@@ -132,8 +139,10 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
         "project_id": project["id"],
         "image_id": image["id"],
         "import_id": made["id"],
+        "annotation_import_id": annotations["id"],
         "task_id": task["id"],
         "draft_id": draft["id"],
+        "verifying_id": verifying["id"],
         "disputed_id": disputed["id"],
         **await _dataset(world.sessions, UUID(project["id"])),
     }

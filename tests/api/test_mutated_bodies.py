@@ -63,6 +63,7 @@ _POLICY = {
     "minimum_trust": 0.6,
 }
 _CUT = {"whole": False, "tile": 512, "margin": 32, "format": "jpeg", "quality": 90}
+_COIN = {"class": 1, "box": [20, 20, 60, 60], "attributes": {}}
 GOOD: list[tuple[str, str, Any]] = [
     (
         "owner",
@@ -76,6 +77,17 @@ GOOD: list[tuple[str, str, Any]] = [
     ),
     ("owner", "PATCH /v1/projects/{draft_id}", {"label_schema": LABELS, "quality": _POLICY}),
     ("owner", "POST /v1/projects/{draft_id}/gold", {"coco": coco(["000.jpg"])}),
+    (
+        "owner",
+        "POST /v1/projects/{verifying_id}/predictions",
+        {"images": [{"file_name": "000.jpg", "objects": [{**_COIN, "confidence": 0.5}]}]},
+    ),
+    ("owner", "POST /v1/projects/{verifying_id}/gold", {"coco": coco(["000.jpg"])}),
+    (
+        "owner",
+        "POST /v1/projects/{verifying_id}/annotation-imports",
+        {"purpose": "gold", "format": "coco", "size": 9, "sha256": "0" * 64, "partial": True},
+    ),
     ("owner", "POST /v1/tasks/{disputed_id}/review", {"label": RIGHT}),
     ("owner", "POST /v1/projects/{project_id}/imports", {"source": "zip", "prefix": "a/"}),
     ("earner", "POST /v1/work/answers", {"answers": [_ANSWER]}),

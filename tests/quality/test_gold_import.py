@@ -20,6 +20,8 @@ from tessera.kernel.errors import Unavailable
 from tessera.kinds import Window
 from tessera.quality import gold_import
 from tessera.quality.errors import UnknownClass
+from tessera.quality.known import MOST_TILES
+from tessera.quality.views import MOST_SEEN
 from tests.quality.court import CAT, Court, coco, court
 from tests.quality.test_gold import expected
 from tests.waiting import until_locks_are_waited_for
@@ -149,11 +151,11 @@ async def test_more_than_one_import_may_hold_is_refused_and_changes_nothing(worl
     for each in crowd["annotations"]:
         each["bbox"] = [10, 10, 20, 20]
     finely_cut = await mosaic(world, 512, beside=here)
-    await cut_again(finely_cut, gold_import.MOST_TILES)
+    await cut_again(finely_cut, MOST_TILES)
     cases = [
-        (here, everywhere, gold_import.MOST_SEEN),
+        (here, everywhere, MOST_SEEN),
         (here, crowd, 500),
-        (finely_cut, coins(1, 512), gold_import.MOST_TILES),
+        (finely_cut, coins(1, 512), MOST_TILES),
     ]
     for there, known, most in cases:
         got = await there.operator.post(f"{there.path}/gold", {"coco": known}, status=422)

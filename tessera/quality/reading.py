@@ -1,0 +1,154 @@
+"""Reads a file of annotations, as a process of its own: `python -m tessera.quality.reading`.
+
+It keeps what a hostile file makes a reader do (all the memory, endless work, a crash) from the
+worker, and the worker's other jobs from waiting for it. The request is the one line of stdin,
+JSON; when stdin ends, the parent is gone, and so is this process. What the file says goes to
+`known`, one image to a line, what was refused to `refused`; the one line of stdout counts both.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Thread
+from typing import Any, BinaryIO
+
+import orjson
+
+from tessera.formats import FORMATS
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Described, Known, Refused, Source, Wanted
+from tessera.kinds import LabelSchema, Size
+from tessera.quality.from_coco import without_confidence
+from tessera.quality.unpacking import opened
+
+MOST_REFUSALS = 10_000
+"""That are told one by one."""
+MEMORY_BYTES = 4 * 2**30
+"""Of data. JSON that has to be read as a whole takes five times its size."""
+LONGEST = 1_000
+"""Letters of a place, or of a reason: a file may have names of any length."""
+OUTPUT_BYTES = 32 * 2**30
+CPU_SECONDS = 3_600
+_LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    """Of the file."""
+    format: str
+    kind: str
+    """Of the objects; and so the label schema."""
+    label_schema: dict[str, Any]
+    images: str
+    """Path of a file with the images of the project: a line with name, width and height each."""
+    known: str
+    refused: str
+    """Paths to write to."""
+
+
+def source_of(format_name: str) -> Source | None:
+    """How files of a format are read; None if they are only written."""
+    found = FORMATS.get(format_name)
+    return found if hasattr(found, "read") else None  # type: ignore[return-value]
+
+
+def alone(format_name: str, kind: str, schema: LabelSchema) -> str | None:
+    """What the only file of a format is called; None if it comes as an archive of many."""
+    names = FORMATS[format_name].files(Described("", "", kind, schema))
+    files = [name for name in names if not name.endswith(".tar")]
+    return files[0] if len(files) == 1 else None
+
+
+def read(request: Request) -> dict[str, Any]:
+    """Write what a file says and what of it was refused.
+
+    Returns:
+        Counts: `known` and `refused`; `short`, names of images of which something was refused;
+        and `bad`, with `at` and `why`, if the file could not be read, or not to its end.
+    """
+    schema, source = LabelSchema.parse(request.label_schema), source_of(request.format)
+    if source is None:
+        raise ValueError(f"{request.format!r} is only written")
+    with Path(request.images).open("rb") as lines:
+        images = {name: Size(width, height) for name, width, height in map(orjson.loads, lines)}
+    wanted = Wanted(request.kind, schema, images)
+    with Path(request.known).open("wb") as known, Path(request.refused).open("wb") as refused:
+        noting = _Noting(known, refused)
+        try:
+            lone = alone(request.format, request.kind, schema)
+            with opened(Path(request.path), alone=lone) as files:
+                for each in source.read(files, wanted):
+                    noting.note(each)
+        except BadFile as error:
+            noting.bad = {name: plain(str(error.facts[name])) for name in ("at", "why")}
+    return noting.told()
+
+
+class _Noting:
+    def __init__(self, known: BinaryIO, refused: BinaryIO) -> None:
+        self._known, self._refused = known, refused
+        self._counts = {"known": 0, "refused": 0}
+        self._short: set[str] = set()
+        self.bad: dict[str, Any] | None = None
+
+    def note(self, each: Known | Refused) -> None:
+        if isinstance(each, Known):
+            self._counts["known"] += 1
+            bare = without_confidence(each)
+            line = {"at": each.at, "name": each.name, "objects": bare.objects}
+            self._known.write(orjson.dumps(line, option=_LINE))
+            return
+        self._counts["refused"] += 1
+        if each.image:
+            self._short.add(plain(each.image))
+        if self._counts["refused"] <= MOST_REFUSALS:
+            refused = {
+                "at": plain(each.at),
+                "image": plain(each.image) or None,
+                "code": each.code,
+                "why": plain(each.why),
+            }
+            self._refused.write(orjson.dumps(refused, option=_LINE))
+
+    def told(self) -> dict[str, Any]:
+        return {**self._counts, "short": sorted(self._short), "bad": self.bad}
+
+
+def plain(text: str) -> str:
+    """As JSON and the database take it: not too long, and without what is no letter."""
+    letters = text[:LONGEST].encode(errors="replace").decode()
+    return letters.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def lines_of(path: Path) -> Iterator[dict[str, Any]]:
+    """What was written to one of the files."""
+    with path.open("rb") as lines:
+        yield from map(orjson.loads, lines)
+
+
+def _go_with_the_parent() -> None:
+    # os.read, not sys.stdin: its lock would block the interpreter's own exit
+    while os.read(0, 1 << 16):
+        pass
+    os._exit(75)
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    with suppress(ValueError):  # the parent's own limit is lower
+        resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
+    line = sys.stdin.buffer.readline()
+    Thread(target=_go_with_the_parent, daemon=True).start()
+    asked = orjson.loads(line)
+    told = read(Request(**{each.name: asked[each.name] for each in fields(Request)}))
+    sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+
+
+if __name__ == "__main__":
+    main()
