@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from httpx2 import AsyncClient
 
 from demo import simulated
+from demo.asked import Asked, Scene
 from demo.client import Person, Refusal, sign_up
-from demo.simulated import Earner, visible_truth
-from demo.truth import Labelled
+from demo.simulated import Earner
 
 CROWD = {
     "careful": 8,
@@ -23,20 +23,21 @@ CROWD = {
     "box_everything": 2,
     "too_fast": 2,
 }
+TEAM = {
+    "careful": 4,
+    "average": 3,
+    "sloppy": 2,
+    "random_clicker": 1,
+    "box_everything": 1,
+    "too_fast": 1,
+}
+"""Few enough that each finds work until found out, even where there are few tasks; and more honest
+ones than a task may ask."""
 SPAMMERS = ("random_clicker", "box_everything")
 GOOD = ("careful", "average")
 FASTER = 40
 """Than life. At the same pace for all, the hasty would do less than they do in life, and the work
 would run out before they have met enough gold to be stopped."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a tile truly shows, known to the simulation alone."""
-
-    objects: Sequence[Labelled]
-    """In image pixels; for classify, one without a meaningful box."""
-    window: tuple[int, int, int, int]
 
 
 @dataclass
@@ -70,21 +71,30 @@ async def gather(http: AsyncClient, *, seed: int) -> list[Labeller]:
     )
 
 
+def some(crowd: Sequence[Labeller], counts: Mapping[str, int], *, seed: str) -> list[Labeller]:
+    """So many of each model."""
+    rng = random.Random(seed)
+    by_model = {model: [each for each in crowd if each.model == model] for model in counts}
+    return [each for model, count in counts.items() for each in rng.sample(by_model[model], count)]
+
+
 async def work(
     crowd: Sequence[Labeller],
     project: Mapping[str, Any],
+    asked: Asked,
     scenes: Mapping[str, Scene],
     done: asyncio.Event,
 ) -> None:
     """All of them at once, until `done`."""
     async with asyncio.TaskGroup() as tasks:
         for labeller in crowd:
-            tasks.create_task(_work(labeller, project, scenes, done))
+            tasks.create_task(_work(labeller, project, asked, scenes, done))
 
 
 async def _work(
     labeller: Labeller,
     project: Mapping[str, Any],
+    asked: Asked,
     scenes: Mapping[str, Scene],
     done: asyncio.Event,
 ) -> None:
@@ -101,8 +111,7 @@ async def _work(
         if not handed["leases"]:
             await _either(done, seconds=1.0)
             continue
-        body = [_answer(labeller, lease, project["kind"], scenes, class_ids)
-                for lease in handed["leases"]]  # fmt: skip
+        body = [_answer(labeller, lease, class_ids, asked, scenes) for lease in handed["leases"]]
         results = await labeller.person.post("/v1/work/answers", {"answers": body})
         labeller.answers[project["id"]] += sum(each["accepted"] for each in results["results"])
         await asyncio.sleep(sum(each["seconds"] for each in body) / FASTER)
@@ -148,24 +157,17 @@ def _stopped_of(crowd: Sequence[Labeller], project_id: str) -> dict[str, dict[st
 def _answer(
     labeller: Labeller,
     lease: Mapping[str, Any],
-    kind: str,
-    scenes: Mapping[str, Scene],
     class_ids: Sequence[int],
+    asked: Asked,
+    scenes: Mapping[str, Scene],
 ) -> dict[str, Any]:
     scene = scenes[key_of(lease["picture"]["url"])]
     model: Earner = simulated.EARNERS[labeller.model]
-    if kind == "box":
-        seen = visible_truth(scene.objects, scene.window)
-        size = lease["picture"]["width"], lease["picture"]["height"]
-        answer = model.answer_boxes(seen, *size, class_ids, labeller.rng)
-    else:
-        true = [each.class_id for each in scene.objects]
-        answer = model.answer_classes(true, class_ids, labeller.rng)
     return {
         "lease_id": lease["lease_id"],
         "fence": lease["fence"],
         "outcome": "answered",
-        "answer": answer,
+        "answer": asked.answer(model, scene, class_ids, labeller.rng),
         "seconds": round(model.seconds(labeller.rng), 2),
     }
 

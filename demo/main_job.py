@@ -1,40 +1,25 @@
 """The main job as a script: photographs in, a paid-for dataset out, all of it over HTTP."""
 
 import asyncio
-import random
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from httpx2 import AsyncClient
 
 from api.admin import add_to_platform
-from demo import crowd, score
+from demo import crowd
+from demo.asked import Asked, Scene
 from demo.client import Person, all_items, images_done, run_done, sign_up, upload
-from demo.crowd import Labeller, Scene, key_of
-from demo.mosaic import coco, gold_scenes, main_scene
-from demo.photos import Single, singles
-from demo.simulated import visible_truth
-from demo.truth import Labelled, boxes, classes
+from demo.crowd import Labeller, key_of
+from demo.pictures import Picture
+from demo.ways import WAYS
 from tessera.kernel import db
+from tessera.kinds import LabelSchema, Question, Size, TileFrame, Window
 
-SEED = 20
 DEPOSIT_MICRO = 2_000_000_000
-SINGLES_OF_EACH, GOLD_SINGLES = 6, 24
-"""A random click is right one time in nine classes. Of clickers who meet 12 gold, 20 in 1,000 are
-not stopped; of those who meet 24, less than one is."""
-QUALITY = {
-    "gold_share": 0.1,
-    "min_overlap": 3,
-    "max_overlap": 6,
-    "redo": 4,
-    "target_confidence": 0.95,
-    "minimum_trust": 0.6,
-}
 
 
 def say(line: str) -> None:
@@ -89,84 +74,38 @@ async def open_office(http: AsyncClient, sessions: db.Sessions) -> Office:
     return Office(operator, organisation["id"], finance)
 
 
-async def label_boxes(office: Office, people: Sequence[Labeller], report: Report) -> dict[str, Any]:
-    """One large mosaic, sliced and boxed; smaller ones are gold. Returns the dataset's project."""
-    main, gold = main_scene(SEED), gold_scenes(SEED)
-    project = await box_project(office, "Things in a mosaic", {"tile": 1024, "margin": 256})
-    with tempfile.TemporaryDirectory() as folder:
-        say(f"· painting a mosaic of {main.width:,} x {main.height:,} px and {len(gold)} for gold")
-        files = {scene.file_name: scene.write(Path(folder)).read_bytes() for scene in [main, *gold]}
-    truth = {scene.file_name: scene.objects() for scene in [main, *gold]}
-    scenes = await _bring_in(office, project, files, truth, report)
-    taken = await office.operator.post(f"/v1/projects/{project['id']}/gold", {"coco": coco(gold)})
-    say(f"· {sum(each['gold_tasks'] for each in taken)} gold tasks")
-    await _run(office, project, people, scenes, report)
-    found = await _dataset(office, project, report)
-    by_name = {image["file_name"]: image["id"] for image in found["images"]}
-    drawn = [
-        Labelled(each["category_id"], _corners(each["bbox"]))
-        for each in found["annotations"]
-        if each["image_id"] == by_name[main.file_name]
-    ]
-    result = score.boxes(truth[main.file_name], drawn)
-    report.facts |= {
-        "objects": len(truth[main.file_name]),
-        "box_precision": round(result.precision, 4),
-        "box_recall": round(result.recall, 4),
-        "box_mean_iou": round(result.mean_iou, 4),
-    }
-    return project
-
-
-async def box_project(office: Office, name: str, slicing: dict[str, Any]) -> dict[str, Any]:
-    """A project that asks for boxes around the things of `demo.truth`."""
-    categories = boxes()["categories"]
-    return await _project(
-        office,
-        name=name,
-        kind="box",
-        instructions="Draw a tight box around each of these things:\n\n"
-        + "\n".join(f"- **{each['name']}**: {each['note']}" for each in categories),
-        label_schema={"classes": [_class(each) for each in categories]},
-        slicing=slicing,
-        price_micro=30_000,
-    )
-
-
-async def label_classes(
-    office: Office, people: Sequence[Labeller], report: Report
+async def label(
+    office: Office, people: Sequence[Labeller], kind: str, seed: int, report: Report
 ) -> dict[str, Any]:
-    """Whole photographs, one class each."""
-    pictures = singles(SEED, SINGLES_OF_EACH)
-    random.Random(SEED).shuffle(pictures)
-    known = classes()
-    project = await _project(
-        office,
-        name="What is it?",
-        kind="classify",
-        instructions=known["question"],
-        label_schema={"classes": [_class(each) for each in known["classes"]]},
-        slicing={"whole": True},
-        price_micro=5_000,
-        quality={**QUALITY, "gold_share": 0.5},  # or it is over before the last is found out
-    )
-    files = {each.file_name: each.jpeg for each in pictures}
-    nowhere = (0.0, 0.0, 1.0, 1.0)
-    truth = {each.file_name: [Labelled(each.class_id, nowhere)] for each in pictures}
-    scenes = await _bring_in(office, project, files, truth, report)
-    gold = pictures[:GOLD_SINGLES]
-    await office.operator.post(
-        f"/v1/projects/{project['id']}/gold", {"coco": _class_gold(gold, known["classes"])}
-    )
-    await _run(office, project, people, scenes, report)
-    found = await _dataset(office, project, report)
-    names = {image["id"]: image["file_name"] for image in found["images"]}
-    labels: dict[str, list[int]] = {}
-    for each in found["image_labels"]:
-        labels.setdefault(names[each["image_id"]], []).append(each["category_id"])
-    rest = {each.file_name: each.class_id for each in pictures[GOLD_SINGLES:]}
-    report.facts["label_accuracy"] = round(score.accuracy(rest, labels), 4)
+    """One kind the whole way, from pictures to a dataset that is measured. Returns its project."""
+    way, operator = WAYS[kind], office.operator
+    project = await new_project(office, way.project(kind))
+    say(f"· {kind}: preparing the pictures of {way.name!r}")
+    pictures = await asyncio.to_thread(way.pictures, seed)
+    scenes = await _bring_in(office, project, way.asked, pictures, report)
+    gold = [{"file_name": each.name, "objects": way.asked.known(each)}
+            for each in pictures if each.is_gold]  # fmt: skip
+    taken = await operator.post(f"/v1/projects/{project['id']}/gold", {"images": gold})
+    say(f"· {sum(each['gold_tasks'] for each in taken)} gold tasks")
+    some = crowd.some(people, way.people, seed=f"{seed} {kind}")
+    await _run(office, project, some, way.asked, scenes, report)
+    files = await _dataset(office, project, report)
+    measured = way.measure([each for each in pictures if not each.is_gold], files)
+    report.facts |= measured.facts
+    report.facts.setdefault("kinds", {})[kind] = {
+        "metric": way.metric,
+        "value": round(measured.value, 4),
+        "floor": way.floor,
+        "objects": measured.objects,
+    }
+    say(f"· {kind}: {way.metric} {measured.value:.4f}, {measured.objects} objects")
     return project
+
+
+async def new_project(office: Office, about: Mapping[str, Any]) -> dict[str, Any]:
+    path = f"/v1/organisations/{office.organisation_id}/projects"
+    made: dict[str, Any] = await office.operator.post(path, dict(about))
+    return made
 
 
 async def pay_out(office: Office, people: Sequence[Labeller], report: Report) -> None:
@@ -195,32 +134,29 @@ async def pay_out(office: Office, people: Sequence[Labeller], report: Report) ->
     say(f"· paid out {len(paid)} earners, one came back; file of {len(file):,} bytes for the bank")
 
 
-async def _project(office: Office, **about: Any) -> dict[str, Any]:
-    made: dict[str, Any] = await office.operator.post(
-        f"/v1/organisations/{office.organisation_id}/projects",
-        {"quality": QUALITY, "currency": "USD", "lease_seconds": 600, **about},
-    )
-    return made
-
-
 async def _bring_in(
     office: Office,
     project: Mapping[str, Any],
-    files: dict[str, bytes],
-    truth: Mapping[str, Sequence[Labelled]],
+    asked: Asked,
+    pictures: Sequence[Picture],
     report: Report,
 ) -> dict[str, Scene]:
     """Upload, wait for the slices, and note what each tile truly shows."""
     started = time.monotonic()
     report.waits_for = f"the images of {project['name']!r} to be sliced"
+    by_name = {each.name: each for each in pictures}
+    files = {name: each.jpeg for name, each in by_name.items()}
     await upload(office.operator, project["id"], files, content_type="image/jpeg")
     images = await images_done(office.operator, project["id"])
-    scenes: dict[str, Scene] = {}
+    scenes, schema = dict[str, Scene](), LabelSchema.parse(project["label_schema"])
     for image in images:
         if image["state"] != "ready":
             raise RuntimeError(f"{image['name']}: {image['problem']}")
+        size = Size(image["width"], image["height"])
         for tile in await all_items(office.operator, f"/v1/images/{image['id']}/tiles"):
-            scenes[key_of(tile["url"])] = Scene(truth[image["name"]], tuple(tile["window"]))
+            frame = TileFrame(Window(*tile["window"]), Window(*tile["core"]), size)
+            question = Question(schema, frame)
+            scenes[key_of(tile["url"])] = asked.scene(by_name[image["name"]], question)
             report.add("tiles", 1)
     report.add("images", len(images))
     say(f"· {len(images)} images in {len(scenes)} tiles, {time.monotonic() - started:.0f} s")
@@ -234,6 +170,7 @@ async def _run(
     office: Office,
     project: Mapping[str, Any],
     people: Sequence[Labeller],
+    asked: Asked,
     scenes: Mapping[str, Scene],
     report: Report,
 ) -> None:
@@ -250,8 +187,8 @@ async def _run(
     await office.operator.post(f"{path}/launch")
     done = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(crowd.work(people, project, scenes, done))
-        await _watch(office, project, scenes, report)
+        tasks.create_task(crowd.work(people, project, asked, scenes, done))
+        await _watch(office, project, asked, scenes, report)
         done.set()
     await office.operator.post(f"{path}/complete")
     report.waits_for = f"the unspent reserve of {project['name']!r} to come back"
@@ -261,14 +198,18 @@ async def _run(
 
 
 async def _watch(
-    office: Office, project: Mapping[str, Any], scenes: Mapping[str, Scene], report: Report
+    office: Office,
+    project: Mapping[str, Any],
+    asked: Asked,
+    scenes: Mapping[str, Scene],
+    report: Report,
 ) -> None:
     """Say how far it is, review what needs it, until every task is settled."""
     said = -1
     while True:
         tasks = await _progress(office, project)
         if tasks["review"]:
-            report.add("reviewed", await _review(office, project, scenes))
+            report.add("reviewed", await _review(office, project, asked, scenes))
         total = tasks["settled"] + tasks["open"] + tasks["review"] + tasks["waiting"]
         if total == tasks["settled"]:
             return
@@ -279,21 +220,14 @@ async def _watch(
         await asyncio.sleep(0.5)
 
 
-async def _review(office: Office, project: Mapping[str, Any], scenes: Mapping[str, Scene]) -> int:
+async def _review(
+    office: Office, project: Mapping[str, Any], asked: Asked, scenes: Mapping[str, Scene]
+) -> int:
     """The reviewer looks, and knows."""
     waiting = await all_items(office.operator, f"/v1/projects/{project['id']}/review")
     for task in waiting:
         detail = await office.operator.get(f"/v1/tasks/{task['id']}")
-        scene = scenes[key_of(detail["tile"]["url"])]
-        if project["kind"] == "box":
-            label: dict[str, Any] = {
-                "objects": [
-                    {"class": each.class_id, "box": list(each.box), "attributes": {}}
-                    for each in visible_truth(scene.objects, scene.window)
-                ]
-            }
-        else:
-            label = {"classes": [each.class_id for each in scene.objects]}
+        label = asked.right(scenes[key_of(detail["tile"]["url"])])
         await office.operator.post(f"/v1/tasks/{task['id']}/review", {"label": label})
     return len(waiting)
 
@@ -313,8 +247,8 @@ async def _released(office: Office, project: Mapping[str, Any]) -> bool:
     return any(line["reference"].startswith(f"release:{project['id']}") for line in lines["items"])
 
 
-async def _dataset(office: Office, project: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Build twice, verify, and fetch the COCO file."""
+async def _dataset(office: Office, project: Mapping[str, Any], report: Report) -> dict[str, bytes]:
+    """Build twice, verify, and fetch the files, by name."""
     report.waits_for = f"the dataset of {project['name']!r}"
     ids = []
     for _ in range(2):
@@ -330,12 +264,9 @@ async def _dataset(office: Office, project: Mapping[str, Any], report: Report) -
     report.facts["dataset_id"] = ids[0]
     report.facts.setdefault("dataset_ids", []).append(ids)
     files = await office.operator.get(f"/v1/datasets/{ids[0]}/files")
-    url = next(link["url"] for link in files["links"] if link["path"] == "coco.json")
     async with AsyncClient(timeout=60) as outside:
-        response = await outside.get(url)
-    response.raise_for_status()
-    found: dict[str, Any] = response.json()
-    return found
+        fetched = {link["path"]: await outside.get(link["url"]) for link in files["links"]}
+    return {path: each.raise_for_status().content for path, each in fetched.items()}
 
 
 def iban(number: int) -> str:
@@ -343,34 +274,6 @@ def iban(number: int) -> str:
     account = f"{number:018}"
     check = 98 - int(account + "131400") % 97
     return f"DE{check:02}{account}"
-
-
-def _class(category: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: category[name] for name in ("id", "name", "colour")}
-
-
-def _class_gold(pictures: Sequence[Single], categories: Sequence[Any]) -> dict[str, Any]:
-    return {
-        "images": [
-            {
-                "id": number,
-                "file_name": each.file_name,
-                "width": each.width,
-                "height": each.height,
-            }
-            for number, each in enumerate(pictures)
-        ],
-        "categories": [{"id": each["id"], "name": each["name"]} for each in categories],
-        "annotations": [
-            {"id": number, "image_id": number, "category_id": each.class_id}
-            for number, each in enumerate(pictures)
-        ],
-    }
-
-
-def _corners(bbox: Sequence[float]) -> tuple[float, float, float, float]:
-    left, top, width, height = bbox
-    return left, top, left + width, top + height
 
 
 def _usd(micro: int) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from httpx2 import AsyncClient
 
 from demo.client import PASSWORD, Person, all_items, images_done, sign_up, upload
-from demo.main_job import Office, box_project, open_office, say
+from demo.main_job import Office, new_project, open_office, say
 from demo.mosaic import coco, gold_scenes
 from demo.photos import path_of
 from demo.truth import boxes
+from demo.ways import WAYS
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 
@@ -43,7 +44,9 @@ async def _project(office: Office) -> str:
     existing = (await office.operator.get(path))["items"]
     project = next((each for each in existing if each["name"] == PROJECT), None)
     if project is None:
-        project = await box_project(office, PROJECT, {"tile": 512, "margin": 96})
+        slicing = {"tile": 512, "margin": 96}
+        about = {**WAYS["box"].project("box"), "name": PROJECT, "slicing": slicing}
+        project = await new_project(office, about)
     path = f"/v1/projects/{project['id']}"
     if project["launched_at"] is None:
         await _bring_in(office.operator, project["id"])

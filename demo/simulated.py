@@ -4,18 +4,25 @@ An answer is made from the truth of one tile and a random generator; the same ge
 gives the same answer. Boxes are [left, top, right, bottom] in tile pixels.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
+
+from demo.hands import Hand, Say, Tile
+from demo.pictures import Points, Thing
 from demo.truth import Box, Labelled
 
 Answer = dict[str, Any]
 
 VISIBLE_SHARE = 0.25
 VISIBLE_SIDE = 8
+LARGE = 50.0
+"""Pixels: from there on a hand that follows an outline errs no more with the object's size."""
 
 
 def visible_truth(objects: Sequence[Labelled], window: Box) -> list[Labelled]:
@@ -58,6 +65,16 @@ class Earner(Protocol):
         self, true_classes: Sequence[int], class_ids: Sequence[int], rng: random.Random
     ) -> Answer:
         """The answer to a classify task."""
+
+    def answer_drawn(
+        self,
+        truth: Sequence[Thing],
+        tile: Tile,
+        class_ids: Sequence[int],
+        drawing: tuple[Hand, Say],
+        rng: random.Random,
+    ) -> Answer:
+        """The answer to a task of any other kind; `truth` as the tile shows it, tile pixels."""
 
     def seconds(self, rng: random.Random) -> float:
         """How long this person takes for one task."""
@@ -104,12 +121,42 @@ class Honest:
     ) -> Answer:
         return {"classes": sorted({self._named(c, class_ids, rng) for c in true_classes})}
 
+    def answer_drawn(
+        self,
+        truth: Sequence[Thing],
+        tile: Tile,
+        class_ids: Sequence[int],
+        drawing: tuple[Hand, Say],
+        rng: random.Random,
+    ) -> Answer:
+        hand, say = drawing
+        drawn = []
+        for thing in truth:
+            if rng.random() < self.miss:
+                continue
+            points = self._wobbled(hand.points(thing), tile, rng)
+            name = self._named(thing["class"], class_ids, rng)
+            drawn.append({"class": name, **hand.moved(thing, points, tile)})
+        if rng.random() < self.false:
+            drawn.append(_around(_guess(*tile, class_ids, rng), hand))
+        return say(drawn, tile)
+
     def seconds(self, rng: random.Random) -> float:
         return rng.uniform(*self.pace)
 
     def _named(self, class_id: int, class_ids: Sequence[int], rng: random.Random) -> int:
         others = [c for c in class_ids if c != class_id]
         return rng.choice(others) if others and rng.random() < self.wrong else class_id
+
+    def _wobbled(self, points: Points, tile: Tile, rng: random.Random) -> Points:
+        """All of it a little off, and each point by as much again; what is cut stays cut."""
+        size = min(LARGE, float(np.ptp(points, axis=0).max()))
+        spread = max(1.0, self.jitter * size) / math.sqrt(2)
+        shift = rng.gauss(0, spread), rng.gauss(0, spread)
+        off = np.array([(rng.gauss(dx, spread), rng.gauss(dy, spread))
+                        for dx, dy in [shift] * len(points)])  # fmt: skip
+        at_edge = (points == 0) | (points == np.array(tile))
+        return np.where(at_edge, points, points + off)
 
     def _edges(
         self, low: float, high: float, limit: int, rng: random.Random
@@ -151,12 +198,29 @@ class Spammer:
     ) -> Answer:
         return {"classes": [self.pick(class_ids, rng)]}
 
+    def answer_drawn(
+        self,
+        truth: Sequence[Thing],  # noqa: ARG002
+        tile: Tile,
+        class_ids: Sequence[int],
+        drawing: tuple[Hand, Say],
+        rng: random.Random,
+    ) -> Answer:
+        hand, say = drawing
+        return say([_around(each, hand) for each in self.draw(*tile, class_ids, rng)], tile)
+
     def seconds(self, rng: random.Random) -> float:
         return rng.uniform(*self.pace)
 
 
 def _boxes(drawn: Sequence[Labelled]) -> Answer:
     return {"objects": [{"class": d.class_id, "box": list(d.box), "attributes": {}} for d in drawn]}
+
+
+def _around(drawn: Labelled, hand: Hand) -> Thing:
+    left, top, right, bottom = drawn.box
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return {"class": drawn.class_id, **hand.form(corners)}
 
 
 def _guess(tile_w: int, tile_h: int, class_ids: Sequence[int], rng: random.Random) -> Labelled:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from demo.ways import WAYS
+
 PROMISED = (
     "images", "tiles", "tasks", "answers", "gold_answers", "seconds", "label_accuracy",
     "box_precision", "box_recall", "box_mean_iou", "spammers_blocked", "honest_blocked",
     "spent_micro", "worst_case_micro", "paid_out_micro", "ledger_balanced", "dataset_id",
-    "dataset_verified",
+    "dataset_verified", "kinds",
 )  # fmt: skip
 """What a report says at least."""
 MOST_REVIEWED = 0.02
@@ -37,4 +39,12 @@ def failures(report: Mapping[str, Any]) -> list[str]:
         "queue, leases and answers do not agree": report["queue_consistent"],
         "a dataset is not what its manifest says": report["dataset_verified"],
     }
-    return [sentence for sentence, holds in rules.items() if not holds]
+    wrong = [sentence for sentence, holds in rules.items() if not holds]
+    return wrong + [line for kind in WAYS if (line := _of_kind(kind, report["kinds"]))]
+
+
+def _of_kind(kind: str, kinds: Mapping[str, Any]) -> str | None:
+    if kind not in kinds:
+        return f"nobody was asked for {kind}"
+    value, floor = kinds[kind]["value"], WAYS[kind].floor
+    return None if value >= floor else f"{kind} is at {value}, below its floor of {floor}"

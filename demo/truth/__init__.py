@@ -1,7 +1,8 @@
-"""What the demo's photographs show, drawn and checked by eye: boxes.json (COCO) and classes.json.
+"""What the demo's photographs show, drawn and checked by eye: boxes (COCO), classes, outlines.
 
 Boxes hug the visible object to about 2 px; the note of a category says what belongs to it. An
 image of boxes.json without annotations was looked at too and shows no object of these classes.
+Outlines and lines are to about 1 px; of coins and joints they were traced, and then looked at.
 """
 
 import json
@@ -19,6 +20,21 @@ class Labelled(NamedTuple):
 
     class_id: int
     box: Box
+
+
+class Stroke(NamedTuple):
+    """One outline, without the first point again, or one line."""
+
+    name: str
+    points: list[list[float]]
+
+
+class Sketch(NamedTuple):
+    """What was drawn on one photograph, in its pixels."""
+
+    size: tuple[int, int]
+    """Width, height."""
+    strokes: list[Stroke]
 
 
 class Subject(NamedTuple):
@@ -39,6 +55,22 @@ def boxes() -> Coco:
 def classes() -> dict[str, Any]:
     """The classify project's `question`, its `classes` (id, name, colour) and its `photos`."""
     return _read("classes.json")
+
+
+def drawn(what: str) -> dict[str, Sketch]:
+    """By the name of the photograph, its `outlines` or its `lines`."""
+    return {
+        photo: Sketch(
+            tuple(known["size"]),
+            [Stroke(each["name"], each["points"]) for each in known["objects"]],
+        )
+        for photo, known in _outlines()[what].items()
+    }
+
+
+@cache
+def _outlines() -> dict[str, Any]:
+    return _read("outlines.json")
 
 
 def subjects() -> list[Subject]:

@@ -12,9 +12,11 @@ from httpx2 import AsyncClient
 
 from demo.__main__ import TookTooLong, in_time
 from demo.client import Person
-from demo.crowd import Labeller, counted
+from demo.crowd import CROWD, SPAMMERS, TEAM, Labeller, counted, some
 from demo.main_job import Report
+from demo.simulated import EARNERS
 from demo.verdict import failures
+from demo.ways import WAYS, Way
 from tests.demo.test_verdict import RIGHT
 
 PROJECTS = [{"id": "photos", "name": "Photos"}, {"id": "mosaic", "name": "Mosaic"}]
@@ -70,6 +72,26 @@ def test_the_report_says_per_project_who_was_stopped() -> None:
     assert found["stopped"]["Mosaic"]["random_clicker"] == {"stopped": 1, "worked": 1}
     assert found["stopped"]["Mosaic"]["careful"] == {"stopped": 0, "worked": 1}
     assert found["stopped"]["Mosaic"]["too_fast"] == {"stopped": 0, "worked": 0}
+
+
+def test_a_team_has_so_many_of_each_model_and_is_the_same_for_the_same_seed() -> None:
+    everybody = [
+        somebody(model, answers={}, stopped=set())
+        for model, count in CROWD.items()
+        for _ in range(count)
+    ]
+    team = some(everybody, TEAM, seed="a")
+    assert Counter(each.model for each in team) == TEAM
+    assert len({id(each) for each in team}) == len(team)
+    assert some(everybody, TEAM, seed="a") == team
+    assert {*SPAMMERS} < {*TEAM}
+    assert some(everybody, CROWD, seed="b") != some(everybody, CROWD, seed="c")
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_more_honest_people_work_on_a_project_than_a_task_may_ask(way: Way) -> None:
+    honest = sum(count for model, count in way.people.items() if EARNERS[model].honest)
+    assert honest > way.quality["max_overlap"]
 
 
 async def test_a_demo_that_hangs_ends_and_says_what_it_waited_for() -> None:

@@ -1,8 +1,14 @@
 """Scores, beside what a pencil says."""
 
+import numpy as np
 import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
-from demo.score import BoxScore, accuracy, boxes
+from demo import score
+from demo.score import BoxScore, Tally, accuracy, boxes, tally
 from demo.truth import Labelled
 
 COIN, CUP = 3, 5
@@ -71,3 +77,95 @@ def test_an_image_is_right_with_exactly_its_class() -> None:
     found = {"right.jpg": [COIN], "wrong.jpg": [CUP], "both.jpg": [COIN, CUP], "gold.jpg": [CUP]}
     assert accuracy(truth, found) == 0.25
     assert accuracy(truth, {name: [COIN] for name in truth}) == 1
+
+
+def test_what_is_found_is_worth_what_it_is_alike_and_the_rest_nothing() -> None:
+    alike = np.array([[0.8, 0.0], [0.0, 0.4], [0.0, 0.0]])
+    found = tally([COIN, COIN, CUP], [COIN, COIN], alike)
+    assert found == Tally(0.8, 3, 2)
+    assert found.quality == pytest.approx(2 * 0.8 / 5)
+    assert tally([COIN], [CUP], np.ones((1, 1))) == Tally(0, 1, 1)
+    assert (found + tally([CUP], [CUP], np.ones((1, 1)))) == Tally(1.8, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("truth", "found", "worth"), [([], [COIN], 0), ([COIN], [], 0), ([], [], 1)]
+)
+def test_where_nothing_is_or_nothing_is_said_there_is_nothing_to_match(
+    truth: list[int], found: list[int], worth: float
+) -> None:
+    assert tally(truth, found, np.zeros((len(truth), len(found)))).quality == worth
+
+
+def test_an_object_that_a_seam_left_in_two_counts_once_at_most() -> None:
+    whole, halves = shapely.box(0, 0, 10, 10), [shapely.box(0, 0, 6, 10), shapely.box(4, 0, 10, 10)]
+    alike = score.area_ious(np.array([whole]), np.array(halves))
+    assert alike == pytest.approx(np.array([[0.6, 0.6]]))
+    assert tally([COIN], [COIN, COIN], alike).quality == pytest.approx(2 * 0.6 / 3)
+
+
+def test_masks_are_as_alike_as_the_pixels_they_share() -> None:
+    masks = np.zeros((3, 10, 10), dtype=np.bool_)
+    masks[0, :5], masks[1, :, :5], masks[2, 9, 9] = True, True, True
+    assert score.mask_ious(masks, masks) == pytest.approx(
+        np.array([[1, 25 / 75, 0], [25 / 75, 1, 1 / 51], [0, 0, 1]])
+        * [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
+    )
+
+
+def test_a_line_is_as_right_as_the_length_that_runs_beside_the_truth() -> None:
+    truth = np.array([shapely.LineString([(0, 0), (100, 0)])])
+    found = np.array(
+        [
+            shapely.LineString([(100, 3), (0, 3)]),
+            shapely.LineString([(0, 5), (100, 5)]),
+            shapely.LineString([(0, 0), (50, 0)]),
+        ]
+    )
+    exact = score.line_f1(truth, found, within=4)[0]
+    assert exact[0] == 1
+    assert exact[1] == 0
+    assert exact[2] == pytest.approx(2 * 0.54 / 1.54)  # the buffer's end reaches 4 px further
+
+
+def test_points_are_as_close_as_coco_has_it() -> None:
+    truth = np.array([[(0, 0), (100, 0), (100, 100), (0, 100)]], dtype=float)
+    spread = 2 * 100 * 100 * score.OF_BOX * 0.1**2
+    off = truth + np.array([[[3, 4], [0, 0], [0, 0], [0, 0]]])
+    assert score.point_similarity(truth, truth, 0.05) == pytest.approx(np.ones((1, 1)))
+    assert score.point_similarity(truth, off, 0.05) == pytest.approx(
+        np.array([[(3 + np.exp(-25 / spread)) / 4]])
+    )
+
+
+def test_a_point_that_is_not_labelled_is_close_to_none_and_one_too_many_is_nothing() -> None:
+    full = np.array([[(0, 0), (100, 0), (100, 100), (0, 100)]], dtype=float)
+    short = full.copy()
+    short[0, 0] = np.nan
+    assert score.point_similarity(full, short, 0.05) == pytest.approx(np.array([[0.75]]))
+    assert score.point_similarity(short, full, 0.05) == pytest.approx(np.array([[1.0]]))
+
+
+def test_mean_iou_is_over_classes_and_leaves_void_out() -> None:
+    truth = np.array([[1, 1, 2, 2, 0]])
+    assert score.mean_iou([truth], [np.array([[1, 1, 2, 2, 3]])]) == 1
+    assert score.mean_iou([truth], [np.array([[1, 1, 1, 2, 2]])]) == pytest.approx(
+        (2 / 3 + 1 / 2) / 2
+    )
+    assert score.mean_iou([truth], [np.array([[1, 1, 0, 0, 0]])]) == 0.5
+    assert score.mean_iou([truth], [np.array([[3, 1, 2, 2, 0]])]) == pytest.approx(
+        (0.5 + 1 + 0) / 3
+    )
+    many = [truth, np.array([[1, 1, 1, 1, 1]])], [truth, np.array([[1, 1, 1, 1, 2]])]
+    assert score.mean_iou(*many) == pytest.approx((6 / 7 + 2 / 3) / 2)
+
+
+@given(st.integers(0, 2**32), st.floats(0.02, 0.98))
+def test_a_mask_is_decoded_as_coco_encodes_it(seed: int, share: float) -> None:
+    bits = np.random.default_rng(seed).random((37, 53)) < share
+    encoded = coco_mask.encode(np.asfortranarray(bits.astype(np.uint8)))
+    mask = {"left": 5, "top": 3, "size": [37, 53], "counts": encoded["counts"].decode()}
+    whole = score.decoded(mask, (70, 50))
+    assert whole.shape == (50, 70)
+    assert np.array_equal(whole[3:40, 5:58], bits)
+    assert whole.sum() == bits.sum()

@@ -3,6 +3,7 @@
 from importlib.metadata import files
 
 import pytest
+import shapely
 
 from demo import photos, truth
 
@@ -52,6 +53,40 @@ def test_a_photograph_has_as_many_objects_as_one_sees(photo: str, counts: dict[s
     names = {category["id"]: category["name"] for category in truth.boxes()["categories"]}
     seen = [names[thing.class_id] for thing in truth.objects_by_image(truth.boxes())[photo]]
     assert {name: seen.count(name) for name in seen} == counts
+
+
+@pytest.mark.parametrize("photo", ["coins.png", "coffee.png"])
+def test_what_is_outlined_is_what_is_boxed(photo: str) -> None:
+    """Drawn twice, by different means."""
+    sketch, coco = truth.drawn("outlines")[photo], truth.boxes()
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    boxed = [(names[name], box) for name, box in truth.objects_by_image(coco)[photo]]
+    outlined = [(stroke.name, shapely.Polygon(stroke.points)) for stroke in sketch.strokes]
+    assert len(boxed) == len(outlined)
+    for name, box in boxed:
+        alike = [_iou(shapely.box(*box), shapely.box(*o.bounds)) for n, o in outlined if n == name]
+        assert max(alike) > 0.88, (name, box)
+
+
+@pytest.mark.parametrize(("what", "counts"), [("outlines", [24, 3]), ("lines", [70])])
+def test_outlines_and_lines_lie_in_their_photograph_and_do_not_cross_themselves(
+    what: str, counts: list[int]
+) -> None:
+    sketches = truth.drawn(what)
+    assert [len(sketch.strokes) for sketch in sketches.values()] == counts
+    for photo, sketch in sketches.items():
+        image = photos.open_rgb(photo)
+        assert sketch.size == (image.width, image.height)
+        for stroke in sketch.strokes:
+            shape = (shapely.Polygon if what == "outlines" else shapely.LineString)(stroke.points)
+            assert shape.is_simple
+            assert shape.is_valid
+            assert shapely.box(0, 0, *sketch.size).covers(shape)
+
+
+def _iou(first: shapely.Geometry, second: shapely.Geometry) -> float:
+    common, either = shapely.intersection(first, second), shapely.union(first, second)
+    return float(shapely.area(common) / shapely.area(either))
 
 
 def test_a_document_of_known_objects_reads_back_as_the_same_objects() -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from demo.__main__ import concluded
 from demo.verdict import PROMISED, failures
+from demo.ways import WAYS
 from deploy.embedded.places import Places
+from tessera.kinds import KINDS
 from tests.deploy.driving import CHECKOUT
 
-RIGHT = {
+RIGHT: dict[str, Any] = {
     "images": 63, "tiles": 493, "tasks": 400, "answers": 1800, "gold_answers": 470,
     "seconds": 195.0, "reviewed": 8, "label_accuracy": 0.95, "box_precision": 0.95,
     "box_recall": 0.95, "box_mean_iou": 0.80, "spammers": 5, "spammers_blocked": 5,
@@ -22,8 +24,19 @@ RIGHT = {
     "paid_out_micro": 1, "ledger_balanced": True, "earnings_consistent": True,
     "payouts_consistent": True, "queue_consistent": True, "dataset_id": "7303",
     "dataset_verified": True,
+    "kinds": {
+        kind: {"metric": way.metric, "value": way.floor, "floor": way.floor, "objects": 99}
+        for kind, way in WAYS.items()
+    },
 }  # fmt: skip
 """As bad as it may be."""
+
+
+def with_value(kind: str, value: float) -> dict[str, Any]:
+    """A change of the report: how good one kind is."""
+    return {"kinds": {**RIGHT["kinds"], kind: {**RIGHT["kinds"][kind], "value": value}}}
+
+
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("box recall is below 0.95", {"box_recall": 0.9499}),
     ("box precision is below 0.95", {"box_precision": 0.9499}),
@@ -56,6 +69,26 @@ def test_each_thing_that_is_wrong_fails_with_its_own_sentence(
     assert failures({**RIGHT, **change}) == [sentence]
 
 
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_kind_below_its_floor_fails_whatever_floor_the_report_says(kind: str) -> None:
+    floor = WAYS[kind].floor
+    change = with_value(kind, round(floor - 0.001, 4))
+    (sentence,) = failures({**RIGHT, **change})
+    assert sentence == f"{kind} is at {floor - 0.001:.4g}, below its floor of {floor}"
+    change["kinds"][kind]["floor"] = 0.0
+    assert failures({**RIGHT, **change}) == [sentence]
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_kind_that_nobody_was_asked_for_fails(kind: str) -> None:
+    rest = {name: found for name, found in RIGHT["kinds"].items() if name != kind}
+    assert failures({**RIGHT, "kinds": rest}) == [f"nobody was asked for {kind}"]
+
+
+def test_every_kind_goes_the_whole_way() -> None:
+    assert set(WAYS) | {"verify", "join"} == set(KINDS)
+
+
 def test_all_that_can_be_wrong_is_said_at_once() -> None:
     worst: dict[str, Any] = {}
     for _, change in WRONG:
@@ -65,7 +98,7 @@ def test_all_that_can_be_wrong_is_said_at_once() -> None:
 
 def test_each_number_of_a_report_is_judged_or_only_informs() -> None:
     judged = {name for _, change in WRONG for name in change}
-    assert judged | ANY_OTHER | {"tasks", "worst_case_micro"} == set(RIGHT)
+    assert judged | ANY_OTHER | {"tasks", "worst_case_micro", "kinds"} == set(RIGHT)
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -78,7 +111,11 @@ def test_a_crowd_whose_answers_are_never_settled_does_not_pass_by_its_reviewer()
     assert failures({**RIGHT, "reviewed": RIGHT["tasks"]})
 
 
-@pytest.mark.parametrize(("change", "status"), [({}, 0), ({"box_recall": 0.5}, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({}, 0), ({"box_recall": 0.5}, 1), (with_value("polygon", 0.5), 1)],
+    ids=["right", "recall", "polygon"],
+)
 def test_the_demo_succeeds_only_if_all_is_right_and_writes_its_report_either_way(
     change: dict[str, Any], status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
