@@ -162,7 +162,7 @@ async def _looked_up(
             found = await known.images(reader, errand.project, list(said))
         for name in sorted(said.keys() - found.keys()):
             report.refuse(said[name], "unknown-image", "is not an image that is ready here")
-        for some in _parts(found):
+        for some in _parts({name: found[name] for name in said if name in found}):
             for start in range(0, max(each.tiles for each in some.values()), TILES_AT_ONCE):
                 numbers = range(start, start + TILES_AT_ONCE)
                 async with db.reading(errand.sessions) as reader:

@@ -121,6 +121,7 @@ def test_a_refusal_tells_no_fact_that_is_not_in_the_table() -> None:
         word.arg
         for folder in ("tessera", "api")
         for path in (ROOT / folder).rglob("*.py")
+        if "cli" not in path.parts  # which refuses on a terminal
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds
         for word in node.keywords

@@ -233,6 +233,7 @@ def test_the_routes_that_store_nothing_are_these(settings: Settings, store: Stor
         "POST /v1/organisations/{organisation_id}/api-keys",
         "POST /v1/projects/{project_id}/images",
         "POST /v1/projects/{project_id}/imports",
+        "POST /v1/projects/{project_id}/annotation-imports",
         "POST /v1/work/leases",
         "POST /v1/finance/payout-batches/{batch_id}/export",
     }
