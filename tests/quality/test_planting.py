@@ -201,7 +201,8 @@ def test_of_every_kind_half_is_wrong_and_all_of_it_is_what_an_earner_could_have_
     schema = LabelSchema.parse({**schema_of(kind), "of": kind})
     under = LabelSchema.parse(schema_of(kind))
     seen, state = [], {"is_new": True, "waits": True, "is_gold": False}
-    for photograph in photographs()[: 3 if kind == "classify" else 1]:
+    photos = photographs()
+    for photograph in photos[: 3 if kind == "classify" else 1]:
         frames = tiles_of(photograph.size, tile=160, margin=16)[:8]
         for frame in [whole(photograph.size)] * 4 if kind == "classify" else frames:
             place = Place(uuid4(), uuid4(), frame=frame, subject=None, **state)
@@ -213,7 +214,7 @@ def test_of_every_kind_half_is_wrong_and_all_of_it_is_what_an_earner_could_have_
         label, question = each.subject["label"], Question(under, each.place.frame)
         assert json.dumps(KINDS[kind].validate(label, question)) == json.dumps(label)
         about = Question(schema, each.place.frame, each.subject)
-        truth = photographs()[0].known(kind) if kind == "classify" else seen[0].objects
+        truth = photos[0].known(kind) if kind == "classify" else seen[0].objects
         assert each.expected == KINDS["verify"].to_tile(truth, about)
     verdicts = sorted(each.expected["verdict"] for each in cuts if each.expected)
     assert verdicts == ["fix"] * (len(cuts) // 2) + ["yes"] * (len(cuts) // 2)
