@@ -24,7 +24,13 @@ from tessera.projects import service
 from tessera.projects.errors import CannotFollow, InvalidPolicy, NotEditable, WrongState
 from tessera.projects.instructions import LONGEST
 from tessera.projects.models import Follows, Project, ProjectState
-from tessera.projects.policies import Quality, QualityFields, Slicing, SlicingFields
+from tessera.projects.policies import (
+    TRUST_TO_VERIFY,
+    Quality,
+    QualityFields,
+    Slicing,
+    SlicingFields,
+)
 from tessera.projects.service import Draft
 from tessera.quality.judge import RATED_BY
 
@@ -66,7 +72,10 @@ class NewProject(In):
     def draft(self) -> Draft:
         fields = {name: getattr(self, name) for name in NewProject.model_fields}
         follows = self.follows and Follows(self.follows.project_id, self.follows.classes)
-        return Draft(**{**fields, "follows": follows})
+        quality = self.quality
+        if self.kind == "verify" and "minimum_trust" not in quality.model_fields_set:
+            quality = quality.model_copy(update={"minimum_trust": TRUST_TO_VERIFY})
+        return Draft(**{**fields, "follows": follows, "quality": quality})
 
 
 class ProjectChanges(In):

@@ -134,6 +134,18 @@ async def test_what_stages_share_is_not_edited(world: World, office: tuple[As, s
     await operator.patch(f"/v1/projects/{second['id']}", {"name": "Right?", "price_micro": 5_000})
 
 
+async def test_who_verifies_has_to_be_trusted_more_unless_the_operator_says_otherwise(
+    world: World, office: tuple[As, str]
+) -> None:
+    first = await world.project(*office, label_schema=BOXES)
+    second = await following(office, first["id"], **VERIFY)
+    assert second["quality"]["minimum_trust"] == 0.75
+    other = await world.project(*office, label_schema=BOXES)
+    asked: dict[str, Any] = {"quality": {"minimum_trust": 0.6}}
+    third = await following(office, other["id"], **VERIFY, **asked)
+    assert third["quality"]["minimum_trust"] == 0.6
+
+
 async def test_the_reasons_of_a_stage_are_words_that_are_known(
     world: World, office: tuple[As, str]
 ) -> None:
