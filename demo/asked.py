@@ -1,9 +1,9 @@
 """What people are asked: what they see of the truth in a tile, and what they say."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from demo.hands import Hand, Say, Tile
 from demo.pictures import Picture, Thing
@@ -19,6 +19,8 @@ class Scene:
     things: Sequence[Thing]
     """Those that people are to say something of, in tile pixels."""
     tile: Tile
+    subject: Mapping[str, Any] | None = None
+    """What the task is about, as its lease shows it; None where it is about the picture alone."""
 
 
 class Asked(Protocol):

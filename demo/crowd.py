@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,8 @@ TEAM = {
 }
 """Few enough that each finds work until found out, even where there are few tasks; and more honest
 ones than a task may ask."""
+HONEST = {"careful": 8, "average": 6, "sloppy": 3}
+"""For where no gold can tell; an operator invites such people."""
 SPAMMERS = ("random_clicker", "box_everything")
 GOOD = ("careful", "average")
 FASTER = 40
@@ -161,7 +163,7 @@ def _answer(
     asked: Asked,
     scenes: Mapping[str, Scene],
 ) -> dict[str, Any]:
-    scene = scenes[key_of(lease["picture"]["url"])]
+    scene = replace(scenes[key_of(lease["picture"]["url"])], subject=lease["subject"])
     model: Earner = simulated.EARNERS[labeller.model]
     return {
         "lease_id": lease["lease_id"],

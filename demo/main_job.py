@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from httpx2 import AsyncClient
 
 from api.admin import add_to_platform
@@ -14,12 +15,16 @@ from demo import crowd
 from demo.asked import Asked, Scene
 from demo.client import Person, all_items, images_done, run_done, sign_up, upload
 from demo.crowd import Labeller, key_of
+from demo.measures import Outcome, Pair
 from demo.pictures import Picture
-from demo.ways import WAYS
+from demo.subjects import Checked
+from demo.ways import WAYS, Way
 from tessera.kernel import db
-from tessera.kinds import LabelSchema, Question, Size, TileFrame, Window
+from tessera.kinds import LabelSchema, Question, Size, TileFrame, Window, shown
 
 DEPOSIT_MICRO = 2_000_000_000
+QUIET_SECONDS = 3.0
+"""Without another task, and all have come."""
 
 
 def say(line: str) -> None:
@@ -76,21 +81,26 @@ async def open_office(http: AsyncClient, sessions: db.Sessions) -> Office:
 
 async def label(
     office: Office, people: Sequence[Labeller], kind: str, seed: int, report: Report
-) -> dict[str, Any]:
-    """One kind the whole way, from pictures to a dataset that is measured. Returns its project."""
-    way, operator = WAYS[kind], office.operator
-    project = await new_project(office, way.project(kind))
+) -> list[dict[str, Any]]:
+    """One kind the whole way, from pictures to a dataset that is measured. Returns its projects."""
+    way = WAYS[kind]
     say(f"· {kind}: preparing the pictures of {way.name!r}")
     pictures = await asyncio.to_thread(way.pictures, seed)
-    scenes = await _bring_in(office, project, way.asked, pictures, report)
-    gold = [{"file_name": each.name, "objects": way.asked.known(each)}
-            for each in pictures if each.is_gold]  # fmt: skip
-    taken = await operator.post(f"/v1/projects/{project['id']}/gold", {"images": gold})
-    say(f"· {sum(each['gold_tasks'] for each in taken)} gold tasks")
-    some = crowd.some(people, way.people, seed=f"{seed} {kind}")
-    await _run(office, project, some, way.asked, scenes, report)
-    files = await _dataset(office, project, report)
-    measured = way.measure([each for each in pictures if not each.is_gold], files)
+    stages, projects = [*([] if way.after is None else [way.after]), way], list[dict[str, Any]]()
+    for stage in stages:
+        follows = {"follows": {"project_id": projects[-1]["id"]}} if projects else {}
+        projects.append(await new_project(office, stage.project() | follows))
+    views = await _bring_in(office, projects[0], pictures, report)
+    await _tell(office, projects[0], stages[0], pictures, seed)
+    for stage, project in zip(stages, projects, strict=True):
+        if project is not projects[0]:
+            await _passed_on(office, project, report)
+        some = crowd.some(people, stage.people, seed=f"{seed} {stage.kind}")
+        scenes = {key: stage.asked.scene(*view) for key, view in views.items()}
+        await _run(office, project, some, stage.asked, scenes, report)
+    files = await _dataset(office, projects[-1], report)
+    pairs = await _pairs(office, *projects) if kind == "join" else ()
+    measured = way.measure([e for e in pictures if not e.is_gold], Outcome(files, pairs))
     report.facts |= measured.facts
     report.facts.setdefault("kinds", {})[kind] = {
         "metric": way.metric,
@@ -99,7 +109,7 @@ async def label(
         "objects": measured.objects,
     }
     say(f"· {kind}: {way.metric} {measured.value:.4f}, {measured.objects} objects")
-    return project
+    return projects
 
 
 async def new_project(office: Office, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,35 +145,73 @@ async def pay_out(office: Office, people: Sequence[Labeller], report: Report) ->
 
 
 async def _bring_in(
-    office: Office,
-    project: Mapping[str, Any],
-    asked: Asked,
-    pictures: Sequence[Picture],
-    report: Report,
-) -> dict[str, Scene]:
-    """Upload, wait for the slices, and note what each tile truly shows."""
+    office: Office, project: Mapping[str, Any], pictures: Sequence[Picture], report: Report
+) -> dict[str, tuple[Picture, Question]]:
+    """Upload, wait for the slices, and note what each tile is of."""
     started = time.monotonic()
     report.waits_for = f"the images of {project['name']!r} to be sliced"
     by_name = {each.name: each for each in pictures}
     files = {name: each.jpeg for name, each in by_name.items()}
     await upload(office.operator, project["id"], files, content_type="image/jpeg")
     images = await images_done(office.operator, project["id"])
-    scenes, schema = dict[str, Scene](), LabelSchema.parse(project["label_schema"])
+    views = dict[str, tuple[Picture, Question]]()
+    _, schema = shown(project["kind"], LabelSchema.parse(project["label_schema"]))
     for image in images:
         if image["state"] != "ready":
             raise RuntimeError(f"{image['name']}: {image['problem']}")
         size = Size(image["width"], image["height"])
         for tile in await all_items(office.operator, f"/v1/images/{image['id']}/tiles"):
             frame = TileFrame(Window(*tile["window"]), Window(*tile["core"]), size)
-            question = Question(schema, frame)
-            scenes[key_of(tile["url"])] = asked.scene(by_name[image["name"]], question)
+            views[key_of(tile["url"])] = by_name[image["name"]], Question(schema, frame)
             report.add("tiles", 1)
     report.add("images", len(images))
-    say(f"· {len(images)} images in {len(scenes)} tiles, {time.monotonic() - started:.0f} s")
+    say(f"· {len(images)} images in {len(views)} tiles, {time.monotonic() - started:.0f} s")
+    if project["kind"] == "verify":
+        return views  # there is nothing to be asked before there are predictions
     report.waits_for = f"the tiles of {project['name']!r} to become tasks"
-    while (await _progress(office, project))["waiting"] < len(scenes):
+    while (await _progress(office, project))["waiting"] < len(views):
         await asyncio.sleep(0.2)
-    return scenes
+    return views
+
+
+async def _tell(
+    office: Office, project: Mapping[str, Any], way: Way, pictures: Sequence[Picture], seed: int
+) -> None:
+    """Bring in what is known of some pictures, and what a model makes of the others."""
+    path = f"/v1/projects/{project['id']}"
+    gold = [{"file_name": each.name, "objects": way.asked.known(each)}
+            for each in pictures if each.is_gold]  # fmt: skip
+    taken = await office.operator.post(f"{path}/gold", {"images": gold})
+    say(f"· {sum(each['gold_tasks'] for each in taken)} gold tasks")
+    if isinstance(way.asked, Checked):
+        ids = [each["id"] for each in project["label_schema"]["classes"]]
+        said = [{"file_name": each.name, "objects": way.asked.predicted(each, ids, seed)}
+                for each in pictures if not each.is_gold]  # fmt: skip
+        await office.operator.post(f"{path}/predictions", {"images": said})
+
+
+async def _passed_on(office: Office, project: Mapping[str, Any], report: Report) -> None:
+    """Wait for the tasks that come of the stage before; nobody says which is the last."""
+    report.waits_for = f"tasks of {project['name']!r}"
+    before, now = -1, 0
+    while now == 0 or now != before:
+        await asyncio.sleep(QUIET_SECONDS)
+        before, now = now, (await _progress(office, project))["waiting"]
+
+
+async def _pairs(
+    office: Office, first: Mapping[str, Any], joined: Mapping[str, Any]
+) -> Sequence[Pair]:
+    """What a project was about that joins the lines of another."""
+    images = await all_items(office.operator, f"/v1/projects/{first['id']}/images")
+    names = {each["id"]: each["name"] for each in images}
+    pairs = []
+    for each in await all_items(office.operator, f"/v1/projects/{joined['id']}/tasks"):
+        task = await office.operator.get(f"/v1/tasks/{each['id']}")
+        corner = task["tile"]["window"][:2]
+        ends = (np.array(task["subject"][end]["line"]) + corner for end in ("first", "second"))
+        pairs.append(Pair(names[task["tile"]["image_id"]], *ends))
+    return pairs
 
 
 async def _run(
@@ -227,7 +275,8 @@ async def _review(
     waiting = await all_items(office.operator, f"/v1/projects/{project['id']}/review")
     for task in waiting:
         detail = await office.operator.get(f"/v1/tasks/{task['id']}")
-        label = asked.right(scenes[key_of(detail["tile"]["url"])])
+        scene = replace(scenes[key_of(detail["tile"]["url"])], subject=detail["subject"])
+        label = asked.right(scene)
         await office.operator.post(f"/v1/tasks/{task['id']}/review", {"label": label})
     return len(waiting)
 

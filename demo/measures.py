@@ -3,18 +3,34 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import shapely
 
 from demo import hands, score
-from demo.pictures import Picture, Thing
+from demo.pictures import Picture, Points, Thing
 from demo.score import Classes, Floats, Tally
+from demo.subjects import nearest
 from demo.truth import Labelled
 
-Files = Mapping[str, bytes]
-"""By name: `coco.json` and `labels.jsonl`."""
+
+class Pair(NamedTuple):
+    """Two pieces of which people were asked whether they are one."""
+
+    picture: str
+    first: Points
+    """In pixels of the picture."""
+    second: Points
+
+
+class Outcome(NamedTuple):
+    """What a project came to."""
+
+    files: Mapping[str, bytes]
+    """Of its dataset, by name: `coco.json` and `labels.jsonl`."""
+    pairs: Sequence[Pair] = ()
+
+
 Alike = Callable[[Picture, Sequence[Thing], Sequence[Thing]], Floats]
 """Of the things of the truth and those found in a picture, (truth, found)."""
 WITHIN = 2.0
@@ -32,8 +48,8 @@ class Measured:
     """More to be reported."""
 
 
-def classes(pictures: Sequence[Picture], files: Files) -> Measured:
-    found = json.loads(files["coco.json"])
+def classes(pictures: Sequence[Picture], outcome: Outcome) -> Measured:
+    found = json.loads(outcome.files["coco.json"])
     names = {image["id"]: image["file_name"] for image in found["images"]}
     labels: dict[str, list[int]] = {}
     for each in found["image_labels"]:
@@ -43,9 +59,9 @@ def classes(pictures: Sequence[Picture], files: Files) -> Measured:
     return Measured(value, len(truth), {"label_accuracy": value})
 
 
-def boxes(pictures: Sequence[Picture], files: Files) -> Measured:
+def boxes(pictures: Sequence[Picture], outcome: Outcome) -> Measured:
     (picture,) = pictures
-    found = json.loads(files["coco.json"])
+    found = json.loads(outcome.files["coco.json"])
     by_name = {image["file_name"]: image["id"] for image in found["images"]}
     drawn = [
         Labelled(each["category_id"], _corners(each["bbox"]))
@@ -64,11 +80,11 @@ def boxes(pictures: Sequence[Picture], files: Files) -> Measured:
     return Measured(2 * result.precision * result.recall / both if both else 0, len(truth), facts)
 
 
-def quality(alike: Alike) -> Callable[[Sequence[Picture], Files], Measured]:
+def quality(alike: Alike) -> Callable[[Sequence[Picture], Outcome], Measured]:
     """Of all things together, each as good as it is alike; misses and false ones are worth none."""
 
-    def measure(pictures: Sequence[Picture], files: Files) -> Measured:
-        found, total = _by_name(files), Tally()
+    def measure(pictures: Sequence[Picture], outcome: Outcome) -> Measured:
+        found, total = _by_name(outcome), Tally()
         for picture in pictures:
             said = [{"class": e["class_id"], **e["place"]} for e in found.get(picture.name, [])]
             likeness = alike(picture, picture.truth, said)
@@ -81,7 +97,7 @@ def quality(alike: Alike) -> Callable[[Sequence[Picture], Files], Measured]:
 
 
 def polygons(_: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> Floats:
-    return score.area_ious(*(_shapes([_area(each) for each in some]) for some in (truth, found)))
+    return score.area_ious(score.areas(truth), score.areas(found))
 
 
 def masks(picture: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> Floats:
@@ -93,10 +109,7 @@ def masks(picture: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> F
 
 
 def lines(_: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> Floats:
-    true, said = (
-        _shapes([shapely.LineString(each["line"]) for each in some]) for some in (truth, found)
-    )
-    return score.line_f1(true, said, WITHIN)
+    return score.line_f1(score.lines(truth), score.lines(found), WITHIN)
 
 
 def keypoints(_: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> Floats:
@@ -116,13 +129,28 @@ def cuboids(_: Picture, truth: Sequence[Thing], found: Sequence[Thing]) -> Float
     return score.point_similarity(true, said, SIGMA)
 
 
+def joins(pictures: Sequence[Picture], outcome: Outcome) -> Measured:
+    """Of pairs that are in the dataset as they truly are: two pieces of one line, or of two."""
+    found, true = _by_name(outcome), {each.name: each.truth for each in pictures}
+    right = 0
+    for name, *pieces in outcome.pairs:
+        places = [each["place"] for each in found[name]]
+        said, really = (
+            len({nearest(piece, [np.array(each["line"]) for each in some]) for piece in pieces})
+            for some in (places, true[name])
+        )
+        right += said == really
+    count = len(outcome.pairs)
+    return Measured(right / count if count else 0.0, count)
+
+
 def regions(
     ground: int,
-) -> Callable[[Sequence[Picture], Files], Measured]:
+) -> Callable[[Sequence[Picture], Outcome], Measured]:
     """Of pixels; what nothing lies on is ground."""
 
-    def measure(pictures: Sequence[Picture], files: Files) -> Measured:
-        found = _by_name(files)
+    def measure(pictures: Sequence[Picture], outcome: Outcome) -> Measured:
+        found = _by_name(outcome)
         true = [_painted(each, ground) for each in pictures]
         said = [_said(each, found.get(each.name, [])) for each in pictures]
         return Measured(score.mean_iou(true, said), sum(len(each.truth) for each in pictures))
@@ -146,19 +174,9 @@ def _said(picture: Picture, objects: Sequence[Mapping[str, Any]]) -> Classes:
     return canvas
 
 
-def _by_name(files: Files) -> dict[str, list[dict[str, Any]]]:
-    lines = (json.loads(line) for line in files["labels.jsonl"].splitlines())
+def _by_name(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
+    lines = (json.loads(line) for line in outcome.files["labels.jsonl"].splitlines())
     return {each["name"]: each["objects"] for each in lines}
-
-
-def _area(thing: Thing) -> shapely.MultiPolygon:
-    return shapely.MultiPolygon([(outer, holes) for outer, *holes in thing["polygon"]])
-
-
-def _shapes(listed: Sequence[shapely.Geometry]) -> score.Areas:
-    shapes = np.empty(len(listed), dtype=object)
-    shapes[:] = listed
-    return shapes
 
 
 def _corners(bbox: Sequence[float]) -> tuple[float, float, float, float]:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 Classes = npt.NDArray[np.int64]
 """Shape (height, width); class ids."""
-Areas = npt.NDArray[Any]
+Shapes = npt.NDArray[Any]
 """Of shapely's geometries."""
 LEAST_IOU = 0.5
 VOID = 0
@@ -101,7 +101,27 @@ def tally(truth: Sequence[int], found: Sequence[int], alike: Floats) -> Tally:
     return Tally(float(matched.sum()), len(truth), len(found))
 
 
-def area_ious(truth: Areas, found: Areas) -> Floats:
+def areas(things: Sequence[Mapping[str, Any]]) -> Shapes:
+    """What their polygons cover."""
+    return _listed(
+        [
+            shapely.MultiPolygon([(outer, holes) for outer, *holes in each["polygon"]])
+            for each in things
+        ]
+    )
+
+
+def lines(things: Sequence[Mapping[str, Any]]) -> Shapes:
+    return _listed([shapely.LineString(each["line"]) for each in things])
+
+
+def _listed(shapes: Sequence[shapely.Geometry]) -> Shapes:
+    found = np.empty(len(shapes), dtype=object)
+    found[:] = shapes
+    return found
+
+
+def area_ious(truth: Shapes, found: Shapes) -> Floats:
     """Shape (truth, found); both are arrays of polygons."""
     common = shapely.area(shapely.intersection(truth[:, None], found))
     return np.asarray(common / (shapely.area(truth)[:, None] + shapely.area(found) - common))
@@ -117,14 +137,14 @@ def mask_ious(truth: Bits, found: Bits) -> Floats:
     return np.asarray(common / np.maximum(sizes - common, 1))
 
 
-def line_f1(truth: Areas, found: Areas, within: float) -> Floats:
+def line_f1(truth: Shapes, found: Shapes, within: float) -> Floats:
     """F1 of the lengths that have the other line within so many pixels; shape (truth, found)."""
     covered = _covered(truth[:, None], shapely.buffer(found, within))
     true = _covered(found, shapely.buffer(truth, within)[:, None])
     return np.asarray(2 * covered * true / np.maximum(covered + true, 1e-9))
 
 
-def _covered(lines: Areas, by: Areas) -> Floats:
+def _covered(lines: Shapes, by: Shapes) -> Floats:
     return np.asarray(shapely.length(shapely.intersection(lines, by)) / shapely.length(lines))
 
 

@@ -45,7 +45,7 @@ async def _project(office: Office) -> str:
     project = next((each for each in existing if each["name"] == PROJECT), None)
     if project is None:
         slicing = {"tile": 512, "margin": 96}
-        about = {**WAYS["box"].project("box"), "name": PROJECT, "slicing": slicing}
+        about = {**WAYS["box"].project(), "name": PROJECT, "slicing": slicing}
         project = await new_project(office, about)
     path = f"/v1/projects/{project['id']}"
     if project["launched_at"] is None:

@@ -76,6 +76,9 @@ class Earner(Protocol):
     ) -> Answer:
         """The answer to a task of any other kind; `truth` as the tile shows it, tile pixels."""
 
+    def says_yes(self, truly: bool, rng: random.Random) -> bool:  # noqa: FBT001
+        """The answer to a question that has but two, by which of them is right."""
+
     def seconds(self, rng: random.Random) -> float:
         """How long this person takes for one task."""
 
@@ -140,6 +143,9 @@ class Honest:
         if rng.random() < self.false:
             drawn.append(_around(_guess(*tile, class_ids, rng), hand))
         return say(drawn, tile)
+
+    def says_yes(self, truly: bool, rng: random.Random) -> bool:  # noqa: FBT001
+        return truly != (rng.random() < self.wrong)
 
     def seconds(self, rng: random.Random) -> float:
         return rng.uniform(*self.pace)
@@ -208,6 +214,10 @@ class Spammer:
     ) -> Answer:
         hand, say = drawing
         return say([_around(each, hand) for each in self.draw(*tile, class_ids, rng)], tile)
+
+    def says_yes(self, truly: bool, rng: random.Random) -> bool:  # noqa: ARG002, FBT001
+        """Whatever it is: there is nothing to be done then."""
+        return True
 
     def seconds(self, rng: random.Random) -> float:
         return rng.uniform(*self.pace)

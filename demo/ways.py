@@ -1,7 +1,7 @@
 """Every kind of annotation as the demo runs it: one entry each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 from demo import crowd, hands, measures, pictures, truth
 from demo.asked import Asked, Boxes, Class, Drawn
 from demo.hands import HANDS
-from demo.measures import Files, Measured
+from demo.measures import Measured, Outcome
 from demo.pictures import JOINTS, THINGS, Picture
+from demo.subjects import Checked, Joined
 
 GROUND = 5
 SINGLES_OF_EACH, GOLD_SINGLES = 6, 24
@@ -26,6 +27,8 @@ QUALITY = {
 }
 SHORT = {**QUALITY, "gold_share": 0.5}
 """For what else would be over before the last spammer is found out."""
+UNWATCHED = {**QUALITY, "gold_share": 0}
+"""Nobody can know beforehand of which pieces there will be a doubt: of these there is no gold."""
 TILES = {"tile": 512, "margin": 128}
 """The margin is half of the largest thing on a table."""
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#808080")
@@ -40,6 +43,7 @@ SKELETON = {
 class Way:
     """A project, the truth, how people answer, and how good the dataset has to be."""
 
+    kind: str
     name: str
     instructions: str
     label_schema: Mapping[str, Any]
@@ -47,22 +51,24 @@ class Way:
     """By a seed."""
     asked: Asked
     metric: str
-    measure: Callable[[Sequence[Picture], Files], Measured]
+    measure: Callable[[Sequence[Picture], Outcome], Measured]
     floor: float
     slicing: Mapping[str, Any] = field(default_factory=lambda: TILES)
     quality: Mapping[str, Any] = field(default_factory=lambda: SHORT)
     people: Mapping[str, int] = field(default_factory=lambda: crowd.TEAM)
     """How many of each model work there."""
     price_micro: int = 30_000
+    after: "Way | None" = None
+    """What is asked before, of the same pictures."""
 
-    def project(self, kind: str) -> dict[str, Any]:
-        """As it is posted."""
+    def project(self) -> dict[str, Any]:
+        """As it is posted; a stage of a chain is cut as its first one."""
         return {
             "name": self.name,
-            "kind": kind,
+            "kind": self.kind,
             "instructions": self.instructions,
             "label_schema": dict(self.label_schema),
-            "slicing": dict(self.slicing),
+            **({"slicing": dict(self.slicing)} if self.after is None else {}),
             "quality": dict(self.quality),
             "price_micro": self.price_micro,
             "currency": "USD",
@@ -93,6 +99,28 @@ def _around(kind: str, say: hands.Say = hands.objects, *, barely: bool = False) 
     }
 
 
+_WALL = Way(
+    kind="polyline",
+    name="Joints of a wall",
+    instructions="Follow every joint: the long ones between *rows* of bricks from one end "
+    "of the picture to the other, and those at the *ends* of bricks.",
+    label_schema=_named(JOINTS),
+    pictures=partial(pictures.walls, form=hands.line),
+    asked=Drawn("polyline", HANDS["polyline"], hands.objects),
+    metric=f"F1 of length within {measures.WITHIN:g} px, of matched lines",
+    measure=measures.quality(measures.lines),
+    floor=0.88,
+    slicing={"tile": 384, "margin": 64},
+)
+_DRAWN_ONCE = replace(
+    _WALL,
+    name="Joints of a wall, drawn once",
+    quality={**UNWATCHED, "min_overlap": 1, "max_overlap": 1, "target_confidence": 0.5},
+    people={"average": 6},
+)
+"""Hands that are off leave doubts at the seams; several of them together hardly leave any."""
+
+
 # A floor lies below the least of five runs (seeds 20 to 23; 20 twice) by about as much as they vary
 # or more, and above all that a broken product came to. One answer: a task's label is one of its
 # answers, at random (seeds 21 and 22). No seams: what two windows saw is not put together, and
@@ -107,91 +135,119 @@ def _around(kind: str, say: hands.Say = hands.objects, *, barely: bool = False) 
 #   instance_mask  0.957 to 0.963   0.93    0.884 and 0.850  0.507
 #   keypoints      0.981 to 0.989   0.95    0.814 and 0.853  0.499
 #   cuboid         0.983 to 0.986   0.95    0.841 and 0.869  0.498
-WAYS: Mapping[str, Way] = MappingProxyType(
-    {
-        "classify": Way(
-            name="What is it?",
-            instructions=truth.classes()["question"],
-            label_schema=_schema(truth.classes()["classes"]),
-            pictures=partial(pictures.crops, of_each=SINGLES_OF_EACH, gold=GOLD_SINGLES),
-            asked=Class(),
-            metric="accuracy",
-            measure=measures.classes,
-            floor=0.95,
-            slicing={"whole": True},
-            people=crowd.CROWD,
-            price_micro=5_000,
-        ),
-        "box": Way(
-            name="Things in a mosaic",
-            instructions="Draw a tight box around each of these things:\n\n"
-            + "\n".join(f"- **{e['name']}**: {e['note']}" for e in truth.boxes()["categories"]),
-            label_schema=_schema(truth.boxes()["categories"]),
-            pictures=pictures.mosaics,
-            asked=Boxes(),
-            metric="F1 at IoU 0.5",
-            measure=measures.boxes,
-            floor=0.98,
-            slicing={"tile": 1024, "margin": 256},
-            quality=QUALITY,
-            people=crowd.CROWD,
-        ),
-        "polygon": Way(
-            name="Outlines on tables",
-            instructions="Outline every coin, cup, saucer and spoon, as far as it can be *seen*.",
-            label_schema=_named(THINGS),
-            metric="panoptic quality",
-            measure=measures.quality(measures.polygons),
-            floor=0.93,
-            **_around("polygon"),
-        ),
-        "polyline": Way(
-            name="Joints of a wall",
-            instructions="Follow every joint: the long ones between *rows* of bricks from one end "
-            "of the picture to the other, and those at the *ends* of bricks.",
-            label_schema=_named(JOINTS),
-            pictures=partial(pictures.walls, form=hands.line),
-            asked=Drawn("polyline", HANDS["polyline"], hands.objects),
-            metric=f"F1 of length within {measures.WITHIN:g} px, of matched lines",
-            measure=measures.quality(measures.lines),
-            floor=0.88,
-            slicing={"tile": 384, "margin": 64},
-        ),
-        "semantic_mask": Way(
-            name="Tables, pixel by pixel",
-            instructions="Say of every pixel what it shows. What is no *thing* is ground.",
-            label_schema=_named({**THINGS, "ground": GROUND}),
-            metric="mean IoU",
-            measure=measures.regions(GROUND),
-            floor=0.92,
-            **_around("polygon", partial(hands.painted, ground=GROUND), barely=True),
-        ),
-        "instance_mask": Way(
-            name="Things on tables, pixel by pixel",
-            instructions="Paint every coin, cup, saucer and spoon, each on its own.",
-            label_schema=_named(THINGS),
-            metric="panoptic quality",
-            measure=measures.quality(measures.masks),
-            floor=0.93,
-            **_around("polygon", hands.masks),
-        ),
-        "keypoints": Way(
-            name="Ends of things on tables",
-            instructions="Of every thing, mark the topmost, rightmost, lowest and leftmost point.",
-            label_schema=_named(THINGS, skeleton=SKELETON),
-            metric="mean OKS, 0 for what is missed or false",
-            measure=measures.quality(measures.keypoints),
-            floor=0.95,
-            **_around("keypoints"),
-        ),
-        "cuboid": Way(
-            name="Things on tables, in boxes",
-            instructions="Draw the box that each thing would come in: its front, and its rear.",
-            label_schema=_named(THINGS),
-            metric="mean OKS of corners, 0 for what is missed or false",
-            measure=measures.quality(measures.cuboids),
-            floor=0.95,
-            **_around("cuboid"),
-        ),
-    }
+#
+# verify measured 0.972 to 0.974 (seeds 20 to 22; 22 twice), its floor is 0.94; whoever accepts all
+# that the model says has 0.761 to 0.816. join measured 1.000 (seeds 20 to 23) with 25 to 42 pairs,
+# its floor is 0.95; where what people say is not heeded, 0.870 and 0.929 (seeds 20 and 21).
+_ALL = (
+    Way(
+        kind="classify",
+        name="What is it?",
+        instructions=truth.classes()["question"],
+        label_schema=_schema(truth.classes()["classes"]),
+        pictures=partial(pictures.crops, of_each=SINGLES_OF_EACH, gold=GOLD_SINGLES),
+        asked=Class(),
+        metric="accuracy",
+        measure=measures.classes,
+        floor=0.95,
+        slicing={"whole": True},
+        people=crowd.CROWD,
+        price_micro=5_000,
+    ),
+    Way(
+        kind="box",
+        name="Things in a mosaic",
+        instructions="Draw a tight box around each of these things:\n\n"
+        + "\n".join(f"- **{e['name']}**: {e['note']}" for e in truth.boxes()["categories"]),
+        label_schema=_schema(truth.boxes()["categories"]),
+        pictures=pictures.mosaics,
+        asked=Boxes(),
+        metric="F1 at IoU 0.5",
+        measure=measures.boxes,
+        floor=0.98,
+        slicing={"tile": 1024, "margin": 256},
+        quality=QUALITY,
+        people=crowd.CROWD,
+    ),
+    Way(
+        kind="polygon",
+        name="Outlines on tables",
+        instructions="Outline every coin, cup, saucer and spoon, as far as it can be *seen*.",
+        label_schema=_named(THINGS),
+        metric="panoptic quality",
+        measure=measures.quality(measures.polygons),
+        floor=0.93,
+        **_around("polygon"),
+    ),
+    _WALL,
+    Way(
+        kind="semantic_mask",
+        name="Tables, pixel by pixel",
+        instructions="Say of every pixel what it shows. What is no *thing* is ground.",
+        label_schema=_named({**THINGS, "ground": GROUND}),
+        metric="mean IoU",
+        measure=measures.regions(GROUND),
+        floor=0.92,
+        **_around("polygon", partial(hands.painted, ground=GROUND), barely=True),
+    ),
+    Way(
+        kind="instance_mask",
+        name="Things on tables, pixel by pixel",
+        instructions="Paint every coin, cup, saucer and spoon, each on its own.",
+        label_schema=_named(THINGS),
+        metric="panoptic quality",
+        measure=measures.quality(measures.masks),
+        floor=0.93,
+        **_around("polygon", hands.masks),
+    ),
+    Way(
+        kind="keypoints",
+        name="Ends of things on tables",
+        instructions="Of every thing, mark the topmost, rightmost, lowest and leftmost point.",
+        label_schema=_named(THINGS, skeleton=SKELETON),
+        metric="mean OKS, 0 for what is missed or false",
+        measure=measures.quality(measures.keypoints),
+        floor=0.95,
+        **_around("keypoints"),
+    ),
+    Way(
+        kind="cuboid",
+        name="Things on tables, in boxes",
+        instructions="Draw the box that each thing would come in: its front, and its rear.",
+        label_schema=_named(THINGS),
+        metric="mean OKS of corners, 0 for what is missed or false",
+        measure=measures.quality(measures.cuboids),
+        floor=0.95,
+        **_around("cuboid"),
+    ),
+    Way(
+        kind="verify",
+        name="Is the model right?",
+        instructions="Is every coin, cup, saucer and spoon outlined, and nothing else? If not, say "
+        "what is *missing or wrong* by drawing it as it should be.",
+        label_schema={**_named(THINGS), "of": "polygon"},
+        pictures=partial(pictures.tables, form=hands.polygon, plain=4, gold=4),
+        asked=Checked(Drawn("polygon", HANDS["polygon"], hands.objects)),
+        metric="panoptic quality",
+        measure=measures.quality(measures.polygons),
+        floor=0.94,
+        quality={**SHORT, "min_overlap": 5, "minimum_trust": 0.75},
+        people={"careful": 4, "average": 3, "box_everything": 1},  # both spammers say yes to all
+    ),
+    Way(
+        kind="join",
+        name="Are they one joint?",
+        instructions="Two pieces of joints are marked. Are they pieces of *one* joint?",
+        label_schema={**_named(JOINTS), "of": "polyline"},
+        pictures=partial(pictures.walls, form=hands.line, plain=3),
+        asked=Joined(Drawn("polyline", HANDS["polyline"], hands.objects, barely=True)),
+        metric="share of the doubtful pairs that end as they should",
+        measure=measures.joins,
+        floor=0.95,
+        quality=UNWATCHED,
+        people=crowd.HONEST,
+        price_micro=5_000,
+        after=_DRAWN_ONCE,
+    ),
 )
+WAYS: Mapping[str, Way] = MappingProxyType({way.kind: way for way in _ALL})
