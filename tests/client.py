@@ -1,11 +1,13 @@
 """The API as tests talk to it: real routes, real database, and jobs run on request."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import text
 
@@ -18,7 +20,14 @@ from workers.registry import HANDLERS
 from workers.runner import Pace, run
 from workers.schedule import SWEEPS
 
+# to read all certificates of the world again for each client takes 40 ms
+_CERTIFICATES = ssl.create_default_context()
 BUSY = text("SELECT count(*) FROM pgqueuer WHERE status IN ('queued', 'picked')")
+
+
+def browser() -> AsyncClient:
+    """What holds a presigned URL and nothing else."""
+    return AsyncClient(verify=_CERTIFICATES)
 
 
 class As:
@@ -63,7 +72,13 @@ def _expect(response: Response, status: int | None) -> Any:
 async def api(
     settings: Settings, sessions: db.Sessions, store: Store
 ) -> AsyncIterator[AsyncClient]:
-    app = create_app(settings, sessions, store)
+    """An app of its own, for a test that has other settings than all."""
+    async with calling(create_app(settings, sessions, store)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def calling(app: FastAPI) -> AsyncIterator[AsyncClient]:
     app.state.ready = True
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
@@ -79,6 +94,8 @@ class Work:
 
     async def jobs(self, *, limit: float = 120) -> None:
         """Run jobs, and the jobs they cause, until none waits."""
+        if not await self._busy():
+            return
         stop = asyncio.Event()
         pace = Pace(
             poll=timedelta(milliseconds=20), first_delay=timedelta(milliseconds=50), attempts=3

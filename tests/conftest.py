@@ -3,42 +3,66 @@
 `session` rolls back (fast; checks deferred constraints before it does).
 `sessions` commits for real and empties the tables afterwards: for concurrency, jobs, and
 everything that goes through HTTP.
+
+What holds nothing of a test lasts for the run: the engine with its connections and compiled
+statements, the store's client, the app with its routes. To make them takes longer than most tests.
 """
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 
 import asyncpg
-import hypothesis
 import pytest
+import structlog
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import TypeAdapter
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from api.app import create_app
 from deploy.embedded.stack import Servers, running
+from tessera.assignment import lease
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
-from tessera.storage.s3 import Access, Store
+from tessera.storage.s3 import Store
 from tessera.tables import metadata
 from tests import network
-from tests.client import Work, api
+from tests.client import Work, calling
+from tests.seeds import register_profiles
 from tests.world import World
 
-hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("tests")
+register_profiles()
+# as in the product; structlog's own way with errors draws all variables of all their frames, which
+# took longer than most of the tests in which a job fails
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+)
 network.watch()
 
 ORIGIN = "http://app.test"
+FIRST = ("tests/stories/", "tests/deploy/")
+"""Files that take long begin early: a process that is alone at the end keeps the others waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +106,21 @@ def settings(servers: Servers, database_url: str) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = db.create_engine(database_url, application_name="tests", pool_size=30)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def all_sessions(engine: AsyncEngine) -> db.Sessions:
+    """For what lasts longer than a test; `empty` is then its own task."""
+    return db.create_sessions(engine)
+
+
 @pytest.fixture
-async def session(database_url: str) -> AsyncIterator[AsyncSession]:
-    engine = db.create_engine(database_url, application_name="tests", pool_size=1)
+async def session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     async with engine.connect() as connection:
         outer = await connection.begin()
         async with AsyncSession(
@@ -94,14 +130,11 @@ async def session(database_url: str) -> AsyncIterator[AsyncSession]:
             await session.commit()
             await connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
         await outer.rollback()
-    await engine.dispose()
 
 
 @pytest.fixture
-async def sessions(database_url: str, servers: Servers) -> AsyncIterator[db.Sessions]:
-    engine = db.create_engine(database_url, application_name="tests", pool_size=30)
-    yield db.create_sessions(engine)
-    await engine.dispose()
+async def sessions(all_sessions: db.Sessions, servers: Servers) -> AsyncIterator[db.Sessions]:
+    yield all_sessions
     await empty(servers)
 
 
@@ -117,26 +150,35 @@ async def empty(servers: Servers) -> None:
     await admin.close()
 
 
-@pytest.fixture
-def store(servers: Servers) -> Iterator[Store]:
-    store = Store(
-        Access(
-            endpoint=servers.s3_endpoint,
-            access_key=servers.s3_access_key,
-            secret_key=servers.s3_secret_key,
-            bucket=servers.s3_bucket,
-        )
-    )
-    yield store
-    store.close()
+@pytest.fixture(scope="session")
+def store(settings: Settings) -> Iterator[Store]:
+    with closing(store_of(settings)) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings, all_sessions: db.Sessions, store: Store) -> FastAPI:
+    return create_app(settings, all_sessions, store)
 
 
 @pytest.fixture
 async def http(
-    settings: Settings, sessions: db.Sessions, store: Store
+    app: FastAPI,
+    sessions: db.Sessions,  # noqa: ARG001 - the app's own; the tables are empty again afterwards
 ) -> AsyncIterator[AsyncClient]:
-    async with api(settings, sessions, store) as client:
+    async with calling(app) as client:
         yield client
+
+
+class _Loaded(random.Random):
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def gold_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earners get all the gold there is before anything else, and not as chance will have it."""
+    monkeypatch.setattr(lease, "_dice", _Loaded())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from functools import cache, partial
 from typing import cast
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from deploy.embedded.stack import Servers
@@ -12,27 +13,29 @@ from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
 from tessera.storage.context import JobContext
+from tessera.storage.s3 import Store
 from tests.api.serving import Served, serving
 from tests.api.tenants import Tenants, Undone, two_tenants
-from tests.client import Work, api
+from tests.client import Work, api, calling
 from tests.conftest import empty
 from tests.world import World
 
 
 @pytest.fixture(scope="module")
-async def kept_sessions(settings: Settings, servers: Servers) -> AsyncIterator[db.Sessions]:
+async def kept_sessions(all_sessions: db.Sessions, servers: Servers) -> AsyncIterator[db.Sessions]:
     """As `sessions`, but the tables are emptied only after the module."""
-    engine = db.create_engine(str(settings.database_url), application_name="tests", pool_size=10)
-    yield db.create_sessions(engine)
-    await engine.dispose()
+    yield all_sessions
     await empty(servers)
 
 
 @pytest.fixture(scope="module")
 async def tenants(
-    settings: Settings, kept_sessions: db.Sessions, tmp_path_factory: pytest.TempPathFactory
+    settings: Settings,
+    app: FastAPI,
+    kept_sessions: db.Sessions,
+    store: Store,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Tenants]:
-    store = store_of(settings)
     context = JobContext(
         sessions=kept_sessions,
         store=store,
@@ -40,18 +43,17 @@ async def tenants(
         scratch=tmp_path_factory.mktemp("scratch"),
         decisions_every=settings.decisions_every,
     )
-    async with api(settings, kept_sessions, store) as http:
+    async with calling(app) as http:
         yield await two_tenants(World(http, kept_sessions, store, Work(settings, context)))
-    store.close()
 
 
 @pytest.fixture(scope="module")
-async def undone(settings: Settings, kept_sessions: db.Sessions) -> AsyncIterator[AsyncClient]:
+async def undone(
+    settings: Settings, kept_sessions: db.Sessions, store: Store
+) -> AsyncIterator[AsyncClient]:
     """The API, of which no call leaves a trace."""
-    store = store_of(settings)
     async with api(settings, cast("db.Sessions", Undone(kept_sessions)), store) as http:
         yield http
-    store.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The API as it is really run: a process of its own, on a socket, writing its log to a file."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +11,14 @@ from httpx2 import Client, ConnectError
 
 from deploy.embedded.places import any_free_port
 from tessera.kernel.settings import Settings
+from tests.stories.processes import Module, environment
 
 
 @dataclass(frozen=True)
 class Served:
     url: str
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Module
 
 
 @contextmanager
@@ -32,29 +31,20 @@ def serving(settings: Settings, log: Path, **more: str) -> Iterator[Served]:
     port = any_free_port()
     env = {
         **os.environ,
-        "TESSERA_DATABASE_URL": str(settings.database_url),
-        "TESSERA_REDIS_URL": str(settings.redis_url),
-        "TESSERA_S3_ENDPOINT": str(settings.s3_endpoint),
-        "TESSERA_S3_ACCESS_KEY": settings.s3_access_key,
-        "TESSERA_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
-        "TESSERA_S3_BUCKET": settings.s3_bucket,
+        **environment(settings),
         "TESSERA_API_PORT": str(port),
         "TESSERA_RATE_LIMITS": "false",
         **more,
     }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api"], env=env, stdout=out, stderr=subprocess.STDOUT
-        )
-        try:
-            _wait(f"http://127.0.0.1:{port}/readyz", process)
-            yield Served(f"http://127.0.0.1:{port}", log, process)
-        finally:
-            process.terminate()
-            process.wait(20)
+    process = Module("api.__main__", env=env, out=log)
+    try:
+        _wait(f"http://127.0.0.1:{port}/readyz", process)
+        yield Served(f"http://127.0.0.1:{port}", log, process)
+    finally:
+        process.stop()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait(url: str, process: Module) -> None:
     with Client() as http:
         for _ in range(600):
             assert process.poll() is None, "the API did not start"

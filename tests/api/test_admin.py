@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+import tempfile
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,24 +14,20 @@ from sqlalchemy.exc import IntegrityError
 from tessera.kernel import db, jobs
 from tessera.kernel.settings import Settings
 from tests.client import As
-from tests.stories.processes import environment
+from tests.stories.processes import Module, environment
 from tests.world import World
 
 
 async def admin(settings: Settings, *words: str, status: int = 0) -> str:
     """What it says; if it is to fail, why."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "api.admin",
-        *words,
-        env={**os.environ, **environment(settings)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    assert process.returncode == status, errors.decode()
-    return (errors if status else out).decode()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        env = {**os.environ, **environment(settings)}
+        process = Module("api.admin", *words, env=env, out=out)
+        ended = await asyncio.to_thread(process.wait, 60)
+        said = out.read_text()
+    assert ended == status, said
+    return said
 
 
 async def roles(world: World) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import sys
+from pathlib import Path
 from typing import Any
 
 from httpx2 import AsyncClient, Response
@@ -18,6 +18,7 @@ from tests.api.refusing import refused
 from tests.api.test_limits import at_once, here, limited_well, redis  # noqa: F401 - fixtures
 from tests.api.unchanged import nothing_changes
 from tests.client import As
+from tests.stories.processes import Module, environment
 from tests.waiting import until_locks_are_waited_for
 from tests.world import PASSWORD, World, joins
 
@@ -139,23 +140,23 @@ async def test_tries_at_an_account_count_together_with_logins(
 
 
 async def test_who_is_disabled_on_the_server_is_out_and_comes_back_without_what_they_had(
-    world: World, settings: Settings
+    world: World, settings: Settings, tmp_path: Path
 ) -> None:
     owner, organisation_id = await world.operator()
     other, _ = await world.operator()
     key = await a_key(owner, organisation_id)
     invitations = f"/v1/organisations/{organisation_id}/invitations"
     invited = await owner.post(invitations, {"role": "owner"})
-    assert await admin(settings, "disable-person", owner.email.upper()) == 0
+    assert await admin(settings, tmp_path, "disable-person", owner.email.upper()) == 0
     for someone in (owner, key):
         assert out(await someone.call("GET", "/v1/me"))
     assert refused(await log_in(world.http, owner.email, PASSWORD), 401, "bad-credentials")
     assert (await other.call("GET", "/v1/me")).status_code == 200
     async with nothing_changes(world.sessions):
-        assert await admin(settings, "disable-person", owner.email) == 0
-        assert await admin(settings, "disable-person", "nobody@example.org") == 1
-    assert await admin(settings, "enable-person", "nobody@example.org") == 1
-    assert await admin(settings, "enable-person", owner.email.upper()) == 0
+        assert await admin(settings, tmp_path, "disable-person", owner.email) == 0
+        assert await admin(settings, tmp_path, "disable-person", "nobody@example.org") == 1
+    assert await admin(settings, tmp_path, "enable-person", "nobody@example.org") == 1
+    assert await admin(settings, tmp_path, "enable-person", owner.email.upper()) == 0
     for someone in (owner, key):
         assert out(await someone.call("GET", "/v1/me"))
     again = As(world.http, (await log_in(world.http, owner.email, PASSWORD)).json()["token"])
@@ -163,17 +164,10 @@ async def test_who_is_disabled_on_the_server_is_out_and_comes_back_without_what_
     await other.post("/v1/invitations/accept", {"token": invited["token"]}, status=404)
 
 
-async def admin(settings: Settings, *words: str) -> int:
-    known = settings.model_dump(mode="json", exclude_none=True)
-    env = os.environ | {
-        f"TESSERA_{name.upper()}": str(known[name])
-        for name, field in Settings.model_fields.items()
-        if field.is_required()
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "api.admin", *words, env=env
-    )
-    return await process.wait()
+async def admin(settings: Settings, folder: Path, *words: str) -> int | None:
+    env = os.environ | environment(settings)
+    process = Module("api.admin", *words, env=env, out=folder / "said")
+    return await asyncio.to_thread(process.wait, 60)
 
 
 async def test_keys_of_a_removed_member_stay_dead_when_they_come_back(world: World) -> None:

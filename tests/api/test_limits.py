@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
 from prometheus_client import REGISTRY
 from pydantic import RedisDsn
@@ -39,12 +40,13 @@ async def limited(
 ) -> AsyncIterator[AsyncClient]:
     """A process of its own that has limits, called from an address."""
     app = create_app(settings.model_copy(update={"rate_limits": True}), sessions, store)
-    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
-    async with (
-        AsyncClient(transport=transport, base_url="http://test") as client,
-        app.router.lifespan_context(app),
-    ):
+    async with called_from(address, app) as client, app.router.lifespan_context(app):
         yield client
+
+
+def called_from(address: str, app: FastAPI) -> AsyncClient:
+    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
+    return AsyncClient(transport=transport, base_url="http://test")
 
 
 @pytest.fixture
@@ -125,13 +127,15 @@ async def test_another_address_of_the_same_network_does_not_lift_the_limit(
     store: Store,
     redis: Redis,  # noqa: ARG001 - empties it
 ) -> None:
-    for address in (f"2001:db8::{n}" for n in range(LOGINS)):
-        async with limited(settings, sessions, store, address) as http:
+    app = create_app(settings.model_copy(update={"rate_limits": True}), sessions, store)
+    async with app.router.lifespan_context(app):
+        for address in (f"2001:db8::{n}" for n in range(LOGINS)):
+            async with called_from(address, app) as http:
+                assert (await http.post("/v1/sessions", json=LOGIN)).status_code == 401
+        async with called_from("2001:db8::ffff", app) as http:
+            assert limited_well(await http.post("/v1/sessions", json=LOGIN))
+        async with called_from("2001:db8:0:1::", app) as http:
             assert (await http.post("/v1/sessions", json=LOGIN)).status_code == 401
-    async with limited(settings, sessions, store, "2001:db8::ffff") as http:
-        assert limited_well(await http.post("/v1/sessions", json=LOGIN))
-    async with limited(settings, sessions, store, "2001:db8:0:1::") as http:
-        assert (await http.post("/v1/sessions", json=LOGIN)).status_code == 401
 
 
 async def test_an_account_is_tried_so_often_from_all_addresses_together(

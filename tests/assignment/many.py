@@ -1,21 +1,21 @@
 """Hundreds of earners at once; hashing a password for each would take longer than the tests."""
 
 from httpx2 import AsyncClient
-from sqlalchemy import func, text
 
-from tessera.accounts import service, tokens
-from tessera.accounts.models import PersonKind, Session
+from tessera.accounts import service
+from tessera.accounts.models import PersonKind
 from tessera.kernel import db
 from tests.client import As
+from tests.world import log_in
 
 _people = iter(range(10**9))
 
 
 async def many_earners(sessions: db.Sessions, http: AsyncClient, count: int) -> list[As]:
     """People who are logged in, and who cannot log in again."""
-    made = [tokens.new(tokens.SESSION) for _ in range(count)]
+    made = []
     async with db.transaction(sessions) as session:
-        for token in made:
+        for _ in range(count):
             person = await service.register(
                 session,
                 email=f"one-of-many-{next(_people)}@example.org",
@@ -23,12 +23,5 @@ async def many_earners(sessions: db.Sessions, http: AsyncClient, count: int) -> 
                 name="One of many",
                 kind=PersonKind.EARNER,
             )
-            session.add(
-                Session(
-                    token_sha256=tokens.digest(token),
-                    person_id=person.id,
-                    expires_at=func.now() + text("interval '1 hour'"),
-                    revoked_at=None,
-                )
-            )
+            made.append(log_in(session, person.id))
     return [As(http, token) for token in made]

@@ -1,4 +1,4 @@
-"""Money for exactly the worst case, a hundred people at once, and calls that end anywhere."""
+"""Money for exactly the worst case, many people at once, and calls that end anywhere."""
 
 import asyncio
 import random
@@ -125,20 +125,21 @@ async def working(settings: Settings, context: JobContext) -> AsyncIterator[Work
     await engine.dispose()
 
 
-async def test_a_hundred_at_once_whose_calls_end_anywhere_never_spend_more_than_there_is(
-    world: World, working: Work
+@pytest.mark.parametrize("earners", [25, pytest.param(100, marks=pytest.mark.long)])
+async def test_many_at_once_whose_calls_end_anywhere_never_spend_more_than_there_is(
+    world: World, working: Work, earners: int
 ) -> None:
     world.work = working
     here, worst = await just_enough(world, images=30, gold=4)
-    people = await crowd(here, earners=100, turns=2, seed=11)
-    assert sum(each.cut for each in people) > 50
+    people = await crowd(here, earners=earners, turns=2, seed=11)
+    assert sum(each.cut for each in people) > earners // 3
     # 503: a connection whose call was cut off is closed, which takes its time, and others wait
     assert {status for each in people for status in each.statuses} <= {200, 403, 404, 409, 503}
     await audit(world.sessions)
 
     await world.work.sweep("post-earnings")
     answers = await number(world.sessions, "SELECT count(*) FROM answers")
-    assert answers > 30
+    assert answers > earners // 4
     await here.operator.post(f"{here.path}/complete")
     async with db.transaction(world.sessions) as session:
         await session.execute(text("UPDATE leases SET expires_at = now() - interval '1 hour'"))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx2
 import orjson
 
+from tests.client import browser
 from tests.datasets.reading import as_coco, as_lines, as_rows
 from tests.world import World, coco, photograph
 
@@ -33,7 +33,7 @@ async def test_a_crowd_region_stays_one_from_the_gold_file_to_the_datasets_files
     await world.work.jobs()
     run = await operator.get(f"/v1/dataset-runs/{run['id']}")
     links = (await operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    async with httpx2.AsyncClient() as outside:
+    async with browser() as outside:
         got = {each["path"]: (await outside.get(each["url"])).content for each in links}
 
     annotations = as_coco(got["coco.json"], tmp_path).loadAnns([1, 2])

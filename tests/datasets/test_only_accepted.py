@@ -8,13 +8,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient
 from sqlalchemy import text
 
 from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tests.client import As
+from tests.client import As, browser
 from tests.datasets.reading import as_lines, as_rows
 from tests.quality.court import Court
 from tests.quality.own_world import world_of_its_own
@@ -132,7 +131,7 @@ async def objects(here: Court) -> list[Object]:
     run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
     assert run["state"] == "done", run
     links = (await here.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    async with AsyncClient() as http:
+    async with browser() as http:
         files = {each["path"]: (await http.get(each["url"])).content for each in links}
     file = json.loads(files["coco.json"])
     names = {each["id"]: each["file_name"] for each in file["images"]}

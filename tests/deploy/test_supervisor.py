@@ -5,13 +5,16 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
 
 from deploy.embedded.places import Places
+from tests.deploy.conftest import a_root, warmed
 from tests.deploy.driving import Driven, allowed_origin, eventually, gone, names
 from tests.deploy.supervised import API
 
@@ -43,53 +46,71 @@ def ready(url: str) -> bool:
         return False
 
 
-def test_asked_to_stop_it_ends_the_api_then_the_workers_then_the_servers(warm_root: Path) -> None:
-    for asked_by in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        with supervised(warm_root) as it:
-            url = it.wait_for(UP).split()[1]
-            assert ready(url)
-            family = it.family()
-            it.process.send_signal(asked_by)
-            assert it.end() == 0
-            assert all(gone(process) for process in family)
-        logs = [(warm_root / "log" / f"{name}.log").read_text() for name in ("api", "workers")]
-        api, workers = (float(log.split("bye ")[-1]) for log in logs)
-        assert api < workers
-        server_log = (warm_root / "log" / "postgres.log").read_text()
-        assert server_log.strip().endswith("database system is shut down")
+class Up(NamedTuple):
+    it: Driven
+    url: str
+    root: Path
+
+    @property
+    def store(self) -> str:
+        """Its address, as the apps are told."""
+        (address,) = (e.split()[-1] for e in self.it.lines if "TESSERA_S3_ENDPOINT" in e)
+        return address
 
 
-def test_the_apps_get_the_servers_and_their_own_address(warm_root: Path) -> None:
+@pytest.fixture(scope="module")
+def up(used_root: Path) -> Iterator[Up]:
+    """One for all who only look at it."""
+    with a_root() as root, supervised(warmed(root, used_root)) as it:
+        yield Up(it, it.wait_for(UP).split()[1], root)
+
+
+@pytest.mark.parametrize(
+    "asked_by",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
+def test_asked_to_stop_it_ends_the_api_then_the_workers_then_the_servers(
+    warm_root: Path, asked_by: signal.Signals
+) -> None:
     with supervised(warm_root) as it:
-        it.wait_for(UP)
-    seeds = (line.split() for line in it.lines if line.startswith("seed: TESSERA_"))
+        url = it.wait_for(UP).split()[1]
+        assert ready(url)
+        family = it.family()
+        it.process.send_signal(asked_by)
+        assert it.end() == 0
+        assert all(gone(process) for process in family)
+    logs = [(warm_root / "log" / f"{name}.log").read_text() for name in ("api", "workers")]
+    api, workers = (float(log.split("bye ")[-1]) for log in logs)
+    assert api < workers
+    server_log = (warm_root / "log" / "postgres.log").read_text()
+    assert server_log.strip().endswith("database system is shut down")
+
+
+def test_the_apps_get_the_servers_and_their_own_address(up: Up) -> None:
+    seeds = (line.split() for line in up.it.lines if line.startswith("seed: TESSERA_"))
     seen = {name.removeprefix("TESSERA_"): value for _, name, value in seeds}
     words = "DATABASE_URL REDIS_URL S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY S3_BUCKET"
     assert set(seen) == {*words.split(), "API_HOST", "API_PORT", "DECISIONS_EVERY"}
 
 
-def test_pages_from_the_address_of_the_api_and_no_others_may_call_the_store(
-    warm_root: Path,
-) -> None:
-    with supervised(warm_root) as it:
-        url = it.wait_for(UP).split()[1]
-        (store,) = (line.split()[-1] for line in it.lines if "TESSERA_S3_ENDPOINT" in line)
-        for origin in (url, "http://elsewhere.test"):
-            assert allowed_origin(store, asking=origin) == url
+def test_pages_from_the_address_of_the_api_and_no_others_may_call_the_store(up: Up) -> None:
+    for origin in (up.url, "http://elsewhere.test"):
+        assert allowed_origin(up.store, asking=origin) == up.url
 
 
-def test_a_shell_gets_the_settings_from_a_file_for_its_owner_only(warm_root: Path) -> None:
-    with supervised(warm_root) as it:
-        it.wait_for(UP)
-        (store,) = (line.split()[-1] for line in it.lines if "TESSERA_S3_ENDPOINT" in line)
-    file = warm_root / "settings.sh"
+def test_a_shell_gets_the_settings_from_a_file_for_its_owner_only(up: Up) -> None:
+    file = up.root / "settings.sh"
     shown = subprocess.run(
         ["/bin/sh", "-c", f'. {file} && echo "$TESSERA_S3_ENDPOINT"'],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert shown.stdout.strip() == store
+    assert shown.stdout.strip() == up.store
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -119,7 +140,11 @@ def test_a_port_that_the_environment_names_and_somebody_has_is_refused(warm_root
 
 @pytest.mark.parametrize(
     ("host", "asked_at"),
-    [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")],  # noqa: S104
+    [
+        pytest.param("127.0.0.2", "127.0.0.2", marks=pytest.mark.long),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("::1", "[::1]"),
+    ],
 )
 def test_the_api_may_listen_on_any_address_of_this_machine(
     warm_root: Path, host: str, asked_at: str
@@ -198,6 +223,7 @@ def test_an_app_or_a_server_that_is_killed_comes_back(warm_root: Path) -> None:
         assert it.process.poll() is None
 
 
+@pytest.mark.long
 def test_an_app_that_does_not_come_up_stops_everything_and_says_why(warm_root: Path) -> None:
     with supervised(warm_root, "raise SystemExit('no such table')") as it:
         assert it.end() == 1
@@ -207,6 +233,7 @@ def test_an_app_that_does_not_come_up_stops_everything_and_says_why(warm_root: P
         assert process_of(warm_root, name) is None
 
 
+@pytest.mark.long
 def test_while_it_waits_it_says_for_what(warm_root: Path) -> None:
     with supervised(warm_root, API.replace("> 0.5", "> 4")) as it:
         assert "503 warming up" in it.wait_for("waiting for the API")

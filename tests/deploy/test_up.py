@@ -47,13 +47,20 @@ def account(request: pytest.FixtureRequest, root: Path) -> Sequence[str]:
     return AS_NOBODY
 
 
-async def test_everything_comes_up_for_the_printed_logins_and_is_found_again(
+async def test_everything_comes_up_for_the_printed_logins(
     root: Path, account: Sequence[str]
 ) -> None:
     with up(root, account) as it:
+        await visit(said(it))
+        runs_as_the_owner_of(root, it)
+        stops(it)
+
+
+@pytest.mark.long
+async def test_what_was_there_is_found_again(root: Path, account: Sequence[str]) -> None:
+    with up(root, account) as it:
         first = said(it)
         lease = await visit(first)
-        runs_as_the_owner_of(root, it)
         rows = await count(it)
         stops(it)
     with up(root, account) as it:

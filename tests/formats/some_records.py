@@ -33,6 +33,7 @@ from tessera.kinds import (
 from tessera.kinds.attributes import Type
 from tessera.kinds.skeleton import Point, Skeleton
 from tessera.shapes import rle
+from tests.seeds import examples
 
 CAMERA = ((700.0, 0.0, 600.0, 0.0), (0.0, 700.0, 180.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 KINDS = (
@@ -50,7 +51,7 @@ KINDS = (
 """Of `tessera.kinds`, and two that are sorts of one."""
 _SORTS = {"rotated": "box", "solid": "cuboid"}
 
-BY_OTHERS = settings(max_examples=40, phases=(Phase.generate,))
+BY_OTHERS = settings(max_examples=examples(40), phases=(Phase.generate,))
 """For readers of others: they are slow, and to shrink what they fail on takes minutes."""
 
 names = st.text(string.ascii_letters + "0123456789 -&<\"',é日", min_size=1, max_size=8).map(

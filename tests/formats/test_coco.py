@@ -23,6 +23,7 @@ from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size, kind_of
 from tests.formats import some_records
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema((LabelClass(1, "coin", "#ff0000"), LabelClass(2, "cup", "#00ff00")))
 OF_PYCOCOTOOLS = "ignore:__array__ implementation:DeprecationWarning"
@@ -50,7 +51,7 @@ def of_split(case: Case) -> dict[str, tuple[str, list[LabelledImage]]]:
 
 
 @pytest.mark.filterwarnings(OF_PYCOCOTOOLS)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(some_records.cases)
 def test_pycocotools_reads_every_object_as_the_records_have_it(case: Case) -> None:
     dataset, _ = case
@@ -193,7 +194,7 @@ def test_supervision_reads_every_box_and_mask(tmp_path: Path, sort: str) -> None
 
 
 @pytest.mark.filterwarnings(OF_PYCOCOTOOLS)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.sampled_from(
         ("box", "rotated", "polygon", "instance_mask", "semantic_mask", "keypoints")

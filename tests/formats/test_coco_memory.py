@@ -44,7 +44,7 @@ def write(folder: Path, size: int) -> tuple[list[int], int]:
 
 def test_four_times_the_file_takes_no_more_memory(tmp_path: Path) -> None:
     peaks = []
-    for name, size in (("small", 20_000_000), ("large", 80_000_000)):
+    for name, size in (("small", 6_000_000), ("large", 24_000_000)):
         (tmp_path / name).mkdir()
         expected, length = write(tmp_path / name, size)
         found, peak = memory.of_reading(tmp_path / name, "coco")

@@ -18,6 +18,7 @@ from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tests.formats import some_records
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
 SORTS = ("instance_mask", "semantic_mask")
@@ -53,7 +54,7 @@ def test_what_is_written_is_read_back(case: Case) -> None:
             assert bare == {key: said[key] for key in said if key != "mask"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.sampled_from(SORTS).flatmap(some_records.with_stems_of_their_own))
 def test_datumaro_reads_every_segment(case: Case) -> None:
     dataset, records = case

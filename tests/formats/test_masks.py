@@ -20,6 +20,7 @@ from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tests.formats import areas, some_records
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema((LabelClass(7, "big car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
 SORTS = ("instance_mask", "polygon", "semantic_mask")
@@ -53,7 +54,7 @@ def pictures(dataset: Described, image: LabelledImage) -> tuple[Pixels, Pixels]:
     return labels, instances
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(SORTS).flatmap(some_records.with_stems_of_their_own))
 def test_pillow_reads_every_pixel(case: Case) -> None:
     dataset, records = case
@@ -111,7 +112,7 @@ def test_what_is_written_is_read_back(case: Case) -> None:
             assert known["attributes"] == {}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(some_records.datasets("semantic_mask", endings=("jpg",)))
 def test_datumaro_reads_every_region(case: Case) -> None:
     dataset, records = case
@@ -134,7 +135,7 @@ def test_datumaro_reads_every_region(case: Case) -> None:
                 np.testing.assert_array_equal(by_label[each.class_id], pixels)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.sampled_from(("polygon", "instance_mask")).flatmap(some_records.with_stems_of_their_own))
 def test_cityscapesscripts_reads_every_outline_and_instance(case: Case) -> None:
     dataset, records = case

@@ -17,6 +17,7 @@ from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import LabelSchema, Size
 from tests.formats import memory, some_records
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema.parse(
     {
@@ -130,7 +131,7 @@ def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
             list(parquet.read(Folder(tmp_path), Wanted("box", SCHEMA, SIZES)))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(some_records.datasets("box"))
 def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
     with some_records.a_folder() as folder:
@@ -143,7 +144,7 @@ def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     peaks = []
-    for images in (500, 4_000):
+    for images in (500, 3_000):
         folder = tmp_path / str(images)
         folder.mkdir()
         image = {"image_width": 100, "image_height": 80, "class": "coin"}

@@ -17,6 +17,7 @@ from tessera.kinds import LabelClass, LabelSchema, Size, kind_of
 from tests.formats import some_records
 from tests.formats.areas import assert_filled, painted
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
 SORTS = ("box", "rotated", "instance_mask", "polygon", "semantic_mask")
@@ -83,7 +84,7 @@ def edges_of(dataset: Described, each: LabelledObject, image: LabelledImage) -> 
     return np.clip(reach, 0, [image.width, image.height] * 2)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.sampled_from(SORTS).flatmap(some_records.with_stems_of_their_own))
 def test_datumaro_reads_every_object(case: Case) -> None:
     dataset, records = case
@@ -171,7 +172,7 @@ def flat(sort: str) -> st.SearchStrategy[Case]:
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.sampled_from(("box", "polygon")).flatmap(flat))
 def test_supervision_labelformat_and_globox_read_every_object(case: Case) -> None:
     dataset, records = case

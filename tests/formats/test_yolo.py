@@ -23,6 +23,7 @@ from tessera.shapes import rasters, turned
 from tests.formats import some_records
 from tests.formats.areas import assert_filled
 from tests.formats.some_records import Case
+from tests.seeds import examples
 
 SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
 SORTS = ("box", "rotated", "classify", "instance_mask", "keypoints", "polygon")
@@ -119,7 +120,7 @@ def rows(case: Case, root: Path) -> dict[str, list[list[float]]]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(WITH_FILES).flatmap(some_records.with_stems_of_their_own))
 def test_every_object_is_as_ultralytics_asks(case: Case) -> None:
     dataset, records = case
@@ -157,7 +158,7 @@ def flat(sort: str) -> st.SearchStrategy[Case]:
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.sampled_from(("box", "rotated", "polygon", "instance_mask")).flatmap(flat))
 def test_supervision_reads_every_object(case: Case) -> None:
     dataset, records = case
@@ -199,7 +200,7 @@ def outline_of(place: dict[str, Any]) -> list[list[float]]:
     return outline
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.sampled_from(("box", "polygon")).flatmap(flat))
 def test_labelformat_and_globox_read_every_object(case: Case) -> None:
     dataset, records = case
@@ -243,7 +244,7 @@ def test_labelformat_and_globox_read_every_object(case: Case) -> None:
                 np.testing.assert_allclose(box.ltrb, place["box"], atol=0.001)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(some_records.datasets("classify"))
 def test_classes_are_folders_as_of_image_folders(case: Case) -> None:
     """A folder below the split is a class; its files, in whatever folders, are the images."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from httpx2 import AsyncClient
 from PIL import Image
 from sqlalchemy import text
 
 from tessera.images.tiling import grid
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
-from tests.client import As
+from tests.client import As, browser
 from tests.images.pictures import Pixels
 from tests.world import World, photograph
 
@@ -79,7 +78,7 @@ class Desk:
     async def tiles(self, image_id: str) -> list[Pixels]:
         """An image's tiles as they are in the store."""
         listed = await self.operator.get(f"/v1/images/{image_id}/tiles?limit=200")
-        async with AsyncClient() as outside:
+        async with browser() as outside:
             files = [await outside.get(tile["url"]) for tile in listed["items"]]
         return [np.asarray(Image.open(io.BytesIO(file.content))) for file in files]
 
@@ -118,7 +117,7 @@ async def desk(world: World, **project: Any) -> Desk:
 
 
 async def put(url: str, data: bytes, content_type: str = "image/jpeg") -> None:
-    async with AsyncClient() as outside:
+    async with browser() as outside:
         for _ in range(4):  # like any client of S3: a 500 is tried again
             answer = await outside.put(url, content=data, headers={"Content-Type": content_type})
             if answer.status_code < 500:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tessera.formats.names import LONGEST_NAME
 from tessera.images.archive import Archive, BadArchive
+from tests.seeds import examples
 
 MOST = 10**6
 
@@ -56,7 +57,7 @@ def test_what_went_in_comes_out(tmp_path: Path) -> None:
     }
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=12),
     cut=st.integers(0, len(GOOD)) | st.none(),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from pydantic import HttpUrl
 from sqlalchemy import text
 
@@ -23,6 +24,7 @@ WIDTH, HEIGHT = 2600, 1800
 EXPECTED = grid(WIDTH, HEIGHT, tile=TILE, margin=MARGIN)
 
 
+@pytest.mark.long
 async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orphans(
     world: World, settings: Settings, tmp_path: Path
 ) -> None:

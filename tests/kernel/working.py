@@ -1,7 +1,6 @@
 """A worker to try things on: in this process, or in one of its own that may be killed."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Handler, Held, Run
+from tests.forks import forks
 from workers import runner
 from workers.sweeps import Sweep
 
@@ -88,9 +88,6 @@ class Notes:
         return Counter(int(n) for begun_or_ended, n in lines if begun_or_ended == word)
 
 
-# Forks of one process that has imported everything: a start takes no time even on a busy machine.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
 Spawn = Callable[[], ForkServerProcess]
 
 
@@ -100,7 +97,7 @@ def spawning(database_url: str, notes: Notes) -> Iterator[Spawn]:
     started: list[ForkServerProcess] = []
 
     def spawn() -> ForkServerProcess:
-        process = _processes.Process(target=_work, args=(database_url, notes.path))
+        process = forks.Process(target=_work, args=(database_url, notes.path))
         process.start()
         started.append(process)
         return process

@@ -22,6 +22,7 @@ from tessera.kinds import (
 )
 from tessera.shapes import solids
 from tests.kinds.samples import BOX, a_schema, about, asked, gold_of, opinions, tiles_of
+from tests.seeds import examples
 
 KIND = KINDS["cuboid"]
 TILE = Size(1_200, 400)
@@ -312,7 +313,7 @@ def a_street(rng: np.random.Generator, schema: LabelSchema) -> list[dict[str, An
     return known
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.integers(0, 10_000),
     st.integers(160, 320),

@@ -15,6 +15,7 @@ from scipy import ndimage
 from tessera.kinds import KINDS, InvalidAnswer, Opinion, Piece, Size, TileFrame, Window
 from tessera.shapes.masks import Crop, from_json
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
+from tests.seeds import examples
 
 KIND = KINDS["instance_mask"]
 TILE = Size(120, 90)
@@ -204,7 +205,7 @@ IMAGE = Size(300, 220)
 
 
 @pytest.mark.parametrize("margin", [0, 12])
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 1_000))
 def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) -> None:
     known = [an_object(each, 1 + i % 3) for i, each in enumerate(blobs(seed, IMAGE))]

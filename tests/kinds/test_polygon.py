@@ -17,6 +17,7 @@ from tessera.kinds.objects import Objects
 from tessera.shapes import rings
 from tessera.shapes.seams import TOLERANCE
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
+from tests.seeds import examples
 
 POLYGON = Objects(polygon)
 TILE, LARGE = Size(100, 80), Size(400, 400)
@@ -181,7 +182,7 @@ numbers = st.none() | st.booleans() | st.integers() | st.floats()
 nearly = st.lists(loose | numbers | st.lists(numbers, max_size=3), max_size=3)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.lists(loose, min_size=1, max_size=3) | nearly, max_size=3) | numbers)
 def test_no_json_breaks_the_reading_and_what_is_read_is_sound(parts: Any) -> None:
     try:
@@ -254,7 +255,7 @@ def plain(label: dict[str, Any]) -> dict[str, Any]:
     return answer(*[{k: v for k, v in e.items() if k not in decided} for e in label["objects"]])
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(seeds, st.integers(2, 5), st.randoms())
 def test_neither_the_order_of_opinions_nor_that_of_objects_matters(
     seed: int, people: int, chance: random.Random
@@ -338,7 +339,7 @@ def matched(found: Known, objects: Known) -> list[int]:
     return [int(rings.ious(np.full(len(there), area_of(each)), there).argmax()) for each in found]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     seeds,
     st.integers(150, 320),
@@ -387,14 +388,13 @@ def test_pieces_drawn_by_shaky_hands_are_put_together_as_if_by_one_who_knows(mar
     assert likeness.mean() > 0.93
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(seeds, st.randoms())
 def test_the_order_of_tiles_does_not_matter(seed: int, chance: random.Random) -> None:
     rng, image = np.random.default_rng(seed), Size(700, 500)
     pieces = seen_by(rng, scene(rng, image, 120), tiles_of(image, tile=200, margin=24))
     order = chance.sample(range(len(pieces)), len(pieces))
     found = POLYGON.merge(pieces, SCHEMA)
-    again = POLYGON.merge([pieces[i] for i in order], SCHEMA)
-    for each in again:
-        each["sources"] = [order[i] for i in each["sources"]]
+    moved = POLYGON.merge([pieces[i] for i in order], SCHEMA)
+    again = [{**each, "sources": [order[i] for i in each["sources"]]} for each in moved]
     assert json.dumps(again) == json.dumps(found)

@@ -22,6 +22,7 @@ from tests.kinds.samples import (
     seen_by,
     tiles_of,
 )
+from tests.seeds import examples
 
 SCHEMA = a_schema()
 WIDE = Size(180, 100)
@@ -171,7 +172,7 @@ def nearest(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> np.nd
     return np.asarray(ious(edges_of(found), edges_of(objects)).argmax(axis=1))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.integers(0, 10_000),
     st.integers(160, 400),
@@ -214,7 +215,7 @@ def test_pieces_drawn_by_shaky_hands_are_put_together_as_if_by_one_who_knows(
     assert len(found) / len(drawn_by) == pytest.approx(1, abs=1 - floor)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 10_000), st.randoms())
 def test_the_order_of_tiles_does_not_matter(seed: int, chance: random.Random) -> None:
     rng, image = np.random.default_rng(seed), Size(700, 500)
@@ -228,7 +229,7 @@ def test_the_order_of_tiles_does_not_matter(seed: int, chance: random.Random) ->
     assert again == found
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 10_000))
 def test_every_box_of_every_tile_is_a_source_of_exactly_one_object(seed: int) -> None:
     rng, image = np.random.default_rng(seed), Size(700, 500)

@@ -27,6 +27,7 @@ from tessera.kinds.opinions import posterior, weight
 from tessera.kinds.semantic_mask import SPECK
 from tessera.shapes.masks import Crop, from_json
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
+from tests.seeds import examples
 
 KIND = KINDS["semantic_mask"]
 TILE = Size(120, 90)
@@ -273,7 +274,7 @@ IMAGE = Size(300, 220)
 
 
 @pytest.mark.parametrize("margin", [0, 12])
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 1_000))
 def test_slicing_and_merging_gives_the_same_pixels_back(margin: int, seed: int) -> None:
     scene = a_scene(seed, IMAGE)

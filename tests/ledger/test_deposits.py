@@ -22,6 +22,7 @@ from tests.api.refusing import refused
 from tests.client import As
 from tests.ledger.money import balance, move
 from tests.payouts.world import a_person
+from tests.seeds import examples
 from tests.world import World
 
 UNIT = 1_000_000
@@ -220,7 +221,7 @@ acts = st.tuples(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(acts, max_size=20))
 async def test_whatever_is_recorded_reserved_and_taken_back_adds_up(
     sessions: db.Sessions, history: list[tuple[str, int, int]]

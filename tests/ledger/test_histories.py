@@ -13,6 +13,7 @@ from tessera.ledger.errors import InsufficientFunds, ReferenceReused
 from tessera.ledger.invariants import check
 from tessera.ledger.service import FEES, OUTSIDE, Purse
 from tests.ledger.money import balance, because
+from tests.seeds import examples
 
 PURSES = 4
 purses = st.integers(0, PURSES - 1)
@@ -63,7 +64,7 @@ async def attempt(
     return None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(moves, max_size=25))
 async def test_m4_every_history_ends_as_the_auditor_says(
     sessions: db.Sessions, history: list[Move]

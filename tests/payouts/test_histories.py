@@ -13,6 +13,7 @@ from tessera.payouts import service
 from tessera.payouts.models import Payout, PayoutBatch, PayoutState
 from tests.ledger.money import balances
 from tests.payouts.world import UNIT, Finance, a_request, an_earner, broken
+from tests.seeds import examples
 
 OPEN = {PayoutState.REQUESTED, PayoutState.BATCHED, PayoutState.SENT}
 
@@ -88,7 +89,7 @@ ACTS: list[Act] = [
 histories = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 5)), min_size=5, max_size=25)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
 async def test_m26_an_earners_money_is_in_the_balance_on_its_way_or_paid(
     finance: Finance, history: list[tuple[Act, int]]

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
+from tessera.quality.import_job import TILES_AT_ONCE
 from tests.quality.bringing import (
     brought,
     counts,
@@ -22,7 +23,6 @@ from tests.quality.bringing import (
 )
 from tests.quality.court import Court, court
 from tests.quality.test_gold import expected
-from tests.quality.test_gold_import import SIDE as LARGE
 from tests.quality.test_gold_import import coins as many_coins
 from tests.quality.test_gold_import import in_tables, mosaic
 from tests.quality.test_planting import coins
@@ -158,12 +158,13 @@ async def test_a_report_has_pages_and_the_first_ten_thousand_refusals(world: Wor
 
 
 async def test_a_large_image_comes_in_many_steps_and_is_told_once(world: World) -> None:
-    here = await mosaic(world, LARGE, tile=256, margin=32)
-    known = json.dumps(many_coins(30_000)).encode()
+    side = 7_000
+    here = await mosaic(world, side, tile=256, margin=32)
+    known = json.dumps(many_coins(10_000, side)).encode()
     done = await brought(here, known, format="coco")
     assert done["state"] == "done", done["problem"]
     there = await in_tables(world)
-    assert there["gold"] == done["tasks"] == done["report"][0]["tasks"] > 3_900
+    assert there["gold"] == done["tasks"] == done["report"][0]["tasks"] > TILES_AT_ONCE
     assert len(done["report"]) == 1
 
 

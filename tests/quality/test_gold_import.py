@@ -121,6 +121,7 @@ async def in_tables(world: World) -> dict[str, int]:
         return dict(row.mappings().one())
 
 
+@pytest.mark.long
 async def test_thousands_of_objects_on_hundreds_of_tiles_hold_up_nobody(world: World) -> None:
     here, known = await mosaic(world), coins(30_000)
     async with silences() as seen:
@@ -166,7 +167,7 @@ async def test_more_than_one_import_may_hold_is_refused_and_changes_nothing(worl
 
 async def test_of_many_imports_at_once_some_are_asked_to_come_again(world: World) -> None:
     here = await mosaic(world)
-    known = coins(20_000)
+    known = coins(5_000)
     got = await asyncio.gather(*(bring(here, known) for _ in range(9)), return_exceptions=True)
     refused = [each for each in got if isinstance(each, Unavailable)]
     taken = [each for each in got if not isinstance(each, BaseException)]

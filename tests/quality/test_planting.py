@@ -89,6 +89,7 @@ async def offer(here: Court, earner: As) -> Any:
     return await earner.get(f"/v1/work/offers/{here.project['id']}")
 
 
+@pytest.mark.usefixtures("gold_first")
 async def test_who_says_yes_to_everything_is_stopped_and_who_looks_is_not(world: World) -> None:
     here = await verified(world)
     lazy, careful = await here.earners(2)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tessera.shapes import rings
 from tessera.shapes.boxes import as_boxes
+from tests.seeds import examples
 
 seeds = st.integers(0, 10_000)
 
@@ -150,7 +151,7 @@ def shaken(rng: np.random.Generator, area: Any) -> Any:
     return outline - shapely.union_all(holes)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(seeds, st.integers(2, 6))
 def test_several_shaky_hands_draw_better_than_one(seed: int, people: int) -> None:
     """Two of them on average, and more of them each time."""

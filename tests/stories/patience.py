@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from httpx2 import AsyncClient, HTTPError, Response
+from httpx2 import HTTPError, Response
 
-from tests.client import As
+from tests.client import As, browser
 from tests.quality.court import given
 
 TRIES = 600
@@ -94,6 +94,6 @@ class Crowd:
 
 
 async def put(url: str, data: bytes) -> None:
-    async with AsyncClient() as outside:
+    async with browser() as outside:
         answer = await outside.put(url, content=data, headers={"Content-Type": "image/jpeg"})
     assert answer.is_success, answer.text

@@ -1,9 +1,10 @@
 """The API and workers in processes of their own, to be killed at any moment."""
 
 import asyncio
-import multiprocessing
 import os
+import runpy
 import socket
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from httpx2 import AsyncClient, HTTPError
 from sqlalchemy import text
 
 import api.__main__
+import api.admin
 import workers.__main__
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
+from tests.forks import forks
 from workers.registry import HANDLERS, LIMITS
 from workers.runner import Pace
 from workers.schedule import SWEEPS
@@ -35,9 +38,40 @@ QUICK = Pace(
     crashes=50,
 )
 
-# Forks of one process that has imported everything: a start takes no time even on a busy machine.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([__name__])
+
+class Module:
+    """`python -m` with some words, in a fork: what the module imports is there already.
+
+    It is one that is imported above, by its whole name: `api.__main__`.
+    """
+
+    def __init__(self, name: str, *words: str, env: Mapping[str, str], out: Path) -> None:
+        """
+        Args:
+            env: All of its environment.
+            out: A file for what it says, and writes to stderr.
+        """
+        self._process = forks.Process(target=_run, args=((name, *words), env, out), daemon=True)
+        self._process.start()
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its status at the end; None if it has not come by then."""
+        self._process.join(seconds)
+        return self._process.exitcode
+
+    def stop(self) -> None:
+        if self._process.is_alive():
+            self._process.terminate()
+        if self.wait(20) is None:
+            self._process.kill()
+            raise TimeoutError("it did not stop")
 
 
 class Mortal:
@@ -50,7 +84,7 @@ class Mortal:
         self.deaths = 0
 
     def start(self) -> None:
-        self._process = _forks.Process(target=self._target, args=self._args, daemon=True)
+        self._process = forks.Process(target=self._target, args=self._args, daemon=True)
         self._process.start()
 
     def kill(self) -> None:
@@ -127,6 +161,15 @@ def environment(settings: Settings) -> dict[str, str]:
     said = settings.model_dump(mode="json", exclude_none=True, exclude={"s3_secret_key"})
     said["s3_secret_key"] = settings.s3_secret_key.get_secret_value()
     return {f"TESSERA_{name.upper()}": str(value) for name, value in said.items()}
+
+
+def _run(words: Sequence[str], env: Mapping[str, str], out: Path) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    _log_to(out)
+    sys.argv = [*words]
+    del sys.modules[words[0]]  # imported by us: Python warns of what then runs a second time
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
 
 
 def _serve(env: Mapping[str, str], folder: Path) -> None:

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import shapely
-from httpx2 import AsyncClient
 
+from tests.client import browser
 from tests.quality.facts import broken
 from tests.stories.chains import MISSING, YES, Chain, a_chain
 from tests.stories.real_coins import COIN
@@ -64,7 +64,7 @@ async def looks_right(chain: Chain, empty: str) -> None:
     assert run["state"] == "done", run
     links = (await chain.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
     (link,) = [each for each in links if each["path"] == "labels.jsonl"]
-    async with AsyncClient() as http:
+    async with browser() as http:
         (image,) = map(json.loads, (await http.get(link["url"])).content.splitlines())
     found = [tuple(each["place"]["box"]) for each in image["objects"]]
     truth = [tuple(each["box"]) for each in chain.photo.known("box")]

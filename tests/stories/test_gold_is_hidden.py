@@ -20,7 +20,7 @@ from tessera.kernel.settings import Settings
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
 from tests.api.authorisation_table import ANYBODY, EARNERS, EVERYBODY, TABLE
-from tests.client import As, Work, api
+from tests.client import As, Work, api, browser
 from tests.stories.observing import LIMIT, SURE, Observed, Seen, numbers
 from tests.world import World, answers, photograph
 
@@ -48,7 +48,7 @@ class Noting(As):
         return self.read[-1]
 
     async def look(self, leases: list[Json]) -> list[Response]:
-        async with AsyncClient() as outside:
+        async with browser() as outside:
             pictures = [await outside.get(each["picture"]["url"]) for each in leases]
         assert all(each.is_success for each in pictures)
         self.read += pictures

@@ -7,11 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient
 
 from tessera.kinds import KINDS, LabelSchema, Piece, Question, TileFrame
 from tessera.kinds.objects import Objects
-from tests.client import As
+from tests.client import As, browser
 from tests.quality.facts import broken
 from tests.stories.chains import Chain, a_chain
 from tests.stories.real_coins import schema_of
@@ -58,7 +57,7 @@ async def found(chain: Chain) -> list[dict[str, Any]]:
     assert run["state"] == "done", run
     links = (await chain.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
     (link,) = [each for each in links if each["path"] == "labels.jsonl"]
-    async with AsyncClient() as http:
+    async with browser() as http:
         (image,) = map(json.loads, (await http.get(link["url"])).content.splitlines())
     objects: list[dict[str, Any]] = image["objects"]
     return objects

@@ -43,6 +43,7 @@ class Size:
     """Seconds between two of them."""
 
 
+@pytest.mark.long
 async def test_nothing_is_lost_or_doubled_when_programs_are_killed(
     servers: Servers, settings: Settings, tmp_path: Path
 ) -> None:

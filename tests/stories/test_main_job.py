@@ -1,8 +1,6 @@
 """The main job as one story, through the front door."""
 
-from httpx2 import AsyncClient
-
-from tests.client import As
+from tests.client import As, browser
 from tests.world import RIGHT, World, answers
 
 IBAN = "DE89370400440532013000"
@@ -36,7 +34,7 @@ async def test_photographs_go_in_and_a_paid_for_dataset_comes_out(world: World) 
     run = await operator.get(f"/v1/dataset-runs/{run['id']}")
     assert run["state"] == "done", run
     files = await operator.get(f"/v1/datasets/{run['dataset_id']}/files")
-    async with AsyncClient() as outside:
+    async with browser() as outside:
         urls = {link["path"]: link["url"] for link in files["links"]}
         coco = (await outside.get(urls["coco.json"])).json()
     assert len(coco["annotations"]) == 5

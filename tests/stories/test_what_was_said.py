@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 import pytest
-from httpx2 import AsyncClient
 
+from tests.client import browser
 from tests.datasets.reading import as_lines, as_rows
 from tests.quality.court import ANIMALS, SIDE, Court, always, coco, court
 from tests.quality.test_blocked import trust_of
@@ -99,5 +99,5 @@ async def dataset(here: Court) -> dict[str, bytes]:
     await here.judge()
     run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
     files = await here.operator.get(f"/v1/datasets/{run['dataset_id']}/files")
-    async with AsyncClient() as outside:
+    async with browser() as outside:
         return {each["path"]: (await outside.get(each["url"])).content for each in files["links"]}
