@@ -70,6 +70,14 @@ class Refusable(Out):
         return problems.body(HTTPStatus.UNPROCESSABLE_ENTITY, self.reason_code, self.reason)
 
 
+class GeoreferenceOut(Out):
+    world: tuple[float, float, float, float, float, float]
+    """A, D, B, E, C, F of a world file: the middle of the pixel in column i and row j is at
+    (A i + B j + C, D i + E j + F)."""
+    epsg: int | None
+    """Number of the map in the EPSG register; none if the file does not tell it."""
+
+
 class ImageOut(Refusable):
     id: UUID
     import_id: UUID | None
@@ -81,6 +89,8 @@ class ImageOut(Refusable):
     width: int | None
     height: int | None
     orientation: int | None
+    georeference: GeoreferenceOut | None
+    """Of a GeoTIFF: where on a map its pixels are."""
     duplicate_of: UUID | None
     created_at: datetime
 

@@ -2,9 +2,9 @@
 
 `tiles.json` has the `version` of all this, how it was cut (`slicing`), what is asked (`kind`,
 `label_schema`) and the format of the labels (`tiles_as`), each null if there are none; and of each
-of the `images` its `name`, upright `width` and `height`, `sha256` and `tiles`: the path and
-`sha256` of the `file`, its `window` and `core` as left, top, right, bottom in image pixels,
-half-open.
+of the `images` its `name`, upright `width` and `height`, `sha256`, `georeference` (null, or as
+datasets have it) and `tiles`: the path and `sha256` of the `file`, its `window` and `core` as left,
+top, right, bottom in image pixels, half-open.
 
 In the labels a tile is an image, called by its path.
 """
@@ -23,6 +23,7 @@ from tessera.cli.errors import BadUsage, OutExists
 from tessera.cli.labels import ASKED, SOURCES
 from tessera.formats.errors import BadFile
 from tessera.kinds import LabelSchema, Size, TileFrame, Window, fields
+from tessera.shapes.georeference import Georeference
 
 VERSION = 1
 INDEX = "tiles.json"
@@ -50,9 +51,16 @@ class Image:
     """Of the file that was cut."""
     tiles: tuple[Tile, ...]
     """In reading order."""
+    georeference: dict[str, Any] | None = None
+    """Where on a map its pixels are, if its file says so: `Georeference.as_json`."""
 
     def frame(self, tile: Tile) -> TileFrame:
         return TileFrame(tile.window, tile.core, Size(self.width, self.height))
+
+    @property
+    def is_on_earth(self) -> bool:
+        there = self.georeference
+        return there is not None and Georeference.of(there).is_on_earth(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -104,12 +112,18 @@ class Index:
 
 def _image(value: object, at: str) -> Image:
     asked = {"name", "width", "height", "sha256", "tiles"}
-    found = fields.record(value, at, BadFile, required=asked)
+    found = fields.record(value, at, BadFile, required=asked, optional=frozenset({"georeference"}))
     width, height = (fields.whole(found[side], at, BadFile) for side in ("width", "height"))
     whole = Window(0, 0, width, height)
     listed = fields.items(found["tiles"], f"{at}.tiles", BadFile, most=_MOST_TILES)
     tiles = tuple(_tile(each, here, whole) for here, each in listed)
-    return Image(_name(found["name"], at), width, height, str(found["sha256"]), tiles)
+    name, there = _name(found["name"], at), found.get("georeference")
+    if there is not None:
+        try:
+            there = Georeference.of(there).as_json()
+        except ValueError as error:
+            raise BadFile(f"{at}.georeference", str(error)) from error
+    return Image(name, width, height, str(found["sha256"]), tiles, there)
 
 
 def _tile(value: object, at: str, image: Window) -> Tile:

@@ -13,7 +13,7 @@ from tessera.cli.errors import BadUsage
 from tessera.cli.folder import Image, Index, beside
 from tessera.datasets.assemble import ImageTiles, SettledTile, labelled
 from tessera.datasets.options import Options
-from tessera.formats import FORMATS
+from tessera.formats import FORMATS, losses_of
 from tessera.formats.protocol import Described
 from tessera.kinds import Label, kind_of
 
@@ -33,7 +33,14 @@ def run(options: Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     schema = labels.schema_of(options, tiles_as, index.label_schema)
     kind, schema = labels.checked(options.kind or index.kind, schema)
     Options((options.format, tiles_as)).check(kind)
-    dataset = Described("", options.folder.resolve().name, kind, schema)
+    dataset = Described(
+        project_id="",
+        name=options.folder.resolve().name,
+        kind=kind,
+        schema=schema,
+        georeferenced=any(image.georeference is not None for image in index.images),
+        on_earth=all(image.is_on_earth for image in index.images),
+    )
     objects = 0
     with beside(options.out, folder=False) as scratch:
         found = tile_labels.read(_path(options, index, dataset), tiles_as, dataset, index, say)
@@ -50,7 +57,7 @@ def run(options: Namespace, say: Callable[[str], None]) -> dict[str, Any]:
         "format": options.format,
         "images": len(index.images),
         "objects": objects,
-        "loses": sorted(FORMATS[options.format].losses(dataset)),
+        "loses": losses_of(options.format, dataset),
     }
 
 
@@ -81,5 +88,6 @@ def _tiles(image: Image, found: Mapping[str, Label]) -> ImageTiles:
         width=image.width,
         height=image.height,
         sha256=image.sha256,
+        georeference=image.georeference,
         tiles=tiles,
     )

@@ -19,11 +19,12 @@ from tessera.datasets.options import Options
 from tessera.formats.names import LONGEST_NAME, is_plain_name
 from tessera.formats.protocol import Wanted
 from tessera.images.errors import BadImageName, ImageNameTaken
-from tessera.images.inspection import DEFAULT_LIMITS, Facts, inspect
+from tessera.images.inspection import DEFAULT_LIMITS, Facts, check_tiles, inspect
 from tessera.images.policy import SlicePolicy, TileFormat
-from tessera.images.refusals import Reason, Refused
+from tessera.images.refusals import Refused
 from tessera.images.slicing import SlicedTile, slice_image
 from tessera.kinds import Size, Window
+from tessera.shapes.georeference import Georeference
 
 
 class Picture(NamedTuple):
@@ -125,7 +126,7 @@ def _inspected(
         say(f"checking {name} ({number} of {len(paths)})")
         try:
             facts = asyncio.run(inspect(path))
-            _refuse_too_many(policy, facts)
+            check_tiles(policy, facts)
             found[name] = Picture(path, facts)
         except Refused as error:
             error.facts["file"] = name
@@ -133,16 +134,6 @@ def _inspected(
     if refused:
         raise Refusals("images are refused", refused)
     return found
-
-
-def _refuse_too_many(policy: SlicePolicy, facts: Facts) -> None:
-    tiles = len(policy.boxes(facts.width, facts.height))
-    if tiles > DEFAULT_LIMITS.tiles:
-        raise Refused(
-            Reason.TOO_MANY_TILES,
-            f"That would be {tiles:,} tiles; {DEFAULT_LIMITS.tiles:,} are the most. "
-            "Take larger ones, or a smaller margin.",
-        )
 
 
 def _known(
@@ -156,7 +147,13 @@ def _known(
     kind, schema = labels.checked(options.kind, labels.schema_of(options, options.format))
     Options((options.format, options.tiles_as)).check(kind)
     sizes = {name: Size(each.facts.width, each.facts.height) for name, each in pictures.items()}
-    known = labels.read(options.labels, options.format, Wanted(kind, schema, sizes), say)
+    there = {
+        name: Georeference.of(each.facts.georeference)
+        for name, each in pictures.items()
+        if each.facts.georeference is not None
+    }
+    wanted = Wanted(kind, schema, sizes, georeferences=there)
+    known = labels.read(options.labels, options.format, wanted, say)
     if missing := [name for name in pictures if name not in known]:
         raise LabelsUnfit(
             f"nothing is said of {len(missing)} of {len(pictures)} images, such as {missing[0]}",
@@ -190,7 +187,7 @@ def _cut(
         )
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        images.append(Image(name, facts.width, facts.height, digest, tiles))
+        images.append(Image(name, facts.width, facts.height, digest, tiles, facts.georeference))
     return tuple(images)
 
 

@@ -42,6 +42,7 @@ class ImageTiles:
     width: int
     height: int
     sha256: str
+    georeference: dict[str, Any] | None = None
     tiles: list[SettledTile] = field(default_factory=list)
     gap: Gap | None = None
     decided: dict[Doubt, bool] = field(default_factory=dict)
@@ -64,6 +65,7 @@ def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) 
         height=image.height,
         sha256=image.sha256,
         objects=[_object(each, image.tiles) for each in merged],
+        georeference=image.georeference,
         tiles=[_tile(*pair) for pair in zip(image.tiles, pieces, strict=True)],
     )
 

@@ -84,7 +84,6 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         options = Options.from_json(run.options)
         await queries.unhurried(reader)
         project = await queries.project_of(reader, run.project_id)
-        dataset = described(project, options)
         spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
         images = queries.images(reader, project, as_of=run.as_of)
         with spool.open("wb") as out:
@@ -96,6 +95,7 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         raise NothingToBuild(
             "No image is finished yet: a dataset takes images of which every tile is settled."
         )
+    dataset = described(project, options, assembled.tally)
     with exporting(folder, dataset, options) as export:
         if options.pictures:
             for image in spooled(spool):

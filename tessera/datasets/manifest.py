@@ -14,11 +14,11 @@ import orjson
 
 from tessera.datasets.options import Options
 from tessera.datasets.tally import Tally
-from tessera.formats import FORMATS
+from tessera.formats import FORMATS, losses_of
 from tessera.formats.protocol import Described
 from tessera.kinds import parsed, shown
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Raised whenever the same labels would be written as other bytes."""
 
 
@@ -72,7 +72,7 @@ def manifest(
     project: Labelled, options: Options, tally: Tally, spent: Spent, files: Iterable[File]
 ) -> dict[str, Any]:
     schema = parsed(project.label_schema)
-    dataset = described(project, options)
+    dataset = described(project, options, tally)
     return {
         "format_version": FORMAT_VERSION,
         "project": {
@@ -85,7 +85,7 @@ def manifest(
         "formats": {
             name: {
                 "files": sorted(FORMATS[name].files(dataset)),
-                "loses": sorted(FORMATS[name].losses(dataset)),
+                "loses": losses_of(name, dataset),
             }
             for name in sorted(options.formats)
         },
@@ -104,7 +104,7 @@ def manifest(
     }
 
 
-def described(project: Labelled, options: Options) -> Described:
+def described(project: Labelled, options: Options, tally: Tally) -> Described:
     kind, schema = shown(project.kind, parsed(project.label_schema))
     return Described(
         project_id=project.id,
@@ -113,6 +113,8 @@ def described(project: Labelled, options: Options) -> Described:
         schema=schema,
         splits=() if options.splits is None else options.splits.splits,
         pictures=options.pictures,
+        georeferenced=tally.georeferenced > 0,
+        on_earth=tally.on_earth == tally.images,
     )
 
 

@@ -81,6 +81,7 @@ def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[
             Image.width,
             Image.height,
             Image.sha256,
+            Image.georeference,
             Tile.number,
             Tile.core_left,
             Tile.core_top,
@@ -129,7 +130,9 @@ async def _joins(reader: Reader, project_id: str) -> dict[UUID, list[Row[Any]]]:
 
 
 def _image(row: Row[Any], joins: Sequence[Row[Any]], as_of: datetime) -> ImageTiles:
-    image = ImageTiles(str(row.image_id), row.name, row.width, row.height, row.sha256)
+    image = ImageTiles(
+        str(row.image_id), row.name, row.width, row.height, row.sha256, row.georeference
+    )
     for each in joins:
         if not _is_settled(each, as_of):
             image.gap = Gap.UNSETTLED

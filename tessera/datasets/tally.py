@@ -10,6 +10,7 @@ from typing import Any
 from tessera.datasets.assemble import Gap
 from tessera.formats.records import DIGITS, LabelledImage
 from tessera.kinds import LabelSchema
+from tessera.shapes.georeference import Georeference
 
 GOLD = "gold"
 _SCALE: int = 10**DIGITS
@@ -23,6 +24,9 @@ class Tally:
     images_empty: int = 0
     splits: Counter[str] = field(default_factory=Counter)
     """Images by split."""
+    georeferenced: int = 0
+    """Images of which it is known where on a map they are; `on_earth` those with degrees."""
+    on_earth: int = 0
     left_out: Counter[Gap] = field(default_factory=Counter)
     objects: Counter[int] = field(default_factory=Counter)
     """By class, without crowds."""
@@ -36,6 +40,10 @@ class Tally:
         self.images += 1
         if image.split is not None:
             self.splits[image.split] += 1
+        if image.georeference is not None:
+            there = Georeference.of(image.georeference)
+            self.georeferenced += 1
+            self.on_earth += there.is_on_earth(image.width, image.height)
         self.images_empty += not image.objects
         self.objects.update(each.class_id for each in image.objects if not each.crowd)
         self.crowds += sum(each.crowd for each in image.objects)

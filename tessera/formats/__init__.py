@@ -22,9 +22,9 @@ from tessera.formats import (
     yolo,
 )
 from tessera.formats.errors import UnknownFormat
-from tessera.formats.protocol import Format
+from tessera.formats.protocol import Described, Format, Loses
 
-__all__ = ["FORMATS", "Format", "UnknownFormat", "format_of"]
+__all__ = ["FORMATS", "Format", "UnknownFormat", "format_of", "losses_of"]
 
 FORMATS: dict[str, Format] = {
     "coco": coco,
@@ -43,6 +43,16 @@ FORMATS: dict[str, Format] = {
     "webdataset": webdataset,
     "yolo": yolo,
 }
+
+_WITH_GEOREFERENCE = {"geojson", "json-lines"}
+
+
+def losses_of(name: str, dataset: Described) -> list[Loses]:
+    """All that a format cannot carry of a dataset, in the order of their names."""
+    lost = {*FORMATS[name].losses(dataset)}
+    if dataset.georeferenced and name not in _WITH_GEOREFERENCE:
+        lost.add(Loses.GEOREFERENCE)
+    return sorted(lost)
 
 
 def format_of(name: str) -> Format:

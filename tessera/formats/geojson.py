@@ -1,11 +1,16 @@
-"""GeoJSON: a feature for each object, in pixels of its image, y downwards.
+"""GeoJSON: a feature for each object, on earth or in pixels of its image.
 
-`annotations.geojson`, or one file for each split. The member `coordinates: pixels` says that they
-are no degrees, which RFC 7946 asks for: nothing here knows where on earth an image lies. Pictures
-are `images/` in `geojson_images.tar`, each with a world file beside it that says the same, so that
-GIS tools lay picture and features over each other. `images` has the images and their sizes,
-`classes` the classes. Rings are closed; outer ones go to the right, down, left and up, as the
-right-hand rule has it if y is taken for what it is numerically.
+`annotations.geojson`, or one file for each split. If of every image of the dataset its file says
+where on earth it is, coordinates are longitudes and latitudes, as RFC 7946 asks for. Else they are
+pixels, y downwards, of all images, and the member `coordinates: pixels` says so. Each vertex is
+where it belongs; between them an edge that is straight on the picture is straight in degrees too,
+which of very long ones is not quite the same.
+
+Pictures are `images/` in `geojson_images.tar`, each with a world file beside it, for GIS tools to
+lay picture and features over each other: of the map that the image is of, if its file says so, else
+of pixels. `images` has the images with their sizes and georeferences, `classes` the classes. Rings
+are closed, and go as the right-hand rule has it: in pixels to the right, down, left and up, which
+is that rule if y is taken for what it is numerically.
 
 Boxes are Polygons of four corners, polygons and masks MultiPolygons (masks along the edges of their
 pixels), polylines LineStrings, keypoints MultiPoints of what is labelled, with the names and the
@@ -29,10 +34,10 @@ from tessera.formats.archive import TarWriter
 from tessera.formats.geojson_reading import read
 from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.formats.world_files import PIXELS
 from tessera.kinds import KINDS as _ALL
 from tessera.kinds import LabelClass, LabelSchema
 from tessera.shapes import rasters, solids
+from tessera.shapes.georeference import PIXELS, Georeference
 
 __all__ = ["KINDS", "MEDIA_TYPE", "PICTURES", "files", "losses", "read", "writer"]
 
@@ -62,33 +67,44 @@ def writer(folder: Path, dataset: Described) -> Iterator["GeoJsonWriter"]:
             split: _Document(
                 undo.enter_context((folder / _file(split)).open("wb")),
                 undo.enter_context(TemporaryFile(dir=folder)),
-                dataset.schema,
+                dataset,
             )
             for split in dataset.splits or (None,)
         }
         out = undo.enter_context((folder / PICTURES).open("wb")) if dataset.pictures else None
-        yield GeoJsonWriter(documents, dataset.schema, TarWriter(out) if out else None)
+        yield GeoJsonWriter(documents, dataset, TarWriter(out) if out else None)
 
 
 class GeoJsonWriter:
     def __init__(
         self,
         documents: Mapping[str | None, "_Document"],
-        schema: LabelSchema,
+        dataset: Described,
         pictures: TarWriter | None,
     ) -> None:
-        self._documents, self._schema, self._pictures = documents, schema, pictures
-        self._classes = {each.id: each for each in schema.classes}
+        self._documents, self._schema, self._pictures = documents, dataset.schema, pictures
+        self._classes = {each.id: each for each in dataset.schema.classes}
+        self._on_earth = dataset.on_earth
 
     def add(self, image: LabelledImage, picture: Path | None) -> None:
         document = self._documents[image.split]
-        document.add_image({"name": image.name, "width": image.width, "height": image.height})
+        about = {"name": image.name, "width": image.width, "height": image.height}
+        there = None
+        if image.georeference is not None:
+            there = Georeference.of(image.georeference)
+            about["georeference"] = image.georeference
+        document.add_image(about)
+        ground = _Ground(there, image) if there is not None and self._on_earth else None
         for each in image.objects:
-            document.add(self._feature(image.name, each))
+            feature = self._feature(image.name, each)
+            if ground is not None and feature["geometry"] is not None:
+                feature["geometry"] = ground.laid(feature["geometry"])
+            document.add(feature)
         if picture is not None and self._pictures is not None:
             self._pictures.add_file(f"images/{image.name}", picture)
-            world = f"images/{world_files.name_of(image.name)}"
-            self._pictures.add(world, PIXELS.text().encode())
+            beside = f"images/{world_files.name_of(image.name)}"
+            world = PIXELS if there is None else there.world
+            self._pictures.add(beside, world_files.written(world).encode())
 
     def finish(self) -> None:
         for each in self._documents.values():
@@ -114,13 +130,13 @@ class GeoJsonWriter:
 class _Document:
     """Features go straight out; the images, which follow them, wait on disk until the end."""
 
-    def __init__(self, out: BinaryIO, spool: BinaryIO, schema: LabelSchema) -> None:
+    def __init__(self, out: BinaryIO, spool: BinaryIO, dataset: Described) -> None:
         self._out, self._spool = out, spool
         self._features = self._images = b"\n"
         head = {
             "type": "FeatureCollection",
-            "coordinates": "pixels",
-            "classes": [{"id": each.id, "name": each.name} for each in schema.classes],
+            **({} if dataset.on_earth else {"coordinates": "pixels"}),
+            "classes": [{"id": each.id, "name": each.name} for each in dataset.schema.classes],
         }
         out.write(orjson.dumps(head).removesuffix(b"}") + b',"features":[')
 
@@ -137,6 +153,26 @@ class _Document:
         self._spool.seek(0)
         shutil.copyfileobj(self._spool, self._out)
         self._out.write(b"]}\n")
+
+
+class _Ground:
+    """Where the geometries of an image are on earth."""
+
+    def __init__(self, there: Georeference, image: LabelledImage) -> None:
+        self._there, self._flips = there, there.flips(image.width, image.height)
+
+    def laid(self, geometry: Mapping[str, Any]) -> dict[str, Any]:
+        around = geometry["type"].endswith("Polygon")
+        return {**geometry, "coordinates": self._lists(geometry["coordinates"], around=around)}
+
+    def _lists(self, value: list[Any], *, around: bool) -> list[Any]:
+        """Of a list of points, or of lists of them."""
+        if not value:
+            return value
+        if isinstance(value[0][0], list):
+            return [self._lists(each, around=around) for each in value]
+        places: list[Any] = self._there.on_earth(value).tolist()
+        return places[::-1] if around and self._flips else places
 
 
 def _geometry(place: Mapping[str, Any], named: LabelClass, schema: LabelSchema) -> tuple[Any, Any]:

@@ -1,10 +1,12 @@
 """Reading GeoJSON; see `geojson`.
 
-In files of others, which do not say `coordinates: pixels`, coordinates are those of the map that
-the world file beside an image is for; without one they are pixels, if no `crs` says otherwise.
+In files that do not say `coordinates: pixels` they are longitudes and latitudes, or of the map that
+`crs` names, if the file tells the image's georeference or its project knows it. Of a world file
+beside the image they are of its map; if nothing is known and there is no `crs`, they are pixels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,11 +19,16 @@ from tessera.formats.checking import Checking, mapping, numbers
 from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.names import is_plain_name
 from tessera.formats.protocol import Known, Refused, Wanted
-from tessera.formats.world_files import PIXELS, World
 from tessera.kinds import InvalidAnswer, LabelClass, Size, fields
+from tessera.shapes.georeference import DEGREES, PIXELS, Georeference, Points, World, is_known
 
 _MOST, _DEEPEST = 1_000_000, 3
 _LONGEST_WORLD = 4_096
+_NAME = re.compile(
+    r"(?:urn:ogc:def:crs:)?(?:EPSG:(?:[\d.]*:)?(?P<epsg>\d{4,6})|OGC:(?:[\d.]*:)?CRS84)"
+)
+_InPixels = Callable[[Any], Points]
+"""Of places, shape (N, 2), and the pixels likewise."""
 _SLACK = 1.0
 """Pixels that the outline of a mask may lie beyond the image, as in answers."""
 _TYPES = {
@@ -59,6 +66,7 @@ class _Reader:
 
     def images(self, path: str, document: Mapping[str, Any]) -> Iterator[Known | Refused]:
         told: dict[str, Size | None] = {}
+        there: dict[str, Georeference] = {}
         features: dict[str, _Features] = {}
         for at, value in self._listed(path, document, "images"):
             try:
@@ -70,6 +78,8 @@ class _Reader:
                     *(fields.whole(about.get(e), e, InvalidAnswer) for e in ("width", "height"))
                 )
                 features[name] = []
+                if about.get("georeference") is not None:
+                    there[name] = _georeference(about["georeference"], "georeference")
             except InvalidAnswer as error:
                 yield checking.refused(at, error)
         for at, value in self._listed(path, document, "features"):
@@ -82,27 +92,42 @@ class _Reader:
         for name, found in features.items():
             size = self._wanted.images.get(name, told.get(name))
             try:
-                world = self._world(name, document)
+                in_pixels = self._in_pixels(name, document, there.get(name))
             except InvalidAnswer as error:
                 yield replace(checking.refused(path, error), image=name)
                 continue
             # of an unknown one nothing is read
-            read = partial(self._object, size or Size(0, 0), world)
+            read = partial(self._object, size or Size(0, 0), in_pixels)
             yield from self._checking.image(path, name, told.get(name), found, read)
 
-    def _world(self, name: str, document: Mapping[str, Any]) -> World:
-        """Of what map the coordinates of an image are."""
+    def _in_pixels(
+        self, name: str, document: Mapping[str, Any], told: Georeference | None
+    ) -> _InPixels:
+        """What makes pixels of the coordinates of an image."""
+        if "coordinates" in document:
+            return PIXELS.in_pixels
+        if told is not None:
+            return partial(told.in_pixels, epsg=_map_of(document))
+        world = self._world_beside(name)
+        if world is not None:
+            return world.in_pixels
+        known = self._wanted.georeferences.get(name)
+        if known is not None and known.epsg is not None:
+            return partial(known.in_pixels, epsg=_map_of(document))
+        if "crs" in document:
+            why = f"is of a map, and nothing tells where {name[:300]!r} is on it: no world file"
+            raise Unfit("", why, Code.MISSING)
+        return PIXELS.in_pixels
+
+    def _world_beside(self, name: str) -> World | None:
         beside = world_files.names_of(name) if is_plain_name(name) else []
         there = [each for each in beside if self._files.has(each)]
-        if "coordinates" in document or not there:
-            if "crs" in document and "coordinates" not in document:
-                why = f"is of a map, and nothing tells where {name[:300]!r} is on it: no world file"
-                raise Unfit("", why, Code.MISSING)
-            return PIXELS
+        if not there:
+            return None
         with self._files.open(there[0]) as file:
             text = file.read(_LONGEST_WORLD).decode(errors="replace")
         try:
-            return World.parse(text)
+            return world_files.parsed(text)
         except ValueError as error:
             raise Unfit("", f"{there[0][:300]}: {error}", Code.BAD_FILE) from error
 
@@ -115,7 +140,9 @@ class _Reader:
         except InvalidAnswer as error:
             raise BadFile(f"{path}: {name}", str(error.facts["why"])) from error
 
-    def _object(self, size: Size, world: World, feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _object(
+        self, size: Size, in_pixels: _InPixels, feature: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         properties = mapping(feature.get("properties"), "properties")
         named = self._checking.named(properties.get("class"))
         found: dict[str, Any] = {
@@ -135,7 +162,7 @@ class _Reader:
         if geometry.get("type") != expected:
             type_ = str(geometry.get("type"))[:50]
             raise InvalidAnswer("geometry.type", f"is {type_!r}, not {expected!r}")
-        coordinates = _in_pixels(geometry.get("coordinates"), "geometry.coordinates", world)
+        coordinates = _pixels(geometry.get("coordinates"), "geometry.coordinates", in_pixels)
         return found | self._place(coordinates, properties, named, size)
 
     def _place(
@@ -160,15 +187,38 @@ class _Reader:
         return place
 
 
-def _in_pixels(value: object, at: str, world: World, lists: int = _DEEPEST) -> object:
+def _georeference(value: object, at: str) -> Georeference:
+    try:
+        return Georeference.of(value)
+    except ValueError as error:
+        raise InvalidAnswer(at, str(error)) from error
+
+
+def _map_of(document: Mapping[str, Any]) -> int:
+    """The number of the map that the coordinates are of.
+
+    Raises:
+        Unfit: It has none, or there is no such map.
+    """
+    if "crs" not in document:
+        return DEGREES
+    match document["crs"]:
+        case {"properties": {"name": str(name)}} if found := _NAME.fullmatch(name):
+            number = DEGREES if found["epsg"] is None else int(found["epsg"])
+            if is_known(number):
+                return number
+    raise Unfit("", "is of a map that is not known here by its crs", Code.BAD_FILE)
+
+
+def _pixels(value: object, at: str, in_pixels: _InPixels, lists: int = _DEEPEST) -> object:
     """Lists of places, or of lists of them; what is something else is as it was."""
-    if world == PIXELS or not isinstance(value, list) or not value or not lists:
+    if in_pixels == PIXELS.in_pixels or not isinstance(value, list) or not value or not lists:
         return value
     if isinstance(value[0], list) and value[0] and isinstance(value[0][0], list):
         listed = fields.items(value, at, InvalidAnswer, most=_MOST)
-        return [_in_pixels(each, there, world, lists - 1) for there, each in listed]
+        return [_pixels(each, there, in_pixels, lists - 1) for there, each in listed]
     with np.errstate(all="ignore"):
-        found = world.in_pixels(_line(value, at)).round(2)
+        found = in_pixels(_line(value, at)).round(2)
     if not np.isfinite(found).all():
         raise InvalidAnswer(at, "is far from the map")
     return found.tolist()

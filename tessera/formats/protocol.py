@@ -11,6 +11,7 @@ from tessera.formats.archive import Files
 from tessera.formats.errors import Code
 from tessera.formats.records import LabelledImage
 from tessera.kinds import LabelSchema, Size, TileFrame
+from tessera.shapes.georeference import Georeference
 
 
 class Split(StrEnum):
@@ -41,6 +42,8 @@ class Loses(StrEnum):
     """A pixel is of one object: of those that overlap, the later one has it."""
     CLASS_IDS = "class-ids"
     """Classes have their names, and numbers from 0 in the order of the schema."""
+    GEOREFERENCE = "georeference"
+    """Where on a map an image is."""
     EMPTY_IMAGES = "empty-images"
     """Images on which nothing is do not appear."""
 
@@ -58,6 +61,10 @@ class Described:
     """Empty: one dataset, which is not divided."""
     pictures: bool = False
     """Whether files of images come with the records."""
+    georeferenced: bool = False
+    """Whether of any image it is known where on a map it is."""
+    on_earth: bool = False
+    """Whether every image has its longitudes and latitudes."""
 
 
 class Writer(Protocol):
@@ -121,6 +128,8 @@ class Wanted:
     """By name."""
     frames: Mapping[str, TileFrame] = field(default_factory=dict)
     """Of those that are tiles of others: where they lie, which decides where cuboids may."""
+    georeferences: Mapping[str, Georeference] = field(default_factory=dict)
+    """Of those of which it is known where on a map they are."""
 
 
 class Format(Protocol):

@@ -51,3 +51,5 @@ class LabelledImage:
     tiles: list[LabelledTile]
     split: str | None = None
     """Of `protocol.Split`, if the dataset is divided."""
+    georeference: dict[str, Any] | None = None
+    """Where on a map its pixels are, if that is known: `Georeference.as_json`."""

@@ -20,10 +20,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.images.inspection import Facts, inspect
+from tessera.images.inspection import Facts, check_tiles, inspect
 from tessera.images.job import Job, Superseded, read_job
 from tessera.images.models import Image, ImageState, Tile
-from tessera.images.policy import SlicePolicy, TileFormat
+from tessera.images.policy import TileFormat
 from tessera.images.refusals import Limits, Reason, Refused
 from tessera.images.refusing import refuse, remove
 from tessera.images.slicing import SlicedTile, Slices, Thumbnail, slice_image
@@ -54,7 +54,7 @@ async def ingest(context: JobContext, run: Run) -> None:
         try:
             sha256 = await _fetch(context, job, path)
             facts = await _once_more(lambda: inspect(path, LIMITS))
-            _check_tiles(job.policy, facts)
+            check_tiles(job.policy, facts, LIMITS)
             if not await _accept(context, job, path, sha256, facts):
                 return
             job = cut = replace(job, sha256=sha256)
@@ -76,16 +76,6 @@ async def _once_more(step: Callable[[], Awaitable[T]]) -> T:
             raise
         log.warning("image.decoder_failed", reason=refused.reason, evidence=refused.evidence)
     return await step()
-
-
-def _check_tiles(policy: SlicePolicy, facts: Facts) -> None:
-    tiles = len(policy.boxes(facts.width, facts.height))
-    if tiles > LIMITS.tiles:
-        raise Refused(
-            Reason.TOO_MANY_TILES,
-            f"The project cuts this image into {tiles:,} tiles, and {LIMITS.tiles:,} are the most. "
-            "It needs larger tiles, or smaller margins.",
-        )
 
 
 async def _fetch(context: JobContext, job: Job, path: Path) -> str:
@@ -144,6 +134,7 @@ async def _note_facts(context: JobContext, job: Job, sha256: str, facts: Facts) 
                     width=facts.width,
                     height=facts.height,
                     orientation=facts.orientation,
+                    georeference=facts.georeference,
                 )
                 .returning(Image.id)
             )

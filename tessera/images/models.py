@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base, Entity
@@ -79,6 +81,8 @@ class Image(Entity):
     height: Mapped[int | None]
     orientation: Mapped[int | None] = mapped_column(SmallInteger)
     """The EXIF orientation of the file, 1 to 8."""
+    georeference: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Where its file says that its pixels are on a map, as `Georeference.as_json` has it."""
     duplicate_of: Mapped[UUID | None] = mapped_column(ForeignKey("images.id"))
     """An earlier image of the project with the same bytes; this one was refused for it."""
     thumbnail_key: Mapped[str | None]

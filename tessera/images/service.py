@@ -37,7 +37,7 @@ from tessera.projects.models import Project, ProjectState
 CONTENT_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/tiff"})
 _FATE = (
     "import_id", "source_key", "reason_code", "reason", "sha256", "bytes", "width", "height",
-    "orientation", "duplicate_of", "thumbnail_key",
+    "orientation", "georeference", "duplicate_of", "thumbnail_key",
 )  # fmt: skip
 """What an earlier upload under the same name left in the row."""
 

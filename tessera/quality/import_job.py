@@ -130,9 +130,9 @@ async def _read(errand: _Errand, report: Report) -> None:
 
 
 async def _list_images(errand: _Errand) -> None:
-    """Name and size of each image of the project, for the reader."""
+    """Name, size and georeference of each image of the project, for the reader."""
     ready = (
-        select(Image.name, Image.width, Image.height)
+        select(Image.name, Image.width, Image.height, Image.georeference)
         .where(Image.project_id == errand.project.images_of, Image.state == ImageState.READY)
         .order_by(Image.name)
         .execution_options(yield_per=10_000)

@@ -24,6 +24,7 @@ from tessera.formats.protocol import Described, Known, Refused, Source, Wanted
 from tessera.kinds import LabelSchema, Size
 from tessera.quality.from_coco import without_confidence
 from tessera.quality.unpacking import opened
+from tessera.shapes.georeference import Georeference
 
 MOST_REFUSALS = 10_000
 """That are told one by one."""
@@ -45,7 +46,8 @@ class Request:
     """Of the objects; and so the label schema."""
     label_schema: dict[str, Any]
     images: str
-    """Path of a file with the images of the project: a line with name, width and height each."""
+    """Path of a file with the images of the project: a line with name, width, height and
+    georeference each."""
     known: str
     refused: str
     """Paths to write to."""
@@ -74,9 +76,13 @@ def read(request: Request) -> dict[str, Any]:
     schema, source = LabelSchema.parse(request.label_schema), source_of(request.format)
     if source is None:
         raise ValueError(f"{request.format!r} is only written")
+    images, georeferences = dict[str, Size](), dict[str, Georeference]()
     with Path(request.images).open("rb") as lines:
-        images = {name: Size(width, height) for name, width, height in map(orjson.loads, lines)}
-    wanted = Wanted(request.kind, schema, images)
+        for name, width, height, there in map(orjson.loads, lines):
+            images[name] = Size(width, height)
+            if there is not None:
+                georeferences[name] = Georeference.of(there)
+    wanted = Wanted(request.kind, schema, images, georeferences=georeferences)
     with Path(request.known).open("wb") as known, Path(request.refused).open("wb") as refused:
         noting = _Noting(known, refused)
         try:

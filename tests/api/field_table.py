@@ -37,7 +37,7 @@ THINGS: Mapping[str, str] = {
     ),
     "image": (
         "id import_id name state problem{} content_type bytes sha256 width height orientation "
-        "duplicate_of created_at"
+        "georeference.world[] georeference.epsg duplicate_of created_at"
     ),
     "tile": "number core[] window[] url content_type",
     "import": "id project_id source prefix state found skipped problem{} created_at",

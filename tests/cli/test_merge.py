@@ -11,12 +11,16 @@ import numpy as np
 import orjson
 import pytest
 import shapely
+from rasterio import warp
+from rasterio.transform import Affine
 
 from tessera.cli.main import main
 from tessera.kinds import Size
 from tests.cli import every_kind
 from tests.cli.running import CLASSES, Shell, coco, lines, picture
 from tests.formats.some_records import KINDS, drawn
+from tests.images.geotiffs import geotiff
+from tests.images.pictures import scene
 
 BOXES = [[10, 10, 40, 30], [90, 20, 50, 40], [5, 80, 290, 60], [200, 150, 99, 49]]
 WHOLE = sorted((CLASSES[number % 2]["id"], box) for number, box in enumerate(BOXES))
@@ -285,3 +289,42 @@ def test_what_cannot_be_meant_ends_with_status_2(
     assert said in refusal
     assert sorted(tmp_path.rglob("*")) == before
     assert sliced.is_dir()
+
+
+def test_geotiffs_come_out_on_earth(tmp_path: Path, tessera: Shell) -> None:
+    utm = Affine(0.2, 0.0, 500_000, 0.0, -0.2, 5_000_000)
+    path = geotiff(tmp_path / "a.tif", scene(300, 200), utm, "EPSG:32633")
+    labels = coco(tmp_path / "coco.json", BOXES, name="a.tif")
+    asked = ("--labels", labels, "--kind", "box", "--out", tmp_path / "tiles")
+    tessera.well("slice", path, *SMALL, *asked)
+    out = tmp_path / "fields.geojson"
+    told = tessera.well("merge", tmp_path / "tiles", "--format", "geojson", "--out", out)
+    assert told["loses"] == ["tiles"]
+    found = sorted(
+        shapely.from_geojson(orjson.dumps(each["geometry"])).bounds
+        for each in orjson.loads(out.read_bytes())["features"]
+    )
+    expected = []
+    for left, top, width, height in BOXES:
+        corners = [(left, top), (left + width, top + height), (left + width, top)]
+        corners.append((left, top + height))
+        x, y = zip(*(utm @ corner for corner in corners), strict=True)
+        lon, lat = warp.transform("EPSG:32633", "EPSG:4326", x, y)[:2]
+        expected.append((min(lon), min(lat), max(lon), max(lat)))
+    np.testing.assert_allclose(found, sorted(expected), atol=1e-8)
+    again = tessera.well(
+        *("slice", path, *SMALL, "--labels", out, "--format", "geojson", "--kind", "box"),
+        *("--classes", "cup,cat", "--out", tmp_path / "again"),
+    )
+    assert again["objects"] > len(BOXES)
+
+
+@pytest.mark.parametrize("there", [3, {"world": [1, 0, 0, 0, 0, 0], "epsg": 4326}])
+def test_a_georeference_that_was_spoilt_is_refused(
+    sliced: Path, tessera: Shell, there: object
+) -> None:
+    index = orjson.loads((sliced / "tiles.json").read_bytes())
+    index["images"][0]["georeference"] = there
+    (sliced / "tiles.json").write_bytes(orjson.dumps(index))
+    status, (said,) = tessera.refused("merge", sliced, "--out", sliced.parent / "out.json")
+    assert (status, "images[0].georeference" in said) == (1, True)

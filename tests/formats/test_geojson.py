@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tessera.formats import geojson
-from tessera.formats.archive import Folder, unpacked
-from tessera.formats.errors import BadFile, Code
-from tessera.formats.protocol import Described, Refused, Wanted
-from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.formats.world_files import World
+from tessera.formats.archive import Folder
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Refused, Wanted
+from tessera.formats.records import LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tessera.shapes import solids, turned
 from tests.formats import some_records
@@ -222,52 +221,3 @@ def test_a_mask_is_the_pixels_whose_middles_an_outline_holds(tmp_path: Path) -> 
 def test_masks_are_the_same_after_their_outlines(data: st.DataObject) -> None:
     case = data.draw(some_records.datasets("instance_mask"))
     assert some_records.round_trip(geojson, case) == some_records.as_known(case[1])
-
-
-def test_of_a_map_a_world_file_tells_where_the_pixels_are(tmp_path: Path) -> None:
-    on_map = {"type": "name", "properties": {"name": "EPSG:25832"}}
-    world = World(0.2, 0.0, 0.0, -0.2, 500_000.1, 5_000_000.9)
-    ring = world.on_map(RING).tolist()
-    (refused,) = read(tmp_path, collection(feature(coordinates=[ring]), crs=on_map))
-    assert (refused.code, refused.image) == (Code.MISSING, "a.jpg")
-    (tmp_path / "a.jgw").write_text(world.text())
-    for more in ({"crs": on_map}, {}):
-        (known,) = read(tmp_path, collection(feature(coordinates=[ring]), **more))
-        assert known.objects == [{"class": 7, "box": [1, 1, 4, 5], "attributes": {}}]
-    (known,) = read(tmp_path, collection(feature(), coordinates="pixels"))
-    assert known.objects == [{"class": 7, "box": [1, 1, 4, 5], "attributes": {}}]
-    far = collection(feature(coordinates=[[[1e300, 1e308]] * 5]), crs=on_map)
-    refused, _ = read(tmp_path, far)
-    assert refused.code in {Code.BAD_RECORD, Code.BAD_OBJECT}
-    (tmp_path / "a.jgw").write_text("1 2 3")
-    (refused,) = read(tmp_path, collection(feature(coordinates=[ring]), crs=on_map))
-    assert (refused.code, "a.jgw: must be six" in refused.why) == (Code.BAD_FILE, True)
-
-
-@pytest.mark.parametrize("kind", ["polygon", "instance_mask", "polyline", "box"])
-def test_every_geometry_is_taken_from_the_map(tmp_path: Path, kind: str) -> None:
-    world = World(0.5, 0.25, 0.25, -0.5, 100.0, 200.0)
-    (tmp_path / "a.jpgw").write_text(world.text())
-    ring = world.on_map(RING).tolist()
-    type_, on_map, plain = {
-        "polyline": ("LineString", ring, RING),
-        "box": ("Polygon", [ring], [RING]),
-    }.get(kind, ("MultiPolygon", [[ring]], [[RING]]))
-    (from_map,) = read(tmp_path, collection(feature(type_, on_map)), kind=kind)
-    in_pixels = collection(feature(type_, plain), coordinates="pixels")
-    assert [from_map] == read(tmp_path, in_pixels, kind=kind)
-    assert from_map.objects
-
-
-def test_pictures_have_a_world_file_that_lays_them_under_their_features(tmp_path: Path) -> None:
-    picture = tmp_path / "picture"
-    picture.write_bytes(b"any")
-    dataset = Described("p", "d", "box", SCHEMA, (), pictures=True)
-    record = LabelledImage(1, "u", "a/b.jpg", 9, 9, "0" * 64, [], [])
-    (tmp_path / "out").mkdir()
-    some_records.written(geojson, (dataset, [record]), tmp_path / "out", picture)
-    with unpacked(tmp_path / "out" / geojson.PICTURES) as files:
-        assert list(files.names()) == ["images/a/b.jgw", "images/a/b.jpg"]
-        with files.open("images/a/b.jgw") as file:
-            world = World.parse(file.read().decode())
-    assert world.on_map(RING).tolist() == RING, "a pixel is where the features have it"

@@ -9,7 +9,7 @@ sections 2 and 8, and the BigTIFF proposal.
 import os
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from tessera.images.formats import Format
 
@@ -22,16 +22,20 @@ COMPRESSION, PHOTOMETRIC = 259, 262
 STRIP_OFFSETS, STRIP_BYTES = 273, 279
 TILE_OFFSETS, TILE_BYTES = 324, 325
 EXTRA_SAMPLES = 338
+PIXEL_SCALE, TIE_POINTS, TRANSFORMATION = 33550, 33922, 34264
+GEO_KEYS = 34735
 _BIG_TIFF = 43
 _REDUCED_OR_MASK = 0b101
 _ALPHAS = {1, 2}  # associated and unassociated
 _YCBCR, _CIELAB = 6, 8
 _JPEGS = {6, 7}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_DOUBLES = {12: "d"}
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _WANTED = {NEW_SUBFILE_TYPE, COMPRESSION, PHOTOMETRIC, EXTRA_SAMPLES}
-_WANTED |= {STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
+_WANTED |= {STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES, GEO_KEYS}
+_OF_DOUBLES = {PIXEL_SCALE, TIE_POINTS, TRANSFORMATION}
 MOST_PAGES = 100
 MOST_ENTRIES = 2**16
 MOST_VALUES = 2**20
@@ -42,9 +46,10 @@ class Broken(Exception):  # noqa: N818
 
 
 class Tags(NamedTuple):
-    """One TIFF directory: the integer values of the tags that matter here."""
+    """One TIFF directory: the values of the tags that matter here."""
 
-    values: dict[int, tuple[int, ...]]
+    values: dict[int, tuple[Any, ...]]
+    """Whole numbers; doubles of `_OF_DOUBLES`."""
 
     @property
     def is_page(self) -> bool:
@@ -67,7 +72,7 @@ def frames(kind: Format, file: BinaryIO) -> int:
 
 def extra_is_alpha(kind: Format, file: BinaryIO) -> bool:
     """Whether a channel after the colours is transparency; in TIFF it may be near infrared."""
-    return kind is not Format.TIFF or _first_page(file).get(EXTRA_SAMPLES, (0,))[0] in _ALPHAS
+    return kind is not Format.TIFF or first_page(file).get(EXTRA_SAMPLES, (0,))[0] in _ALPHAS
 
 
 def is_interlaced(kind: Format, file: BinaryIO) -> bool:
@@ -80,7 +85,7 @@ def unreadable_colours(kind: Format, file: BinaryIO) -> str:
     """What the colours of a TIFF are called that libvips gets wrong, in silence or as damage."""
     if kind is not Format.TIFF:
         return ""
-    tags = _first_page(file)
+    tags = first_page(file)
     photometric, compression = (tags.get(tag, (0,))[0] for tag in (PHOTOMETRIC, COMPRESSION))
     if photometric == _CIELAB:
         return "CIELab"
@@ -127,15 +132,21 @@ def directories(file: BinaryIO) -> Iterator[Tags]:
         yield Tags(dict(_values(file, order, big=big, entry=entry) for entry in table))
 
 
-def _first_page(file: BinaryIO) -> dict[int, tuple[int, ...]]:
+def first_page(file: BinaryIO) -> dict[int, tuple[Any, ...]]:
+    """The values of a TIFF's first directory.
+
+    Raises:
+        Broken: It cannot be read.
+    """
     return next(directories(file), Tags({})).values
 
 
 def _values(
     file: BinaryIO, order: str, *, big: bool, entry: tuple[int, int, int, bytes]
-) -> tuple[int, tuple[int, ...]]:
+) -> tuple[int, tuple[Any, ...]]:
     tag, kind, count, inline = entry
-    if tag not in _WANTED or kind not in _INTEGERS or not 0 < count <= MOST_VALUES:
+    forms = _DOUBLES if tag in _OF_DOUBLES else _INTEGERS if tag in _WANTED else {}
+    if kind not in forms or not 0 < count <= MOST_VALUES:
         return tag, (0,)
     length = _TYPE_BYTES[kind] * count
     if length > len(inline):
@@ -143,17 +154,17 @@ def _values(
         inline = file.read(length)
     if len(inline) < length:
         raise Broken("a table lies outside the file")
-    return tag, struct.unpack(f"{order}{count}{_INTEGERS[kind]}", inline[:length])
+    return tag, struct.unpack(f"{order}{count}{forms[kind]}", inline[:length])
 
 
 def _tiff_end(file: BinaryIO) -> int:
     """The first byte after the pixels of the first page."""
     try:
-        tags = _first_page(file)
+        tags = first_page(file)
     except Broken:
         return 2**63
     return max(
-        offset + length
+        int(offset + length)
         for offsets, lengths in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES))
         for offset, length in zip(tags.get(offsets, (0,)), tags.get(lengths, (0,)), strict=False)
     )

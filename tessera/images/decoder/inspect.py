@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyvips
 
-from tessera.images.decoder import colour, opening
+from tessera.images.decoder import colour, geotiff, opening
 from tessera.images.decoder.parent import Parent, serve
 from tessera.images.refusals import Limits
 
@@ -26,6 +26,7 @@ def inspect(parent: Parent) -> None:
     except pyvips.Error as error:
         raise opened.refusal(error) from None
     upright = opened.upright
+    found = geotiff.georeference(opened.format, opened.file, upright.orientation)
     width, height = upright.size
     parent.say(
         facts={
@@ -36,6 +37,7 @@ def inspect(parent: Parent) -> None:
             "stored_height": upright.height,
             "orientation": upright.orientation,
             "size": path.stat().st_size,
+            "georeference": None if found is None else found.as_json(),
         }
     )
 
