@@ -6,7 +6,7 @@ object, which then counts for half, as a hit and as a false alarm.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -41,6 +41,17 @@ MOSTLY = 0.5
 _ROUNDING = 1e-9
 _EXCUSED = 1e-6
 """Next to nothing, so that no hit is given up for an excuse."""
+
+
+class _Compared(NamedTuple):
+    """An answer and gold."""
+
+    hits: float
+    """Credit for what was matched."""
+    counted: float
+    """All that was drawn and all there is, but for what is excused."""
+    is_whole: bool
+    """Whether each is matched or excused."""
 
 
 class Objects:
@@ -99,8 +110,17 @@ class Objects:
 
         With a credit of 1 that is the F1 of Rijsbergen 1979; with the IoU as credit it is the
         panoptic quality of Kirillov et al. 2019. Each gold object is found once, its class right.
-        Optional gold is neither a miss nor, where a drawing lies mostly on it, a false alarm.
+        Optional gold is neither a miss nor, for one drawing of it and for any number that lie
+        mostly on it, as on a crowd, a false alarm.
         """
+        found = self._compared(answer, gold, question)
+        return float(min(2 * found.hits / found.counted, 1.0)) if found.counted else 1.0
+
+    def names_the_same(self, answer: Label, gold: Label, question: Question) -> bool:
+        """Whether no object is missing, has another class, or is one too many."""
+        return self._compared(answer, gold, question).is_whole
+
+    def _compared(self, answer: Label, gold: Label, question: Question) -> _Compared:
         said, true = answer["objects"], gold["objects"]
         origin = question.frame.window[:2]
         drawn = self.shape.load(said, question.schema, origin)
@@ -109,17 +129,24 @@ class Objects:
         vouched = np.array([UNSURE if each.get("unsure") else 1.0 for each in said])
         around, of_gold = self.shape.bounds(drawn), self.shape.bounds(there)
         row, column, _ = likely(self.shape, drawn, there)
-        right = ~optional[column] & (_classes(said)[row] == _classes(true)[column])
+        right = optional[column] | (_classes(said)[row] == _classes(true)[column])
         row, column = row[right], column[right]
+        credit = vouched[row] * self.shape.credit(drawn[row], there[column])
         worth = np.zeros((len(said), len(true)))
-        worth[row, column] = vouched[row] * self.shape.credit(drawn[row], there[column])
-        on, excuse, _ = pairs(shares, _solid(around), of_gold[optional], least=MOSTLY)
-        worth[on, np.flatnonzero(optional)[excuse]] = _EXCUSED
+        worth[row, column] = np.where(optional[column], _EXCUSED, credit)
+        on, _, _ = pairs(shares, _solid(around), of_gold[optional], least=MOSTLY)
+        excused = np.isin(np.arange(len(said)), np.setdiff1d(on, row[optional[column]]))
         row, column = linear_sum_assignment(worth, maximize=True)
-        excused = (worth[row, column] > 0) & optional[column]
-        hits = worth[row, column][~excused].sum()
-        counted = vouched.sum() - vouched[row[excused]].sum() + (~optional).sum()
-        return float(min(2 * hits / counted, 1.0)) if counted else 1.0
+        taken = worth[row, column] > 0
+        row, column = row[taken], column[taken]
+        excused[row] = optional[column]
+        hits = worth[row, column][~optional[column]]
+        needed = int((~optional).sum())
+        return _Compared(
+            hits=float(hits.sum()),
+            counted=float(vouched[~excused].sum() + needed),
+            is_whole=len(hits) == needed == (~excused).sum(),
+        )
 
     def aggregate(
         self, opinions: Sequence[Opinion], question: Question, *, target_confidence: float

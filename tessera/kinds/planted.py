@@ -17,7 +17,7 @@ from tessera.kinds.protocol import Answer, Kind, Label, Question
 from tessera.kinds.schema import LabelSchema
 from tessera.kinds.shape import Shape
 from tessera.kinds.subjects import kind_under, shown
-from tessera.kinds.verify import RIGHT_ENOUGH
+from tessera.kinds.verify import is_right
 from tessera.shapes.frames import Window
 
 Dice = np.random.Generator
@@ -50,7 +50,7 @@ def planted(
                 found = kind.validate(wrong, under)
             except InvalidAnswer:
                 continue
-            if kind.score(found, truth, under) < RIGHT_ENOUGH:
+            if is_right(found, truth, question) is False:
                 return found
     return None
 

@@ -15,12 +15,14 @@ from typing import Any
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
+from tessera.kinds.objects import Objects
 from tessera.kinds.opinions import each_once, posterior, weight
 from tessera.kinds.protocol import (
     UNDECIDED,
     Answer,
     Decided,
     ImageObject,
+    Kind,
     Label,
     Opinion,
     Outcome,
@@ -31,8 +33,8 @@ from tessera.kinds.schema import LabelSchema
 from tessera.kinds.subjects import as_answer, kind_under, shown, subject_of
 from tessera.shapes.boxes import Boxes
 
-RIGHT_ENOUGH = 0.9
-"""Score, against the truth, from which an annotation should be accepted."""
+RIGHT_ENOUGH, WRONG_ENOUGH = 0.9, 0.6
+"""Scores, against the truth, from which an annotation should be accepted, and below which not."""
 _YES, _OTHERWISE = 1, 0
 _ROUNDING = 1e-9
 
@@ -186,13 +188,39 @@ def to_image(label: Label, question: Question) -> list[ImageObject]:
     return kind_under(question.schema).to_image(right, _under(question))
 
 
-def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:
-    """The verdict that known objects give on the task's subject."""
+def is_right(label: Label, truth: Label, question: Question) -> bool | None:
+    """Whether an annotation should be accepted; None where good people may differ.
+
+    They do if everything is there, but not quite where it should be; and where one thing in ten is
+    missing, which one of them has seen and another has not.
+
+    Args:
+        question: Of the project that verifies; its subject does not matter.
+    """
     kind, under = kind_under(question.schema), _under(question)
-    truth = kind.to_tile(objects, under)
-    if truth is None:
+    score = kind.score(label, truth, under)
+    if _names_the_same(kind, label, truth, under):
+        return True if score >= RIGHT_ENOUGH else False if score < WRONG_ENOUGH else None
+    return False if score < RIGHT_ENOUGH else None
+
+
+def _names_the_same(kind: Kind, label: Label, truth: Label, under: Question) -> bool:
+    if isinstance(kind, Objects):
+        return kind.names_the_same(label, truth, under)
+    said, true = (
+        each["classes"] if "classes" in each else [region["class"] for region in each["regions"]]
+        for each in (label, truth)
+    )
+    return sorted(said) == sorted(true)
+
+
+def to_tile(objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:
+    """The verdict that known objects give on the task's subject; None if that can be disputed."""
+    truth = kind_under(question.schema).to_tile(objects, _under(question))
+    right = None if truth is None else is_right(subject_of(question)["label"], truth, question)
+    if right is None:
         return None
-    if kind.score(subject_of(question)["label"], truth, under) >= RIGHT_ENOUGH:
+    if right:
         return {"verdict": Verdict.YES.value}
     return {"verdict": Verdict.FIX.value, "label": truth}
 

@@ -2,8 +2,9 @@
 
 Else an earner who accepts whatever they are shown would answer all gold rightly. What a task shows
 is the prediction that it has, if it has one, so that gold looks like the rest: one that is wrong
-stays, one that is right is spoilt where wrong ones are missing. A task without one shows the truth
-as an earner would have drawn it, or a spoilt version of that.
+stays, one that is right is spoilt where wrong ones are missing. A task without one, or with one of
+which good people may say either, shows the truth as an earner would have drawn it, or a spoilt
+version of that.
 
 Pure. Chance comes of the tasks' ids, which no earner ever sees; so what is brought in again makes
 the same tasks wrong.
@@ -68,9 +69,13 @@ def _shown(schema: LabelSchema, seen: Seen) -> _Shown | None:
     drawn = as_drawn(kind, [each for each in seen.objects if not each.get("optional")], of)
     if truth is None or drawn is None:
         return None
-    subject = drawn if seen.place.subject is None else seen.place.subject["label"]
-    is_right = kind.score(subject, truth, of) >= verify.RIGHT_ENOUGH
-    return _Shown(seen, Question(schema, seen.place.frame), truth, subject, is_right)
+    question = Question(schema, seen.place.frame)
+    if seen.place.subject is not None:
+        subject = seen.place.subject["label"]
+        is_right = verify.is_right(subject, truth, question)
+        if is_right is not None:
+            return _Shown(seen, question, truth, subject, is_right)
+    return _Shown(seen, question, truth, drawn, is_right=True)
 
 
 def as_drawn(kind: Kind, objects: Sequence[Mapping[str, Any]], question: Question) -> Answer | None:

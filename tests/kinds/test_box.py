@@ -199,6 +199,15 @@ def test_an_optional_object_excuses_neither_a_second_box_nor_one_around_everythi
     assert scored(boxes(a_box(0, 0, 100, 80)), boxes(sliver)) == 0.0
 
 
+def test_a_crowd_excuses_everybody_who_is_drawn_in_it() -> None:
+    crowd = a_box(0, 0, 100, 50, optional=True)
+    people = [a_box(x, 10, x + 9, 40) for x in range(0, 90, 10)]
+    there = a_box(10, 60, 40, 90)
+    assert scored(boxes(there, *people), boxes(there, crowd)) == 1.0
+    assert scored(boxes(*people), boxes(there, crowd)) == 0.0
+    assert scored(boxes(there, *people), boxes(there)) == pytest.approx(2 / 11)
+
+
 def test_a_box_of_the_wrong_class_is_a_miss_and_a_false_alarm() -> None:
     assert scored(boxes(a_box(0, 0, 9, 9, label=2)), boxes(a_box(0, 0, 9, 9))) == 0.0
 

@@ -193,7 +193,9 @@ def test_slicing_and_merging_is_the_identity(
     assert [each["class"] for each in found] == [objects[i]["class"] for i in match]
 
 
-@pytest.mark.parametrize("sizes", [(16.0, 120.0), (200.0, 900.0)])
+@pytest.mark.parametrize(
+    "sizes", [(16.0, 120.0), pytest.param((200.0, 900.0), marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize(
     ("jitter", "misses", "floor"), [(1.5, 0.0, 0.995), (1.5, 0.03, 0.995), (3.0, 0.0, 0.99)]
 )
@@ -243,6 +245,7 @@ def test_every_box_of_every_tile_is_a_source_of_exactly_one_object(seed: int) ->
     assert all(len(set(each["sources"])) == len(each["sources"]) for each in found)
 
 
+@pytest.mark.long
 def test_a_wide_image_of_thousands_of_tiles_needs_little_memory() -> None:
     """Each tile meets a few others, however many there are beside it."""
     rng, image = np.random.default_rng(3), Size(30_000, 1_000)

@@ -181,6 +181,58 @@ def test_known_objects_tell_whether_the_annotation_is_right() -> None:
     assert len(missed["label"]["objects"]) == 3
 
 
+def _about(kind: str, label: dict[str, Any], **schema: Any) -> Question:
+    found = LabelSchema.parse({**a_schema().as_json(), **schema, "of": kind})
+    return Question(found, FRAME, {"label": label})
+
+
+ROW = [a_box(x, 20, x + 12, 50) for x in range(0, 190, 15)]
+OUTLINE = [[[[20, 20], [60, 20], [60, 60], [20, 60]]]]
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict"),
+    [
+        (boxes(*ROW), "yes"),
+        (boxes(*(a_box(x + 1, 20, x + 12, 51) for x in range(0, 190, 15))), "yes"),
+        (boxes(*ROW[1:]), None),
+        (boxes(*ROW, a_box(10, 100, 60, 150)), None),
+        (boxes(a_box(*ROW[0]["box"], label=2), *ROW[1:]), None),
+        (boxes(*ROW[3:]), "fix"),
+        (boxes(), "fix"),
+    ],
+)
+def test_of_many_objects_one_that_is_wrong_can_be_disputed_and_some_cannot(
+    label: dict[str, Any], verdict: str | None
+) -> None:
+    """Who says yes to it is not wrong, and who has noticed it neither."""
+    question = _about("box", label)
+    found = VERIFY.to_tile(BOX.to_image(boxes(*ROW), question), question)
+    assert (found and found["verdict"]) == verdict
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(2, "yes"), (4, None), (9, "fix")])
+def test_so_can_an_outline_that_is_not_quite_where_it_should_be(
+    off: float, verdict: str | None
+) -> None:
+    moved = [[[[x + off, y] for x, y in ring] for ring in part] for part in OUTLINE]
+    drawn = {"objects": [{"class": 1, "polygon": moved, "attributes": {}}]}
+    known = [{"class": 1, "polygon": OUTLINE, "attributes": {}}]
+    found = VERIFY.to_tile(known, _about("polygon", drawn))
+    assert (found and found["verdict"]) == verdict
+
+
+@pytest.mark.parametrize(("said", "verdict"), [(12, "yes"), (11, None), (9, "fix"), (0, "fix")])
+def test_so_can_one_class_of_many(said: int, verdict: str | None) -> None:
+    classes = a_schema(12).as_json()["classes"]
+    question = _about(
+        "classify", {"classes": [*range(1, said + 1)]}, classes=classes, multiple=True
+    )
+    known = [{"class": number, "attributes": {}} for number in range(1, 13)]
+    found = VERIFY.to_tile(known, question)
+    assert (found and found["verdict"]) == verdict
+
+
 def test_what_was_verified_on_tiles_is_put_together_as_what_it_is_about() -> None:
     image = Size(180, 100)
     known = [{"class": 1, "box": [82.0, 20.0, 96.0, 40.0], "attributes": {}}]

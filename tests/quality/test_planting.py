@@ -141,6 +141,21 @@ async def test_a_prediction_that_is_wrong_stays_and_counts_as_one(world: World) 
     assert changed == spoilt
 
 
+async def test_of_what_can_be_disputed_nobody_is_asked(world: World) -> None:
+    """One coin of eleven is missing: instead of that, all of them are shown."""
+    row = [a_coin(x, 20, x + 15, 60) for x in range(0, 220, 20)]
+    here = await court(world, *GOLD[:4], kind="verify", label_schema=COINS)
+    await predict(here, *(image(name, *row[1:]) for name in GOLD[:4]))
+    await gold(here, *(image(name, *row) for name in GOLD[:4]))
+    verdicts, shown = await expected(world), await subjects(world)
+    assert sorted(verdicts.values()) == ["fix", "fix", "yes", "yes"]
+    for name, verdict in verdicts.items():
+        objects = shown[f"{name} 0"]["label"]["objects"]
+        there = sorted((o["box"], o["class"]) for o in objects)
+        assert (there == [(o["box"], o["class"]) for o in row]) is (verdict == "yes")
+        assert len(objects) != 10
+
+
 async def test_spoilt_gold_true_gold_and_ordinary_tasks_look_alike(world: World) -> None:
     here = await verified(world)
     (earner,) = await here.earners(1)
