@@ -6,6 +6,8 @@ FOLDERS := tessera api workers migrations deploy demo bench tests
 CHECKED := tests/test_rules.py tests/test_migrations.py
 
 .DEFAULT_GOAL := help
+# up and the tests start Python so often that compiling it all each time takes as long as they do
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-seams bench-export clean
 
 help: ## Say what each target does
@@ -36,7 +38,7 @@ migrate: install ## Bring the database that TESSERA_DATABASE_URL names up to dat
 	@$(RUN) alembic upgrade head
 
 test: install ## Every test but the long ones and those of `make check`, on real servers (under 10 minutes)
-	@$(RUN) pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder $(CHECKED:%=--ignore=%)
+	@$(RUN) pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder $(CHECKED:%=--ignore=%)
 
 test-long: install ## The long tests: kill -9, memory limits, hundreds at once, more examples, a second S3 implementation
 	@$(RUN) pytest -m "long or hypothesis" --hypothesis-profile=long

@@ -8,6 +8,7 @@ What holds nothing of a test lasts for the run: the engine with its connections 
 statements, the store's client, the app with its routes. To make them takes longer than most tests.
 """
 
+import gc
 import os
 import random
 import shutil
@@ -63,6 +64,11 @@ FIRST = ("tests/stories/", "tests/deploy/")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """All modules of all tests last until the end: the collector need not look at them again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

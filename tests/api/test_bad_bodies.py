@@ -103,6 +103,7 @@ async def test_a_large_body_is_read_only_for_somebody_we_know(world: World) -> N
     assert sent == 0
 
 
+@pytest.mark.long
 async def test_a_body_that_would_take_long_to_read_is_refused_unread(world: World) -> None:
     earner = await world.earner()
     for many in (b"[],", b"{},", b"1,", b'"a",', b'{"a":1},', b"[" * 900 + b"]" * 900 + b","):

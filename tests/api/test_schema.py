@@ -57,7 +57,7 @@ CHECKS = [
 ]
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
 FEW = hypothesis.settings(
-    max_examples=3,
+    max_examples=2,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     print_blob=False,

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from tessera.assignment import stages
@@ -168,6 +169,7 @@ async def test_an_answer_to_what_was_asked_before_is_paid_and_does_not_count(
     assert await broken(world.sessions) == []
 
 
+@pytest.mark.long
 async def test_passing_on_and_sending_back_may_happen_any_number_of_times(world: World) -> None:
     chain = await a_chain(world, "draw", "verify")
     await chain.work("draw", drawn(chain))

@@ -94,6 +94,7 @@ async def test_hundreds_at_once_for_few_tasks_get_work_or_a_reason(
     await audit(sessions)
 
 
+@pytest.mark.long
 async def test_one_earner_who_asks_two_hundred_times_at_once_gets_no_task_twice(
     outside: AsyncClient, sessions: db.Sessions
 ) -> None:

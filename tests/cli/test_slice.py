@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def test_who_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
         assert process.stderr is not None
         while not any(tmp_path.glob("*/made/tiles/a.png/*")):
             assert process.poll() is None
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
         assert process.stderr.read().count("\n") == len(("checking", "slicing"))

@@ -17,9 +17,7 @@ LONG = pytest.mark.long
 PARTS = ("coco.json", "labels.jsonl", "labels.parquet", "manifest.json")
 
 
-@pytest.mark.parametrize(
-    "uploads", [pytest.param(0, marks=LONG), 1, pytest.param(2, marks=LONG), 3]
-)
+@pytest.mark.parametrize("uploads", [*(pytest.param(number, marks=LONG) for number in range(3)), 3])
 async def test_a_build_killed_at_any_part_shows_nothing_and_is_resumed_to_the_same_version(
     context: JobContext, servers: Servers, tmp_path: Path, uploads: int
 ) -> None:

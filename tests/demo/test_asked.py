@@ -90,7 +90,7 @@ def test_gold_tells_the_careful_from_the_average_from_the_sloppy_from_spammers(k
     scene, true = WAYS[kind].asked.scene(picture, question), gold(kind, picture, question)
 
     def score(name: str) -> float:
-        answers = (said(kind, name, scene, seed) for seed in range(30))
+        answers = (said(kind, name, scene, seed) for seed in range(15))
         return mean(
             KINDS[kind].score(KINDS[kind].validate(each, question), true, question)
             for each in answers

@@ -47,6 +47,7 @@ def test_the_large_mosaic_has_the_size_and_the_number_of_objects_promised() -> N
     assert len({thing.class_id for thing in scene.objects()}) == len(truth.boxes()["categories"])
 
 
+@pytest.mark.long
 def test_making_the_large_mosaic_takes_little_memory(written: tuple[Path, int]) -> None:
     path, peak_kb = written
     image = pyvips.Image.new_from_file(str(path))
@@ -92,6 +93,7 @@ def test_gold_truth_is_where_the_pixels_are(tmp_path: Path) -> None:
         assert_shown(pyvips.Image.new_from_file(str(scene.write(tmp_path))).numpy(), scene)
 
 
+@pytest.mark.long
 def test_the_same_seed_makes_the_same_bytes_and_another_seed_another_layout(
     tmp_path: Path, written: tuple[Path, int]
 ) -> None:

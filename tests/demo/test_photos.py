@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 import pyvips
 
 from demo import photos, truth
@@ -17,6 +18,7 @@ def test_there_are_forty_different_pictures_of_every_class() -> None:
     assert min(shown.values()) >= 3
 
 
+@pytest.mark.long
 def test_the_same_seed_makes_the_same_pictures() -> None:
     assert photos.singles(seed=1) == photos.singles(seed=1)
     assert photos.singles(seed=1) != photos.singles(seed=2)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.embedded.places import any_free_port
 from deploy.embedded.stack import running
 
 
@@ -42,6 +44,9 @@ def warm_root(root: Path, used_root: Path) -> Path:
 def warmed(root: Path, used_root: Path) -> Path:
     subprocess.run(["/bin/cp", "-a", f"{used_root}/.", root], check=True)
     shutil.rmtree(root / "run")  # process ids that others may have by now
+    # of its own: others who start meanwhile take the usual ones while a server is down
+    ports = {name: any_free_port() for name in ("postgres", "valkey", "s3")}
+    (root / "ports.json").write_text(json.dumps(ports))
     return root
 
 

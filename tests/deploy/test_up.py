@@ -20,6 +20,7 @@ from tessera.tables import metadata
 from tests.client import As
 from tests.deploy.driving import Driven, gone, names
 
+pytestmark = pytest.mark.long
 UP = "Ctrl-C stops everything"
 SERVERS = {"postgres", "valkey-server", "rclone"}
 Leased = dict[str, Any]
@@ -31,7 +32,7 @@ AS_NOBODY = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["without rights", pytest.param("as root", marks=pytest.mark.long)])
+@pytest.fixture(params=["without rights", "as root"])
 def account(request: pytest.FixtureRequest, root: Path) -> Sequence[str]:
     """What the command begins with, and an owner for the folder."""
     is_root = os.geteuid() == 0
@@ -56,7 +57,6 @@ async def test_everything_comes_up_for_the_printed_logins(
         stops(it)
 
 
-@pytest.mark.long
 async def test_what_was_there_is_found_again(root: Path, account: Sequence[str]) -> None:
     with up(root, account) as it:
         first = said(it)
@@ -70,7 +70,6 @@ async def test_what_was_there_is_found_again(root: Path, account: Sequence[str])
         stops(it)
 
 
-@pytest.mark.long
 async def test_servers_that_are_given_are_used_and_left_running(
     root: Path, warm_root: Path
 ) -> None:

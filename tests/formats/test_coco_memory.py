@@ -42,6 +42,7 @@ def write(folder: Path, size: int) -> tuple[list[int], int]:
     return [images, count, 0, round(edges)], length
 
 
+@pytest.mark.long
 def test_four_times_the_file_takes_no_more_memory(tmp_path: Path) -> None:
     peaks = []
     for name, size in (("small", 6_000_000), ("large", 24_000_000)):

@@ -142,6 +142,7 @@ def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
     assert known == some_records.as_known(case[1])
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     peaks = []
     for images in (500, 3_000):

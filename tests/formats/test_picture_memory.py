@@ -36,10 +36,8 @@ with FORMATS[format_].writer(Path(folder), dataset) as writer:
 """
 
 
-@pytest.mark.parametrize(
-    "format_",
-    ["masks", *(pytest.param(name, marks=pytest.mark.long) for name in ("coco-panoptic", "voc"))],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("format_", ["masks", "coco-panoptic", "voc"])
 def test_nine_times_the_pixels_take_no_more_memory(tmp_path: Path, format_: str) -> None:
     """What is whole would take a hundred megabytes more, as numbers of four bytes alone."""
     (_, small), (_, large) = (memory.of(WRITE, tmp_path, format_, side) for side in (2_000, 6_000))

@@ -49,6 +49,7 @@ async def test_slicing_goes_on_after_a_kill_and_leaves_no_duplicates_and_no_orph
     assert await get_bytes(world.store, original, 10**8) == picture
 
 
+@pytest.mark.long
 async def test_tiles_that_were_noted_before_a_kill_are_not_stored_again(
     world: World, settings: Settings, access: Access, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ async def test_of_an_image_refused_while_it_was_sliced_nothing_is_left_and_its_n
     assert abs(tile - other[: tile.shape[0], : tile.shape[1]]).mean() < 8, "of the new file"
 
 
+@pytest.mark.long
 async def test_another_image_with_the_same_tiles_keeps_them(
     world: World, on_the_way: OnTheWay
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_refusal_that_is_cut_short_is_finished_by_the_next_attempt(world
     assert await kept(world, here) == NOTHING
 
 
+@pytest.mark.long
 async def test_one_more_try_is_given_whatever_the_job_has_been_through(
     world: World, on_the_way: OnTheWay
 ) -> None:

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
@@ -142,6 +143,7 @@ async def test_a_crowd_on_a_tile_is_one_refusal(world: World) -> None:
     assert done["images"] == 5
 
 
+@pytest.mark.long
 async def test_a_report_has_pages_and_the_first_ten_thousand_refusals(world: World) -> None:
     here = await boxes(world)
     lines = json_lines({"nobody's.jpg": []}) * 10_050
@@ -157,6 +159,7 @@ async def test_a_report_has_pages_and_the_first_ten_thousand_refusals(world: Wor
     assert seen == list(range(1, 10_001))
 
 
+@pytest.mark.long
 async def test_a_large_image_comes_in_many_steps_and_is_told_once(world: World) -> None:
     side = 7_000
     here = await mosaic(world, side, tile=256, margin=32)

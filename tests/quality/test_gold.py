@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
@@ -83,6 +84,7 @@ async def test_imported_again_the_last_file_counts(world: World) -> None:
     assert (planned["tasks"], planned["gold_tasks"]) == (1, 1)
 
 
+@pytest.mark.long
 async def test_a_file_is_taken_as_a_whole_or_not_at_all(world: World) -> None:
     here = await court(world, "a.jpg", "b.jpg")
     await here.gold(["b.jpg"])

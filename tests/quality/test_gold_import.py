@@ -165,6 +165,7 @@ async def test_more_than_one_import_may_hold_is_refused_and_changes_nothing(worl
     assert (await in_tables(world))["gold"] == 0
 
 
+@pytest.mark.long
 async def test_of_many_imports_at_once_some_are_asked_to_come_again(world: World) -> None:
     here = await mosaic(world)
     known = coins(5_000)

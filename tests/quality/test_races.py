@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
@@ -68,6 +69,7 @@ async def test_jobs_from_before_an_upgrade_do_not_say_which_answers_are_new(worl
     await has_one_result(here)
 
 
+@pytest.mark.long
 async def test_judges_of_overlapping_tasks_and_people_do_not_block_each_other(
     world: World,
 ) -> None:

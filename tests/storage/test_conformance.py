@@ -99,6 +99,7 @@ async def test_the_same_bytes_put_again_under_their_hash_change_nothing(store: S
     assert [found async for found in store.list(key)] == [Listed(key, len(data))]
 
 
+@pytest.mark.long
 async def test_more_objects_than_a_page_holds_are_listed_and_deleted(store: Store) -> None:
     project = uuid4()
     below = [keys.upload(project, uuid4()) for _ in range(MANY)]
