@@ -177,17 +177,17 @@ async def _bring_in(
 async def _tell(
     office: Office, project: Mapping[str, Any], way: Way, pictures: Sequence[Picture], seed: int
 ) -> None:
-    """Bring in what is known of some pictures, and what a model makes of the others."""
+    """Bring in what a model makes of the pictures, and what is known of some of them."""
     path = f"/v1/projects/{project['id']}"
+    if isinstance(way.asked, Checked):
+        ids = [each["id"] for each in project["label_schema"]["classes"]]
+        said = [{"file_name": each.name, "objects": way.asked.predicted(each, ids, seed)}
+                for each in pictures]  # fmt: skip
+        await office.operator.post(f"{path}/predictions", {"images": said})
     gold = [{"file_name": each.name, "objects": way.asked.known(each)}
             for each in pictures if each.is_gold]  # fmt: skip
     taken = await office.operator.post(f"{path}/gold", {"images": gold})
     say(f"· {sum(each['gold_tasks'] for each in taken)} gold tasks")
-    if isinstance(way.asked, Checked):
-        ids = [each["id"] for each in project["label_schema"]["classes"]]
-        said = [{"file_name": each.name, "objects": way.asked.predicted(each, ids, seed)}
-                for each in pictures if not each.is_gold]  # fmt: skip
-        await office.operator.post(f"{path}/predictions", {"images": said})
 
 
 async def _passed_on(office: Office, project: Mapping[str, Any], report: Report) -> None:
