@@ -1,10 +1,11 @@
-"""shapely (GEOS) reads every geometry; the properties are plain JSON."""
+"""GDAL opens the files; shapely (GEOS) reads every geometry; the properties are plain JSON."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+import pyogrio
 import pytest
 import shapely
 from hypothesis import given
@@ -26,6 +27,25 @@ SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00
 @given(some_records.cases)
 def test_what_is_written_is_read_back(case: Case) -> None:
     assert some_records.round_trip(geojson, case) == some_records.as_known(case[1])
+
+
+@given(some_records.cases)
+def test_gdal_opens_the_files(case: Case) -> None:
+    dataset, records = case
+    with some_records.a_folder() as folder:
+        some_records.written(geojson, case, folder)
+        for split, name in zip(dataset.splits or (None,), geojson.files(dataset), strict=True):
+            meta, _, geometries, columns = pyogrio.raw.read(folder / name)
+            found = dict(zip(meta["fields"], columns, strict=True))
+            expected = [
+                (image.name, each)
+                for image in records
+                if image.split == split
+                for each in image.objects
+            ]
+            assert len(geometries) == len(expected)
+            assert list(found.get("image", [])) == [name for name, _ in expected]
+            assert list(found.get("class_id", [])) == [each.class_id for _, each in expected]
 
 
 @given(some_records.cases)

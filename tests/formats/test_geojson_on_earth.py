@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyogrio
 import pytest
 import shapely
 from hypothesis import given
@@ -17,7 +18,7 @@ from tessera.formats import geojson, world_files
 from tessera.formats.archive import Folder, unpacked
 from tessera.formats.errors import Code
 from tessera.formats.protocol import Described, Refused, Wanted
-from tessera.formats.records import LabelledImage
+from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import Size
 from tessera.shapes.georeference import PIXELS, Georeference, World
 from tests.formats import some_records
@@ -124,6 +125,20 @@ def test_of_images_on_earth_gdal_has_the_objects_where_they_are(
         if shape.geom_type.endswith("Polygon"):
             oriented = shapely.orient_polygons(shape)
             assert shapely.to_wkb(shape) == shapely.to_wkb(oriented)
+
+
+def test_gdal_opens_the_file_and_knows_that_it_is_on_earth(tmp_path: Path) -> None:
+    there = Georeference(GROUNDS[UTM], UTM)
+    found = LabelledObject(7, {"box": [1, 1, 4, 5]}, {"worn": "yes"}, 0.9, "gold", [0], crowd=False)
+    image = LabelledImage(1, "u", "a.tif", 9, 9, "s", [found], [], georeference=there.as_json())
+    dataset = Described("p", "d", "box", SCHEMA, georeferenced=True, on_earth=True)
+    some_records.written(geojson, (dataset, [image]), tmp_path)
+    meta, _, (polygon,), columns = pyogrio.raw.read(tmp_path / "annotations.geojson")
+    assert meta["crs"] == "EPSG:4326"
+    (west, north), (east, south) = there.on_earth([[1, 1], [4, 5]])
+    around = pytest.approx((west, south, east, north), abs=1e-8)
+    assert shapely.from_wkb(polygon).bounds == around
+    assert dict(zip(meta["fields"], columns, strict=True))["confidence"].tolist() == [0.9]
 
 
 def _written(dataset: Described, records: list[LabelledImage]) -> dict[str, Any]:
