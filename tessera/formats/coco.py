@@ -148,13 +148,10 @@ class CocoWriter:
         outline = _OUTLINES.get(self._dataset.kind, _as_it_is)
         numbers, rows = count(self._annotations.length + 1), (around.tolist(), areas.tolist())
         for number, (image, each), box, area in zip(numbers, placed, *rows, strict=False):
-            yield {
-                **_annotation(number, image, each),
-                "bbox": box,
-                "area": area,
-                "iscrowd": int(each.crowd),
-                **outline(image, each),
-            }
+            element = _annotation(number, image, each)
+            element["bbox"], element["area"], element["iscrowd"] = box, area, int(each.crowd)
+            element.update(outline(image, each))
+            yield element
 
     def _measured(self, objects: Sequence[LabelledObject]) -> tuple[Boxes, Areas | None]:
         """Upright boxes around objects, and areas if not those of the boxes."""

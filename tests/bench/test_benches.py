@@ -68,7 +68,7 @@ def test_seams_are_measured_beside_sahi_on_the_same_pieces(tmp_path: Path) -> No
 
 
 def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
-    found = results_of("export", "--sizes", "2k,4k", out=tmp_path / "a.json")
+    found = results_of("export", "--sizes", "2k,4k", "--coco", "2k", out=tmp_path / "a.json")
     assert [build["annotations"] for build in found["builds"]] == [2_000, 4_000]
     for each in [*found["builds"], found["json_dumps_of_one_dict"]]:
         assert each["annotations_per_second"] > 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tessera.formats.coco import CocoWriter
 from tessera.formats.json_lines import JsonLinesWriter
-from tessera.formats.parquet import ROWS_AS_OBJECTS, ROWS_IN_GROUP, ParquetWriter
+from tessera.formats.parquet_writing import ROWS_AS_OBJECTS, ROWS_IN_GROUP, ParquetWriter
 from tessera.formats.protocol import Described
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema

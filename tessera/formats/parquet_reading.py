@@ -1,0 +1,112 @@
+"""Reading Parquet; see `parquet`."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain, groupby
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tessera.formats import checking
+from tessera.formats.archive import Files
+from tessera.formats.checking import Checking, mapping
+from tessera.formats.errors import BadFile
+from tessera.formats.protocol import Known, Refused, Wanted
+from tessera.kinds import InvalidAnswer, Size, fields
+
+_ROWS_AT_ONCE = 1_024
+_SIDES = ("image_width", "image_height")
+_OF_OBJECTS = ("class", "place", "attributes", "confidence", "crowd")
+_READ = {"image_name", *_SIDES, *_OF_OBJECTS}
+_Row = Mapping[str, Any]
+
+
+def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
+    """See `protocol.Source`; every Parquet file there is, some rows at a time."""
+    names = [name for name in files.names() if name.endswith(".parquet")]
+    if not names:
+        raise BadFile("", "has no Parquet file")
+    reader = _Reader(wanted)
+    needed = {"image_name", "class"} | ({"place"} if wanted.kind != "classify" else set())
+    for name in names:
+        with files.open(name) as file:
+            rows = _rows(name, file, needed)
+            for _, numbered in groupby(enumerate(rows), lambda each: repr(each[1]["image_name"])):
+                yield from reader.image(name, numbered)
+
+
+def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
+    """Rows by column.
+
+    Raises:
+        BadFile: It is no Parquet, has too few columns, or is damaged.
+    """
+    number = 0
+    try:
+        table = pq.ParquetFile(file)
+        there = set(table.schema_arrow.names)
+        if missing := needed - there:
+            raise BadFile(name, f"has no column {min(missing)!r}")
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=sorted(_READ & there)):
+            for row in batch.to_pylist():
+                yield row
+                number += 1
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadFile(f"{name}: row {number}", f"cannot be read: {error}") from error
+
+
+class _Reader:
+    def __init__(self, wanted: Wanted) -> None:
+        self._checking = Checking(wanted)
+
+    def image(self, path: str, numbered: Iterator[tuple[int, _Row]]) -> Iterator[Known | Refused]:
+        """One, of rows that all name it."""
+        number, first = next(numbered)
+        at = f"{path}: row {number}"
+        try:
+            size = _size(first)
+        except InvalidAnswer as error:
+            yield checking.refused(at, error)
+            return
+        said = (
+            (f"{path}: row {number}", row)
+            for number, row in chain([(number, first)], numbered)
+            if any(row.get(column) is not None for column in _OF_OBJECTS)
+        )
+        yield from self._checking.image(at, first["image_name"], size, said, self._object)
+
+    def _object(self, row: _Row) -> dict[str, Any]:
+        named = self._checking.named(row["class"])
+        attributes, sure = row.get("attributes") or {}, row.get("confidence")
+        return {
+            **_place(row.get("place")),
+            "class": named.id,
+            "attributes": checking.typed(_attributes(attributes), named),
+            **({"optional": True} if row.get("crowd") is True else {}),
+            **({} if sure is None else {"confidence": sure}),
+        }
+
+
+def _size(row: _Row) -> Size | None:
+    sides = [row.get(side) for side in _SIDES]
+    if sides == [None, None]:
+        return None
+    return Size(*(fields.whole(row.get(side), side, InvalidAnswer) for side in _SIDES))
+
+
+def _place(value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    try:
+        return mapping(orjson.loads(value if isinstance(value, str) else b""), "place")
+    except orjson.JSONDecodeError as error:
+        raise InvalidAnswer("place", "is not JSON") from error
+
+
+def _attributes(value: object) -> Mapping[str, Any]:
+    """Of a map, or of a struct as other tools make of one."""
+    try:
+        return {str(name): each for name, each in dict(value).items() if each is not None}  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise InvalidAnswer("attributes", "must be a map") from error
