@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tessera.formats.errors import BadFile
@@ -66,7 +66,7 @@ class Folder:
         self._names = sorted(
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and not _is_litter(path)
         )
         self._known = frozenset(self._names)
 
@@ -80,6 +80,11 @@ class Folder:
         if name not in self._known:
             raise FileNotFoundError(name)
         return (self._root / name).open("rb")
+
+
+def _is_litter(path: PurePath) -> bool:
+    """Whether a file is what a Mac keeps beside others, and packs with them."""
+    return "__MACOSX" in path.parts or path.name.startswith("._")
 
 
 @contextmanager
@@ -111,7 +116,7 @@ class _Tar:
         self._tar, self._entries = tar, dict[str, tarfile.TarInfo]()
         try:
             for each in tar:
-                if not each.isdir():
+                if not each.isdir() and not _is_litter(PurePosixPath(each.name)):
                     self._entries[_inside(path, each.name)] = each
                     _refuse(path, each.name, _fault(each, size))
         except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
@@ -143,7 +148,7 @@ class _Zip:
         self._path, self._zip = path, archive
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for each in archive.infolist():
-            if not each.is_dir():
+            if not each.is_dir() and not _is_litter(PurePosixPath(each.filename)):
                 self._entries[_inside(path, each.filename)] = each
                 type_ = stat.S_IFMT(each.external_attr >> 16)
                 _refuse(path, each.filename, _UNFIT.get(type_))

@@ -284,6 +284,10 @@ def refuse_large(file: BinaryIO, name: str) -> None:
     file.seek(0)
 
 
+NOT_XML = (expat.ExpatError, LookupError, ValueError)
+"""What a parser says of it, or of an encoding that it does not know."""
+
+
 def refuse_doctype(file: BinaryIO, name: str) -> None:
     """Leave a file of XML at its beginning; without a DTD it has no entities that could grow.
 
@@ -301,6 +305,6 @@ def refuse_doctype(file: BinaryIO, name: str) -> None:
     try:
         while not begun and (chunk := file.read(_CHUNK)):
             parser.Parse(chunk)
-    except expat.ExpatError as error:
+    except NOT_XML as error:
         raise BadFile(name, f"is not XML: {error}") from error
     file.seek(0)

@@ -242,7 +242,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
             checking.refuse_doctype(file, name)
             try:
                 yield from reader.images(name, file)
-            except ET.ParseError as error:
+            except (ET.ParseError, *checking.NOT_XML) as error:
                 raise BadFile(name, f"is not XML: {error}") from error
 
 

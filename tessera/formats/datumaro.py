@@ -22,12 +22,12 @@ import orjson
 from tessera.formats import archive, checking
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import Checking, mapping, numbers, points
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
-from tessera.kinds import InvalidAnswer, LabelSchema, Size, Window, fields
+from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size, Window, fields
 from tessera.shapes import rasters, rle, turned
 
 FILE = "datumaro.tar"
@@ -36,6 +36,9 @@ VERSION = "1.0"
 WHOLE = "default"
 """What the only split is called of a dataset that is not divided."""
 _CROWD, _SCORE = "is_crowd", "score"
+_ROTATION = "rotation"
+"""Of a box that CVAT has written: degrees by which it is turned about its middle."""
+_MOST_NAMES = 1_000
 _AS_DRAWN = (0, 4, 5, 1, 7, 6, 2, 3)
 """Our corners in Datumaro's order: the upper face from the front left one, then the lower one."""
 _TYPES = {
@@ -216,10 +219,11 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         document = checking.loaded(files, name)
         try:
             labels = _labels(mapping(document, ""))
+            points_of = _point_names(document)
             items = list(fields.items(document.get("items"), "items", InvalidAnswer, most=2**31))
         except InvalidAnswer as error:
             raise BadFile(f"{name}: {error.facts['at']}", error.facts["why"]) from error
-        reader = _Reader(labels, wanted)
+        reader = _Reader(labels, points_of, wanted)
         for at, item in items:
             yield from reader.image(f"{name}: {at}", item)
 
@@ -235,12 +239,33 @@ def _labels(document: Mapping[str, Any]) -> list[object]:
     ]
 
 
+def _point_names(document: Mapping[str, Any]) -> dict[str, list[object]]:
+    """By the number of the label; of those that have names."""
+    told = mapping(mapping(document["categories"], "categories").get("points") or {}, "points")
+    at = "categories.points.items"
+    found = dict[str, list[object]]()
+    for place, each in fields.items(told.get("items", []), at, InvalidAnswer, most=100_000):
+        about = mapping(each, place)
+        listed = fields.items(
+            about.get("labels", []), f"{place}.labels", InvalidAnswer, most=_MOST_NAMES
+        )
+        if names := [name for _, name in listed]:
+            found[repr(about.get("label_id"))] = names
+    return found
+
+
 _Annotations = list[Mapping[str, Any]]
 
 
 class _Reader:
-    def __init__(self, labels: Sequence[object], wanted: Wanted) -> None:
-        self._labels, self._wanted, self._checking = labels, wanted, Checking(wanted)
+    def __init__(
+        self,
+        labels: Sequence[object],
+        points_of: Mapping[str, Sequence[object]],
+        wanted: Wanted,
+    ) -> None:
+        self._labels, self._points_of = labels, points_of
+        self._wanted, self._checking = wanted, Checking(wanted)
 
     def image(self, at: str, item: object) -> Iterator[Known | Refused]:
         try:
@@ -275,14 +300,17 @@ class _Reader:
             raise InvalidAnswer("label_id", "is no label of this file")
         named = self._checking.named(self._labels[label])
         said = dict(mapping(first.get("attributes", {}), "attributes"))
-        found = {"class": named.id, "attributes": said, **self._place(annotations)}
+        found = {"class": named.id, "attributes": said, **self._place(annotations, named)}
+        if _ROTATION in said and named.attribute(_ROTATION) is None and "box" in found:
+            angle = fields.number(said.pop(_ROTATION), f"attributes.{_ROTATION}", InvalidAnswer)
+            found["box"] = [*found["box"][:4], *(found["box"][4:] or ([angle] if angle else []))]
         if _SCORE in said and named.attribute(_SCORE) is None:
             found["confidence"] = said.pop(_SCORE)
         if named.attribute(_CROWD) is None and said.pop(_CROWD, False) is True:
             found["optional"] = True
         return found
 
-    def _place(self, annotations: _Annotations) -> Mapping[str, Any]:
+    def _place(self, annotations: _Annotations, named: LabelClass) -> Mapping[str, Any]:
         first = annotations[0]
         type_ = first.get("type")
         if self._wanted.kind == "box" and "rotated" in first:
@@ -300,7 +328,8 @@ class _Reader:
             case "polyline":
                 place = {"line": points(first.get("points"), "points")}
             case "points":
-                place = {"points": _seen(first)}
+                names = self._points_of.get(repr(first.get("label_id")))
+                place = {"points": _by_name(_seen(first), names, named)}
             case "mask":
                 place = {"mask": first.get("rle")}
             case "cuboid_2d":
@@ -323,6 +352,21 @@ def _seen(annotation: Mapping[str, Any]) -> list[list[object]]:
     if len(listed) < len(at):
         raise InvalidAnswer("visibility", "must have as many elements as there are points")
     return [[*point, v] for point, v in zip(at, listed, strict=True)]
+
+
+def _by_name(
+    seen: list[list[object]], names: Sequence[object] | None, named: LabelClass
+) -> list[list[object]]:
+    """In the order of the class; without names they are taken to be in that already."""
+    if names is None or named.skeleton is None:
+        return seen
+    if len(names) != len(seen):
+        raise InvalidAnswer("points", f"must be {len(names)}, as many as have names")
+    found = dict(zip(map(repr, names), seen, strict=True))
+    asked = [each.name for each in named.skeleton.points]
+    if foreign := found.keys() - set(map(repr, asked)):
+        raise Unfit("points", f"has a point {min(foreign)[:50]}", Code.UNKNOWN_POINT)
+    return [found.get(repr(name), [0.0, 0.0, 0]) for name in asked]
 
 
 def _corners(value: object) -> list[list[float]]:

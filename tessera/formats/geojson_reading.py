@@ -1,8 +1,8 @@
 """Reading GeoJSON; see `geojson`.
 
 In files that do not say `coordinates: pixels` they are longitudes and latitudes, or of the map that
-`crs` names, if the file tells the image's georeference or its project knows it. Of a world file
-beside the image they are of its map; if nothing is known and there is no `crs`, they are pixels.
+`crs` names, if the file tells the image's georeference or its project knows it. Else they are of
+the map of the world file beside the image; without one, and without `crs`, they are pixels.
 """
 
 import re
@@ -29,6 +29,7 @@ _NAME = re.compile(
 )
 _InPixels = Callable[[Any], Points]
 """Of places, shape (N, 2), and the pixels likewise."""
+_WITH_HEIGHT = 3
 _SLACK = 1.0
 """Pixels that the outline of a mask may lie beyond the image, as in answers."""
 _TYPES = {
@@ -104,17 +105,18 @@ class _Reader:
         self, name: str, document: Mapping[str, Any], told: Georeference | None
     ) -> _InPixels:
         """What makes pixels of the coordinates of an image."""
-        if "coordinates" in document:
+        images = self._wanted.images
+        if "coordinates" in document or (images and name not in images):
             return PIXELS.in_pixels
         if told is not None:
             return partial(told.in_pixels, epsg=_map_of(document))
-        world = self._world_beside(name)
-        if world is not None:
-            return world.in_pixels
         known = self._wanted.georeferences.get(name)
         if known is not None and known.epsg is not None:
             return partial(known.in_pixels, epsg=_map_of(document))
-        if "crs" in document:
+        world = self._world_beside(name)
+        if world is not None:
+            return world.in_pixels
+        if document.get("crs") is not None:
             why = f"is of a map, and nothing tells where {name[:300]!r} is on it: no world file"
             raise Unfit("", why, Code.MISSING)
         return PIXELS.in_pixels
@@ -157,8 +159,11 @@ class _Reader:
             return found
         geometry = mapping(feature.get("geometry"), "geometry")
         expected = _TYPES[self._wanted.kind]
-        if geometry.get("type") == "Polygon" and expected == "MultiPolygon":
-            geometry = {"type": expected, "coordinates": [geometry.get("coordinates")]}
+        match geometry:
+            case {"type": "Polygon", "coordinates": only} if expected == "MultiPolygon":
+                geometry = {"type": expected, "coordinates": [only]}
+            case {"type": str(type_), "coordinates": [only]} if type_ == f"Multi{expected}":
+                geometry = {"type": expected, "coordinates": only}
         if geometry.get("type") != expected:
             type_ = str(geometry.get("type"))[:50]
             raise InvalidAnswer("geometry.type", f"is {type_!r}, not {expected!r}")
@@ -200,7 +205,7 @@ def _map_of(document: Mapping[str, Any]) -> int:
     Raises:
         Unfit: It has none, or there is no such map.
     """
-    if "crs" not in document:
+    if document.get("crs") is None:
         return DEGREES
     match document["crs"]:
         case {"properties": {"name": str(name)}} if found := _NAME.fullmatch(name):
@@ -262,10 +267,13 @@ def _rings(value: object, at: str, *, most: int) -> list[list[list[float]]]:
 
 
 def _line(value: object, at: str) -> list[list[float]]:
-    return [
-        numbers(each, there, 2)
-        for there, each in fields.items(value, at, InvalidAnswer, most=_MOST)
-    ]
+    """Without heights, which RFC 7946 allows."""
+    listed = fields.items(value, at, InvalidAnswer, most=_MOST)
+    return [numbers(_on_the_ground(each), there, 2) for there, each in listed]
+
+
+def _on_the_ground(place: object) -> object:
+    return place[:-1] if isinstance(place, list) and len(place) == _WITH_HEIGHT else place
 
 
 def _seen(

@@ -57,6 +57,8 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     checked, classes = Checking(wanted), {each.id: each.name for each in wanted.schema.classes}
     with files.open(FILE) as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue  # as editors leave one at the end
             at = f"{FILE}: line {number}"
             try:
                 image = mapping(_decoded(line), "")

@@ -11,6 +11,7 @@ split is `data.split`. There is no place for crowds, holes, or that two polygons
 polylines and cuboids are not Label Studio's.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -210,6 +211,8 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
                 yield checking.refused(at, error)
 
 
+_SENT = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-(?P<name>.+)")
+"""The path of a file that was sent to Label Studio."""
 _Results = list[Mapping[str, Any]]
 
 
@@ -218,23 +221,23 @@ class _Reader:
         self._wanted, self._checking = wanted, Checking(wanted)
 
     def image(self, at: str, task: Mapping[str, Any]) -> Iterator[Known | Refused]:
+        name = self._name(mapping(task.get("data"), "data"))
+        if isinstance(name, str) and self._wanted.images and name not in self._wanted.images:
+            yield from self._checking.image(at, name, None, [], self._class)
+            return
         results = [
             (place, mapping(each, place))
             for place, each in fields.items(
                 _annotation(task).get("result"), "result", InvalidAnswer, most=1_000_000
             )
         ]
-        name = self._name(mapping(task.get("data"), "data"))
-        size = None
-        if results:
-            place, first = results[0]
-            sides = ("original_width", "original_height")
-            size = Size(*(fields.whole(first.get(e), f"{place}.{e}", InvalidAnswer) for e in sides))
+        size = _size(results)
         if self._wanted.kind == "classify":
             found = ((f"{at}.{place}", each) for place, each in _chosen(results))
             yield from self._checking.image(at, name, size, found, self._class)
         else:
-            of = size or Size(0, 0)  # without results nothing is read
+            # without any result nothing is read
+            of = size or self._wanted.images.get(str(name), Size(0, 0))
             yield from self._checking.image(
                 at, name, size, _regions(at, results), partial(self._object, of)
             )
@@ -242,10 +245,13 @@ class _Reader:
     def _name(self, data: Mapping[str, Any]) -> object:
         """The image's name as it is, or as Label Studio has it for files that it serves itself."""
         name = data.get("image", next(iter(data.values()), None))
-        if isinstance(name, str) and name not in self._wanted.images:
-            served = parse_qs(urlsplit(name).query).get("d", [])
-            return served[0] if served else name
-        return name
+        if not isinstance(name, str) or name in self._wanted.images:
+            return name
+        where = urlsplit(name)
+        served = parse_qs(where.query).get("d", [])
+        sent = _SENT.fullmatch(where.path)
+        tried = [*served, *([sent["name"]] if sent else []), where.path.lstrip("/")]
+        return next((each for each in tried if each in self._wanted.images), [*served, name][0])
 
     def _class(self, chosen: tuple[object, object]) -> Mapping[str, Any]:
         name, score = chosen
@@ -293,6 +299,16 @@ class _Reader:
             raise InvalidAnswer("value.rle", str(error)) from error
 
 
+def _size(results: Sequence[tuple[str, Mapping[str, Any]]]) -> Size | None:
+    """Of the first that tells it; choices and relations often do not."""
+    width, height = "original_width", "original_height"
+    for place, each in results:
+        if each.get(width) is not None:
+            sides = ((each.get(side), f"{place}.{side}") for side in (width, height))
+            return Size(*(fields.whole(*side, InvalidAnswer) for side in sides))
+    return None
+
+
 def _annotation(task: Mapping[str, Any]) -> Mapping[str, Any]:
     listed = {
         name: [
@@ -317,7 +333,7 @@ def _chosen(
     """Each class that is said of the image, and how certain it is."""
     for place, each in results:
         type_ = each.get("type")
-        if type_ not in {"choices", "taxonomy"}:
+        if not isinstance(type_, str) or type_ not in {"choices", "taxonomy"}:
             raise InvalidAnswer(f"{place}.type", f"is {str(type_)[:50]!r}, not 'choices'")
         value = mapping(each.get("value"), f"{place}.value").get(type_)
         for at, choice in fields.items(value, f"{place}.value.{type_}", InvalidAnswer, most=10_000):
@@ -377,12 +393,15 @@ def _box(value: Mapping[str, Any], size: Size) -> list[float]:
 
 def _seen(results: _Results, named: LabelClass, size: Size) -> list[list[float]]:
     """In the order of the class; what is there is visible."""
-    found: dict[object, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for each in results:
         value = mapping(each.get("value"), "value")
+        name = _only(value.get(_POINT), f"value.{_POINT}")
+        if not isinstance(name, str):
+            raise InvalidAnswer(f"value.{_POINT}", "must be the name of a point")
         at = [fields.number(value.get(axis), f"value.{axis}", InvalidAnswer) for axis in "xy"]
-        found[_only(value.get(_POINT), f"value.{_POINT}")] = [*_pixels(at, size), 2]
+        found[name] = [*_pixels(at, size), 2]
     points = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in points}:
-        raise Unfit("", f"has a point {min(map(str, foreign))[:50]!r}", Code.UNKNOWN_POINT)
+        raise Unfit("", f"has a point {min(foreign)[:50]!r}", Code.UNKNOWN_POINT)
     return [found.get(each.name, [0.0, 0.0, 0]) for each in points]

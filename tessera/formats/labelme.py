@@ -209,7 +209,7 @@ class _Reader:
 
     def _object(self, size: Size, shapes: _Shapes) -> Mapping[str, Any]:
         first, kind = shapes[0], self._wanted.kind
-        allowed = {_TYPES[kind], *(["polygon"] if self._wanted.schema.rotated else [])}
+        allowed = [_TYPES[kind], *(["polygon"] if self._wanted.schema.rotated else [])]
         for each in shapes if kind == "polygon" else shapes[:1]:
             if (type_ := each.get("shape_type")) not in allowed:
                 raise InvalidAnswer("shape_type", f"is {str(type_)[:50]!r}, not {_TYPES[kind]!r}")

@@ -7,6 +7,7 @@ give. An image is known by the path of its file, with or without `_leftImg8bit`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         raise BadFile("gtFine", f"has no file *{ending}")
     reader = _Reader(files, wanted)
     for path in paths:
-        _, _, below = f"/{path.removesuffix(ending)}".rpartition("/gtFine/")
-        yield from reader.image(path, below.partition("/")[2])
+        top, _, below = f"/{path.removesuffix(ending)}".rpartition("/gtFine/")
+        yield from reader.image(path, top, below.partition("/")[2])
 
 
 class _Reader:
@@ -64,13 +65,17 @@ class _Reader:
         self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
         self._stems = checking.by_stem(wanted.images)
         self._numbers = numbers_of(wanted.schema, wanted.kind)
-        self._named = dict(_listed(files)) if files.has(CLASSES) else self._ours()
+        self._names_below = cache(self._names_in)
 
-    def _ours(self) -> dict[int, str]:
+    def _names_in(self, top: str) -> dict[int, str]:
+        """What the numbers in pictures mean, below a folder."""
+        path = f"{top}/{CLASSES}".lstrip("/")
+        if self._files.has(path):
+            return dict(_listed(self._files, path))
         by_id = self._numbers.by_id
         return {by_id[each.id]: each.name for each in self._wanted.schema.classes}
 
-    def image(self, path: str, stem: str) -> Iterator[Known | Refused]:
+    def image(self, path: str, top: str, stem: str) -> Iterator[Known | Refused]:
         name = self._stems.get(stem) or self._stems.get(f"{stem}_leftImg8bit", stem)
         size = self._wanted.images.get(name)
         try:
@@ -79,7 +84,8 @@ class _Reader:
                 yield from self._checking.image(path, name, size, outlines, self._outline)
             else:
                 drawn = [] if size is None else self._drawn(path, size)
-                yield from self._checking.image(path, name, size, drawn, self._mask)
+                read_mask = partial(self._mask, self._names_below(top))
+                yield from self._checking.image(path, name, size, drawn, read_mask)
         except InvalidAnswer as error:
             yield checking.refused(path, error)
         except BadFile as error:
@@ -133,17 +139,19 @@ class _Reader:
         with self._files.open(path) as file:
             return painting.numbers_of(file, size)
 
-    def _mask(self, said: tuple[int, bool, dict[str, Any]]) -> dict[str, Any]:
+    def _mask(
+        self, names: Mapping[int, str], said: tuple[int, bool, dict[str, Any]]
+    ) -> dict[str, Any]:
         number, crowd, mask = said
-        if number not in self._named:
+        if number not in names:
             why = f"has a pixel of {number}, which is the number of no class"
             raise Unfit("", why, Code.UNKNOWN_CLASS)
-        named: LabelClass = self._checking.named(self._named[number])
+        named: LabelClass = self._checking.named(names[number])
         return {"class": named.id, "mask": mask, **({"optional": True} if crowd else {})}
 
 
-def _listed(files: Files) -> Iterator[tuple[int, str]]:
-    with files.open(CLASSES) as file:
+def _listed(files: Files, path: str) -> Iterator[tuple[int, str]]:
+    with files.open(path) as file:
         lines = file.read().decode(errors="replace").splitlines()
     for line in lines:
         number, _, rest = line.partition("\t")

@@ -22,7 +22,7 @@ def corners_of(box: Sequence[float]) -> list[list[float]]:
 
 
 def box_of(corners: Sequence[Sequence[float]], at: str) -> list[float]:
-    """The box of four corners in that order; upright, without an angle, of those in any order.
+    """The box of four corners, one after the other; upright, without an angle, in any order.
 
     Raises:
         InvalidAnswer: They are not those of a rectangle.
@@ -32,10 +32,14 @@ def box_of(corners: Sequence[Sequence[float]], at: str) -> list[float]:
     across, down = (sorted(set(axis)) for axis in zip(*corners, strict=True))
     if len(across) == len(down) == 2:  # noqa: PLR2004
         return [across[0], down[0], across[1], down[1]]
-    first, second, _, last = points = np.array(corners)
+    first, second, third, last = points = np.array(corners)
+    (a, b), (c, d) = second - first, third - second
+    if a * d < b * c:  # counter-clockwise
+        second, last = last, second
+        points = np.array([first, second, third, last])
     middle, side = points.mean(axis=0), second - first
     half = np.array([np.hypot(*side), np.hypot(*(last - first))]) / 2
     box = np.array([*(middle - half), *(middle + half), np.degrees(np.arctan2(side[1], side[0]))])
     if np.abs(turned.corners(box[None])[0] - points).max() > _OFF:
-        raise InvalidAnswer(at, "are not the corners of a rectangle, clockwise")
+        raise InvalidAnswer(at, "are not the corners of a rectangle, one after the other")
     return [float(each) for each in box]

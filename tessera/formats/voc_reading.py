@@ -6,8 +6,8 @@ place in the XML file; regions those of `SegmentationClass`, whose numbers are l
 of colours without a palette are not read.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -61,7 +61,7 @@ def _root(files: Files, path: str) -> ET.Element:
         checking.refuse_doctype(file, path)
         try:
             root = ET.parse(file).getroot()  # noqa: S314 - it has no entities
-        except ET.ParseError as error:
+        except (ET.ParseError, *checking.NOT_XML) as error:
             raise BadFile(path, f"is not XML: {error}") from error
     if root.tag != "annotation":
         raise BadFile(path, f"begins with {root.tag[:50]!r}, not 'annotation'")
@@ -72,16 +72,23 @@ class _Reader:
     def __init__(self, files: Files, wanted: Wanted) -> None:
         self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
         self._stems = checking.by_stem(wanted.images)
-        labels = labels_of(wanted.schema)
-        ours = dict(zip(labels[1:-1], (each.name for each in wanted.schema.classes), strict=True))
-        if files.has(_MAP):
-            with files.open(_MAP) as file:
+        self._known = labels_of(wanted.schema)
+        names = (each.name for each in wanted.schema.classes)
+        self._ours = dict(zip(self._known[1:-1], names, strict=True))
+        self._labels_below = cache(self._labels_in)
+
+    def _labels_in(self, top: str) -> list[str]:
+        """What the numbers in pictures mean, below a folder."""
+        path, labels = f"{top}/{_MAP}".lstrip("/"), self._known
+        if self._files.has(path):
+            with self._files.open(path) as file:
                 lines = file.read().decode(errors="replace").splitlines()
             labels = [line.partition(":")[0] for line in lines if line.strip() and line[0] != "#"]
-        self._labels = [ours.get(label, label) for label in labels]
+        return [self._ours.get(label, label) for label in labels]
 
     def image(self, path: str, root: ET.Element) -> Iterator[Known | Refused]:
         top, _, stem = f"/{path.removesuffix('.xml')}".rpartition("/Annotations/")
+        stem = stem.lstrip("/")  # of a file in no such folder
         name = root.findtext("filename")
         if name not in self._wanted.images:
             name = self._stems.get(stem, name)
@@ -93,7 +100,7 @@ class _Reader:
             return
         if self._wanted.kind == "semantic_mask":
             regions = ((path, number) for number in masks)
-            read_region = partial(self._region, masks)
+            read_region = partial(self._region, masks, self._labels_below(top))
             yield from self._checking.image(path, name, size, regions, read_region)
         else:
             objects = enumerate(root.iterfind("object"), 1)
@@ -111,11 +118,11 @@ class _Reader:
         void = np.iinfo(numbers.dtype).max
         return {number: mask for number, mask in painting.masks(numbers) if number != void}
 
-    def _region(self, masks: _Masks, number: int) -> dict[str, Any]:
-        if number >= len(self._labels):
+    def _region(self, masks: _Masks, labels: Sequence[str], number: int) -> dict[str, Any]:
+        if number >= len(labels):
             why = f"has a pixel of {number}, which is the number of no class"
             raise Unfit("", why, Code.UNKNOWN_CLASS)
-        return {"class": self._checking.named(self._labels[number]).id, "mask": masks[number]}
+        return {"class": self._checking.named(labels[number]).id, "mask": masks[number]}
 
     def _object(self, masks: _Masks, said: tuple[int, ET.Element]) -> dict[str, Any]:
         number, element = said

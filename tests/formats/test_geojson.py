@@ -156,7 +156,7 @@ def test_a_file_of_another_tool_needs_image_and_class_only(tmp_path: Path) -> No
             "geometry.coordinates",
             "not the",
         ),
-        (feature(coordinates=[[[1, 1, 1]]]), "geometry.coordinates[0][0]", "2 numbers"),
+        (feature(coordinates=[[[1, 1, 1, 1]]]), "geometry.coordinates[0][0]", "2 numbers"),
         (feature("Point"), "geometry.type", "is 'Point', not 'Polygon'"),
         (feature() | {"geometry": None}, "geometry", "an object"),
         (feature(confidence=2), "confidence", "between"),
@@ -241,3 +241,30 @@ def test_a_mask_is_the_pixels_whose_middles_an_outline_holds(tmp_path: Path) -> 
 def test_masks_are_the_same_after_their_outlines(data: st.DataObject) -> None:
     case = data.draw(some_records.datasets("instance_mask"))
     assert some_records.round_trip(geojson, case) == some_records.as_known(case[1])
+
+
+def test_what_a_gis_writes_of_one_object_is_one(tmp_path: Path) -> None:
+    """Heights, several parts of which there is one, rings in either direction, no map at all."""
+    with_heights = [[x, y, 3.5] for x, y in RING]
+    for coordinates in ([with_heights], [RING[::-1]]):
+        (known,) = read(tmp_path, collection(feature(coordinates=coordinates), crs=None))
+        assert known.objects == [{"class": 7, "box": [1, 1, 4, 5], "attributes": {}}]
+    (known,) = read(tmp_path, collection(feature("MultiPolygon", [[RING]])))
+    assert known.objects == [{"class": 7, "box": [1, 1, 4, 5], "attributes": {}}]
+    line = feature("MultiLineString", [[[1, 1], [4, 5]]])
+    (known,) = read(tmp_path, collection(line), kind="polyline")
+    assert known.objects[0]["line"] == [[1, 1], [4, 5]]
+    two = feature("MultiPolygon", [[RING], [RING]])
+    refused, _ = read(tmp_path, collection(two))
+    assert "is 'MultiPolygon'" in refused.why
+
+
+def test_a_box_at_an_angle_goes_either_way_around(tmp_path: Path) -> None:
+    corners = [[3.0, 1.0], [5.0, 3.0], [3.0, 5.0], [1.0, 3.0]]
+    schema = LabelSchema(SCHEMA.classes, rotated=True)
+    found = []
+    for ring in ([*corners, corners[0]], [corners[0], *corners[::-1]]):
+        (known,) = read(tmp_path, collection(feature(coordinates=[ring])), schema)
+        found.append(known.objects[0]["box"])
+    np.testing.assert_allclose(found[0], found[1])
+    assert found[0][4] == pytest.approx(-45)

@@ -222,7 +222,7 @@ def test_so_are_coordinates_of_any_map(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "crs",
     [
-        *(None, 3, {}, {"properties": {"name": 3}}, {"properties": {"name": "EPSG:999999"}}),
+        *(3, {}, {"properties": {"name": 3}}, {"properties": {"name": "EPSG:999999"}}),
         *({"properties": {"name": "EPSG:5703"}}, {"properties": {"name": "Gauss"}}),
     ],
 )
@@ -244,3 +244,22 @@ def test_what_a_file_says_of_where_its_images_are_may_make_no_sense(tmp_path: Pa
         tmp_path, collection(feature(), images=[about | {"georeference": lost}]), None
     )
     assert refused.at.startswith("a.geojson: features[0]"), "of no map, nothing can be told"
+
+
+def test_of_images_that_are_not_asked_about_no_map_is_needed(tmp_path: Path) -> None:
+    there = Georeference(GROUNDS[UTM], UTM)
+    ring = there.world.on_map(RING).tolist()
+    crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
+    other = feature(coordinates=[ring], image="z.tif")
+    document = collection(feature(coordinates=[ring]), other, crs=crs)
+    known, refused = laid_out(tmp_path, document, there)
+    assert (known.objects, refused.foreign) == (EXPECTED, True)
+
+
+def test_what_is_known_of_an_image_counts_more_than_a_world_file(tmp_path: Path) -> None:
+    """In degrees, or of the map that `crs` names; the file beside is of the map of the image."""
+    there = Georeference(GROUNDS[UTM], UTM)
+    (tmp_path / "a.jgw").write_text(world_files.written(there.world))
+    degrees = collection(feature(coordinates=[there.on_earth(RING).tolist()]))
+    (known,) = laid_out(tmp_path, degrees, there)
+    assert known.objects == EXPECTED

@@ -55,7 +55,6 @@ def test_a_record_that_makes_no_sense_is_refused_and_the_others_are_taken(tmp_pa
     [
         b"{\n",
         b"[]\n",
-        b"\n",
         line(name="b.jpg"),
         line(name="../a.jpg"),
         line(name=7),

@@ -259,7 +259,7 @@ def test_what_cannot_be_used_is_refused_with_its_place(
     ("found", "why"),
     [
         (3, "an object"),
-        ({}, "are missing"),
+        ({}, "an object"),
         (task(3), "an object"),
         (task(box(original_width="10")), "whole number"),
         (task(box(original_width=20)), "20 x 10 pixels"),
