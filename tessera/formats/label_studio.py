@@ -11,40 +11,27 @@ split is `data.split`. There is no place for crowds, holes, or that two polygons
 polylines and cuboids are not Label Studio's.
 """
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import orjson
 
-from tessera.formats import checking
 from tessera.formats import label_studio_runs as runs
-from tessera.formats.archive import Files
-from tessera.formats.checking import Checking, mapping, numbers
-from tessera.formats.errors import BadFile, Code, Unfit
-from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
+from tessera.formats.label_studio_reading import POINT, TYPES, read
+from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.kinds import Attribute, InvalidAnswer, LabelClass, LabelSchema, Size, fields, kind_of
+from tessera.kinds import Attribute, LabelClass, LabelSchema, Size, kind_of
 from tessera.kinds.attributes import Type, Value
 from tessera.shapes import turned
+
+__all__ = ["FILE", "KINDS", "MEDIA_TYPE", "files", "losses", "read", "writer"]
 
 MEDIA_TYPE = "application/json"
 FILE = "label_studio.json"
 KINDS = frozenset({"box", "classify", "instance_mask", "keypoints", "polygon", "semantic_mask"})
-_TYPES = {
-    "box": "rectanglelabels",
-    "instance_mask": "brushlabels",
-    "keypoints": "rectanglelabels",
-    "polygon": "polygonlabels",
-    "semantic_mask": "brushlabels",
-}
-_POINT = "keypointlabels"
 _POINT_WIDTH = 0.5
 """Per cent; only how large it is drawn."""
 
@@ -115,7 +102,7 @@ class LabelStudioWriter:
             id_ = region if len(parts) == 1 else f"{region}-{number}"
             place = found.place if part is None else {"outline": part[0]}
             about = {"id": id_, "to_name": "image", "image_rotation": 0}
-            type_ = _TYPES[self._dataset.kind]
+            type_ = TYPES[self._dataset.kind]
             value = self._value(place, found.class_id, size) | {type_: [named.name]}
             label = {"type": type_, "from_name": "label", "value": value}
             yield about | label | {"score": found.confidence}
@@ -124,7 +111,7 @@ class LabelStudioWriter:
                 if asked is not None:
                     yield about | {"from_name": name} | _said(asked, said)
             for point in _points(place, named, size):
-                yield about | point | {"id": f"{id_}-{point['value'][_POINT][0]}", "parentID": id_}
+                yield about | point | {"id": f"{id_}-{point['value'][POINT][0]}", "parentID": id_}
 
     def _value(self, place: Mapping[str, Any], class_id: int, size: Size) -> dict[str, Any]:
         match place:
@@ -173,8 +160,8 @@ def _points(place: Mapping[str, Any], named: LabelClass, size: Size) -> Iterator
     for point, (x, y, v) in zip(named.skeleton.points, place["points"], strict=True):
         if v:
             across, down = _per_cent((x, y), size)
-            value = {"x": across, "y": down, "width": _POINT_WIDTH, _POINT: [point.name]}
-            yield {"type": _POINT, "from_name": "point", "value": value}
+            value = {"x": across, "y": down, "width": _POINT_WIDTH, POINT: [point.name]}
+            yield {"type": POINT, "from_name": "point", "value": value}
 
 
 def _per_cent(point: Sequence[float], size: Size) -> list[float]:
@@ -187,221 +174,3 @@ def _rectangle(box: Sequence[float], size: Size) -> dict[str, Any]:
     (x, y) = _per_cent(corner if angle else (left, top), size)
     width, height = _per_cent((right - left, bottom - top), size)
     return {"x": x, "y": y, "width": width, "height": height, "rotation": angle % 360}
-
-
-def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
-    """See `protocol.Source`; every JSON file there is.
-
-    Of several annotations of a task the one counts that is said to be `ground_truth`; where there
-    are none, the first of its predictions.
-    """
-    documents = [name for name in files.names() if name.endswith(".json")]
-    if not documents:
-        raise BadFile("", "has no JSON file")
-    reader = _Reader(wanted)
-    for name in documents:
-        tasks = checking.loaded(files, name)
-        if not isinstance(tasks, list):
-            raise BadFile(name, "is not a list of tasks")
-        for number, task in enumerate(tasks):
-            at = f"{name}: [{number}]"
-            try:
-                yield from reader.image(at, mapping(task, ""))
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
-
-
-_SENT = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-(?P<name>.+)")
-"""The path of a file that was sent to Label Studio."""
-_Results = list[Mapping[str, Any]]
-
-
-class _Reader:
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted, self._checking = wanted, Checking(wanted)
-
-    def image(self, at: str, task: Mapping[str, Any]) -> Iterator[Known | Refused]:
-        name = self._name(mapping(task.get("data"), "data"))
-        if isinstance(name, str) and self._wanted.images and name not in self._wanted.images:
-            yield from self._checking.image(at, name, None, [], self._class)
-            return
-        results = [
-            (place, mapping(each, place))
-            for place, each in fields.items(
-                _annotation(task).get("result"), "result", InvalidAnswer, most=1_000_000
-            )
-        ]
-        size = _size(results)
-        if self._wanted.kind == "classify":
-            found = ((f"{at}.{place}", each) for place, each in _chosen(results))
-            yield from self._checking.image(at, name, size, found, self._class)
-        else:
-            # without any result nothing is read
-            of = size or self._wanted.images.get(str(name), Size(0, 0))
-            yield from self._checking.image(
-                at, name, size, _regions(at, results), partial(self._object, of)
-            )
-
-    def _name(self, data: Mapping[str, Any]) -> object:
-        """The image's name as it is, or as Label Studio has it for files that it serves itself."""
-        name = data.get("image", next(iter(data.values()), None))
-        if not isinstance(name, str) or name in self._wanted.images:
-            return name
-        where = urlsplit(name)
-        served = parse_qs(where.query).get("d", [])
-        sent = _SENT.fullmatch(where.path)
-        tried = [*served, *([sent["name"]] if sent else []), where.path.lstrip("/")]
-        return next((each for each in tried if each in self._wanted.images), [*served, name][0])
-
-    def _class(self, chosen: tuple[object, object]) -> Mapping[str, Any]:
-        name, score = chosen
-        return {
-            "class": self._checking.named(name).id,
-            **({} if score is None else {"confidence": score}),
-        }
-
-    def _object(self, size: Size, results: _Results) -> Mapping[str, Any]:
-        first, type_ = results[0], _TYPES[self._wanted.kind]
-        if first.get("type") != type_:
-            raise InvalidAnswer("type", f"is {str(first.get('type'))[:50]!r}, not {type_!r}")
-        value = mapping(first.get("value"), "value")
-        label = _only(value.get(type_), f"value.{type_}")
-        named = self._checking.named(label)
-        points = [each for each in results if each.get("type") == _POINT]
-        said = {
-            str(each.get("from_name")): _attribute(mapping(each.get("value"), "value"))
-            for each in results[1:]
-            if each.get("type") != _POINT
-        }
-        found = {"class": named.id, "attributes": checking.typed(said, named)}
-        found |= self._place(value, points, named, size)
-        return found if first.get("score") is None else found | {"confidence": first["score"]}
-
-    def _place(
-        self, value: Mapping[str, Any], points: _Results, named: LabelClass, size: Size
-    ) -> dict[str, Any]:
-        match self._wanted.kind:
-            case "box":
-                return {"box": _box(value, size)}
-            case "polygon":
-                outline = [
-                    _pixels(numbers(point, place, 2), size)
-                    for place, point in fields.items(
-                        value.get("points"), "value.points", InvalidAnswer, most=100_000
-                    )
-                ]
-                return {"polygon": [[outline]]}
-            case "keypoints":
-                return {"points": _seen(points, named, size)}
-        try:
-            return {"mask": runs.unpacked(value.get("rle"), size)}
-        except ValueError as error:
-            raise InvalidAnswer("value.rle", str(error)) from error
-
-
-def _size(results: Sequence[tuple[str, Mapping[str, Any]]]) -> Size | None:
-    """Of the first that tells it; choices and relations often do not."""
-    width, height = "original_width", "original_height"
-    for place, each in results:
-        if each.get(width) is not None:
-            sides = ((each.get(side), f"{place}.{side}") for side in (width, height))
-            return Size(*(fields.whole(*side, InvalidAnswer) for side in sides))
-    return None
-
-
-def _annotation(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    listed = {
-        name: [
-            mapping(each, place)
-            for place, each in fields.items(task.get(name, []), name, InvalidAnswer, most=10_000)
-        ]
-        for name in ("annotations", "predictions")
-    }
-    made = [each for each in listed["annotations"] if not each.get("was_cancelled")]
-    chosen = [each for each in made if each.get("ground_truth")] or made
-    if len(chosen) > 1:
-        raise InvalidAnswer("annotations", "are several; say of one that it is the ground truth")
-    chosen = chosen or listed["predictions"]
-    if not chosen:
-        raise InvalidAnswer("annotations", "are missing")
-    return chosen[0]
-
-
-def _chosen(
-    results: Sequence[tuple[str, Mapping[str, Any]]],
-) -> Iterator[tuple[str, tuple[object, object]]]:
-    """Each class that is said of the image, and how certain it is."""
-    for place, each in results:
-        type_ = each.get("type")
-        if not isinstance(type_, str) or type_ not in {"choices", "taxonomy"}:
-            raise InvalidAnswer(f"{place}.type", f"is {str(type_)[:50]!r}, not 'choices'")
-        value = mapping(each.get("value"), f"{place}.value").get(type_)
-        for at, choice in fields.items(value, f"{place}.value.{type_}", InvalidAnswer, most=10_000):
-            lowest = choice[-1] if isinstance(choice, list) and choice else choice
-            yield at, (lowest, each.get("score"))
-
-
-def _regions(
-    at: str, results: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Iterator[tuple[str, _Results]]:
-    """The results about each region, that which says where it is first."""
-    about: dict[str, _Results] = defaultdict(list)
-    begins: dict[str, str] = {}
-    for place, each in results:
-        region = repr(each.get("parentID") or each.get("id"))
-        shape = str(each.get("type")).endswith("labels") and each.get("type") != _POINT
-        about[region].insert(0 if shape else len(about[region]), each)
-        begins.setdefault(region, place)
-    for region, each_result in about.items():
-        yield f"{at}.{begins[region]}", each_result
-
-
-def _only(value: object, at: str) -> object:
-    listed = [each for _, each in fields.items(value, at, InvalidAnswer, most=1)]
-    if not listed:
-        raise InvalidAnswer(at, "must have one element")
-    return listed[0]
-
-
-def _attribute(value: Mapping[str, Any]) -> object:
-    if "number" in value:
-        return value["number"]
-    said = value.get("choices", value.get("text"))
-    return said if isinstance(said, str) else _only(said, "value")
-
-
-def _pixels(point: Sequence[float], size: Size) -> list[float]:
-    return [number * length / 100 for number, length in zip(point, size, strict=True)]
-
-
-def _box(value: Mapping[str, Any], size: Size) -> list[float]:
-    x, y, across, down, angle = (
-        fields.number(value.get(name, 0), f"value.{name}", InvalidAnswer)
-        for name in ("x", "y", "width", "height", "rotation")
-    )
-    left, top = _pixels((x, y), size)
-    width, height = _pixels((across, down), size)
-    if not angle:
-        return [left, top, left + width, top + height]
-    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    middle = left + (width * cos - height * sin) / 2, top + (width * sin + height * cos) / 2
-    edges = [
-        m + sign * s / 2 for sign in (-1, 1) for m, s in zip(middle, (width, height), strict=True)
-    ]
-    return [*map(float, edges), angle]
-
-
-def _seen(results: _Results, named: LabelClass, size: Size) -> list[list[float]]:
-    """In the order of the class; what is there is visible."""
-    found: dict[str, list[float]] = {}
-    for each in results:
-        value = mapping(each.get("value"), "value")
-        name = _only(value.get(_POINT), f"value.{_POINT}")
-        if not isinstance(name, str):
-            raise InvalidAnswer(f"value.{_POINT}", "must be the name of a point")
-        at = [fields.number(value.get(axis), f"value.{axis}", InvalidAnswer) for axis in "xy"]
-        found[name] = [*_pixels(at, size), 2]
-    points = () if named.skeleton is None else named.skeleton.points
-    if foreign := found.keys() - {each.name for each in points}:
-        raise Unfit("", f"has a point {min(foreign)[:50]!r}", Code.UNKNOWN_POINT)
-    return [found.get(each.name, [0.0, 0.0, 0]) for each in points]
