@@ -7,7 +7,7 @@ import pytest
 
 EXAMPLES = 100
 """Of a property, in the long run."""
-SHORT = EXAMPLES // 4
+SHORT = EXAMPLES // 5
 
 
 def seeds(count: int, *, short: int = 1) -> list[Any]:

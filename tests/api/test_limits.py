@@ -201,6 +201,7 @@ async def test_whoever_logs_in_twice_may_not_work_twice_as_fast(
             assert limited_well(again)
 
 
+@pytest.mark.long
 async def test_a_repeatable_request_is_counted_before_its_transaction_is_open(
     here: AsyncClient, world: World
 ) -> None:

@@ -145,6 +145,7 @@ DELETE FROM queue_entries WHERE position IN (
 """
 
 
+@pytest.mark.long
 async def test_a_plan_made_while_the_project_was_tiny_serves_a_large_one(
     servers: Servers,
 ) -> None:

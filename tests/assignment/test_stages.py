@@ -83,6 +83,7 @@ async def test_a_stage_that_is_added_later_is_told_of_all_that_is_settled(world:
     assert await chain.states("verify") == ["open"] * 4
 
 
+@pytest.mark.long
 async def test_what_nobody_can_be_asked_about_again_goes_to_review(world: World) -> None:
     chain = await a_chain(world, "draw", "verify")
     key = min(chain.frames)
@@ -114,6 +115,7 @@ async def test_a_tile_that_cannot_be_labelled_is_not_asked_about_again(world: Wo
     )
 
 
+@pytest.mark.long
 async def test_what_was_sent_back_and_cannot_be_drawn_is_not_asked_about_again(
     world: World,
 ) -> None:

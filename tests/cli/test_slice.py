@@ -135,6 +135,7 @@ def test_a_tile_whose_class_the_image_does_not_tell_is_left_to_be_filled_in(
     assert refusal.startswith(f"tiles-unlabelled: {out}/labels.jsonl: 6 of 6 tiles have no label")
 
 
+@pytest.mark.long
 def test_the_command_is_a_process_that_talks_on_stderr_and_answers_on_stdout(
     tmp_path: Path,
 ) -> None:

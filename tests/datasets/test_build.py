@@ -202,6 +202,7 @@ async def test_with_no_finished_image_the_build_says_so_and_makes_no_version(
         assert (await reader.scalars(select(Dataset))).all() == []
 
 
+@pytest.mark.long
 async def test_an_image_of_more_tiles_than_one_fetch_is_one_image(context: JobContext) -> None:
     many = Picture(
         "many.png",

@@ -28,6 +28,7 @@ def test_there_are_dozens_of_things_on_more_than_one_tile_and_some_pictures_are_
         assert len({each.name for each in pictures}) == len(pictures)
 
 
+@pytest.mark.long
 def test_the_same_seed_makes_the_same_pictures_and_another_seed_others() -> None:
     assert tables(SEED, hands.polygon) == TABLES
     assert walls(SEED + 1, hands.line) != WALLS

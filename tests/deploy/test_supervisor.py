@@ -199,6 +199,7 @@ def test_nothing_is_left_when_it_is_killed_even_if_an_app_ignores_signals(warm_r
         it.wait_for(UP)
 
 
+@pytest.mark.long
 def test_nothing_is_left_when_it_is_killed_while_it_creates_the_database(root: Path) -> None:
     with supervised(root) as it:
         it.wait_for("creating the PostgreSQL data folder")

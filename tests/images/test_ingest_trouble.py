@@ -162,6 +162,7 @@ async def test_one_more_try_is_given_whatever_the_job_has_been_through(
     await is_whole(world, here, LARGE)
 
 
+@pytest.mark.long
 async def test_of_tiles_that_were_stored_and_not_noted_none_is_left_by_a_refusal(
     world: World, on_the_way: OnTheWay
 ) -> None:

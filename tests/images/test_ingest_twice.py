@@ -53,6 +53,7 @@ async def overtaken(on_the_way: OnTheWay, here: Desk) -> str:
     return str(link["image_id"])
 
 
+@pytest.mark.long
 async def test_who_wakes_up_with_a_file_that_was_replaced_adds_none_of_its_tiles(
     world: World, on_the_way: OnTheWay
 ) -> None:
@@ -62,6 +63,7 @@ async def test_who_wakes_up_with_a_file_that_was_replaced_adds_none_of_its_tiles
     await is_cut_from_the_other(here, image_id)
 
 
+@pytest.mark.long
 async def test_who_wakes_up_with_a_duplicate_that_was_replaced_refuses_nothing(
     world: World, on_the_way: OnTheWay
 ) -> None:
@@ -72,6 +74,7 @@ async def test_who_wakes_up_with_a_duplicate_that_was_replaced_refuses_nothing(
     await is_cut_from_the_other(here, image_id)
 
 
+@pytest.mark.long
 async def test_who_wakes_up_after_a_refusal_leaves_nothing_for_the_next_file(
     world: World, on_the_way: OnTheWay
 ) -> None:

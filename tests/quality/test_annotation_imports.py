@@ -81,6 +81,7 @@ async def test_a_file_becomes_predictions(world: World) -> None:
     )
 
 
+@pytest.mark.long
 async def test_a_file_of_coco_comes_as_it_is_or_in_an_archive(world: World) -> None:
     here = await mosaic(world, 1_000)
     known = json.dumps(many_coins(40, 1_000)).encode()

@@ -116,7 +116,13 @@ NOT_IT = {
 }
 
 
-@pytest.mark.parametrize("what", NOT_IT)
+ALIKE = {"no format at all", "a zip that is cut off", "a zip without it", "compressed", "cut off"}
+"""Each takes a process of its own, and shows little that the others do not."""
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(e, marks=pytest.mark.long if e in ALIKE else ()) for e in NOT_IT]
+)
 async def test_what_is_not_the_format_is_a_bad_file(world: World, what: str) -> None:
     here = await boxes(world)
     file_format, data = NOT_IT[what]

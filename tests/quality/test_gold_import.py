@@ -145,6 +145,7 @@ async def test_many_images_take_as_few_statements_as_one(world: World) -> None:
     assert len(await expected(world)) == len(names)
 
 
+@pytest.mark.long
 async def test_more_than_one_import_may_hold_is_refused_and_changes_nothing(world: World) -> None:
     here = await mosaic(world)
     everywhere = coins(500, size=SIDE - 1)

@@ -56,6 +56,7 @@ async def test_ten_who_judge_the_same_tasks_come_to_one_result(world: World) -> 
     await has_one_result(here)
 
 
+@pytest.mark.long
 async def test_jobs_from_before_an_upgrade_do_not_say_which_answers_are_new(world: World) -> None:
     here, _ = await answered(world, random.Random(4))
     async with db.transaction(world.sessions) as session:

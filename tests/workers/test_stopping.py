@@ -3,11 +3,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tessera.kernel import db, jobs
 from tessera.kernel.settings import Settings
 from tests.workers.process import environment
 
 
+@pytest.mark.long
 async def test_a_worker_that_stops_closes_every_store_that_it_has_opened(
     sessions: db.Sessions, settings: Settings
 ) -> None:
