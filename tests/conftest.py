@@ -9,6 +9,7 @@ statements, the store's client, the app with its routes. To make them takes long
 """
 
 import gc
+import json
 import os
 import random
 import shutil
@@ -31,6 +32,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.app import create_app
+from deploy.embedded.places import any_free_port
 from deploy.embedded.stack import Servers, running
 from tessera.assignment import lease
 from tessera.kernel import db
@@ -76,6 +78,9 @@ def servers() -> Iterator[Servers]:
     # not under pytest's own folder: PostgreSQL runs as `nobody` when we are root
     root = Path(tempfile.mkdtemp(prefix="tessera-tests-"))
     root.chmod(0o755)
+    # each worker has ports of its own: all would begin with the usual ones, at the same moment
+    ports = {name: any_free_port() for name in ("postgres", "valkey", "s3")}
+    (root / "ports.json").write_text(json.dumps(ports))
     try:
         with running(
             root, durable=False, allow_origin=ORIGIN, given={}, say=lambda _: None
