@@ -13,7 +13,7 @@ from sqlalchemy import text
 from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
-from tests.client import As, browser
+from tests.client import As
 from tests.datasets.reading import as_lines, as_rows
 from tests.quality.court import Court
 from tests.quality.own_world import world_of_its_own
@@ -126,13 +126,7 @@ async def history(here: Court, rng: random.Random) -> list[Labeller]:
 
 async def objects(here: Court) -> list[Object]:
     """All that a dataset built now says, in each of its three forms."""
-    run = await here.operator.post(f"{here.path}/datasets")
-    await here.judge()
-    run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
-    assert run["state"] == "done", run
-    links = (await here.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    async with browser() as http:
-        files = {each["path"]: (await http.get(each["url"])).content for each in links}
+    files = await here.dataset()
     file = json.loads(files["coco.json"])
     names = {each["id"]: each["file_name"] for each in file["images"]}
     in_coco = [

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +12,6 @@ from rasterio.transform import Affine
 
 from tessera.formats import world_files
 from tessera.formats.archive import unpacked
-from tests.client import browser
 from tests.images.geotiffs import geotiff
 from tests.images.ingesting import Desk
 from tests.images.pictures import scene
@@ -77,18 +75,6 @@ def in_degrees() -> bytes:
     return orjson.dumps({"type": "FeatureCollection", "features": features})
 
 
-async def dataset(here: Court, *formats: str) -> tuple[dict[str, bytes], Any]:
-    asked = {"formats": formats, "pictures": True}
-    run = await here.operator.post(f"{here.path}/datasets", asked)
-    await here.judge()
-    run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
-    assert run["state"] == "done", run
-    links = (await here.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    async with browser() as http:
-        files = {each["path"]: (await http.get(each["url"])).content for each in links}
-    return files, orjson.loads(files["manifest.json"])
-
-
 async def test_fields_drawn_on_a_map_come_back_on_the_map(here: Court, tmp_path: Path) -> None:
     done = await brought(here, in_degrees(), format="geojson", purpose="predictions")
     assert (done["state"], counts(done)["images"], counts(done)["tasks"]) == ("done", 2, 8)
@@ -96,7 +82,8 @@ async def test_fields_drawn_on_a_map_come_back_on_the_map(here: Court, tmp_path:
     for task in (await here.operator.get(f"{here.path}/tasks?limit=200"))["items"]:
         review = {"label": {"verdict": "yes"}}
         await here.operator.post(f"/v1/tasks/{task['id']}/review", review)
-    files, manifest = await dataset(here, "geojson", "json-lines", "coco")
+    files = await here.dataset(formats=["geojson", "json-lines", "coco"], pictures=True)
+    manifest = orjson.loads(files["manifest.json"])
     assert {
         name: "georeference" in each["loses"] for name, each in manifest["formats"].items()
     } == {

@@ -5,9 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.client import browser
 from tests.datasets.reading import as_lines, as_rows
-from tests.quality.court import ANIMALS, SIDE, Court, always, coco, court
+from tests.quality.court import ANIMALS, SIDE, always, coco, court
 from tests.quality.test_blocked import trust_of
 from tests.world import World
 
@@ -81,7 +80,7 @@ async def test_what_people_say_is_scored_agreed_on_and_in_every_file(
     assert not any(missed for _, missed in scored)
     assert (await here.tasks())["a.jpg"]["state"] == "settled"
 
-    files = await dataset(here)
+    files = await here.dataset()
     found = orjson.loads(files["coco.json"])
     first = next(each["id"] for each in found["images"] if each["file_name"] == "a.jpg")
     lines = {each["name"]: each for each in as_lines(files["labels.jsonl"])}
@@ -91,13 +90,3 @@ async def test_what_people_say_is_scored_agreed_on_and_in_every_file(
     assert of(lines["a.jpg"]["objects"]) == said
     assert [(each["class_id"], dict(each["attributes"])) for each in rows] == said
     assert (lines["a.jpg"]["width"], lines["a.jpg"]["height"]) == (SIDE, SIDE)
-
-
-async def dataset(here: Court) -> dict[str, bytes]:
-    """The files of a version, downloaded by their links."""
-    run = await here.operator.post(f"{here.path}/datasets")
-    await here.judge()
-    run = await here.operator.get(f"/v1/dataset-runs/{run['id']}")
-    files = await here.operator.get(f"/v1/datasets/{run['dataset_id']}/files")
-    async with browser() as outside:
-        return {each["path"]: (await outside.get(each["url"])).content for each in files["links"]}
