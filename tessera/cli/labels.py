@@ -6,6 +6,7 @@ import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,7 +15,7 @@ import orjson
 from tessera.cli.errors import BadUsage, LabelsUnfit, Refusals
 from tessera.formats import FORMATS, coco_reading
 from tessera.formats.archive import MEDIA_TYPE, Files, Folder, unpacked
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Described, Known, Refused, Source, Wanted
 from tessera.kinds import KINDS, NOT_ABOUT, LabelSchema, kind_of
 
@@ -92,7 +93,8 @@ def read(path: Path, format_: str, wanted: Wanted, say: Callable[[str], None]) -
     """What is said of the images that are wanted, by name; of others it may say anything.
 
     Args:
-        say: Is told which attributes are left out, as the label schema does not have them.
+        say: Is told what is left out: attributes that the label schema does not have, and what
+            nobody has labelled.
 
     Raises:
         BadUsage: There is no such file.
@@ -105,7 +107,9 @@ def read(path: Path, format_: str, wanted: Wanted, say: Callable[[str], None]) -
     with _opened(path, format_) as files:
         for each in SOURCES[format_].read(files, wanted):
             if isinstance(each, Refused):
-                if not each.foreign:
+                if each.code is Code.UNLABELLED:
+                    left_out.append(replace(each, why=f"{each.why}; it is left out"))
+                elif not each.foreign:
                     unfit.append(LabelsUnfit(f"{_where(path, format_, each.at)}: {each.why}"))
             else:
                 known[each.name] = each
@@ -131,6 +135,7 @@ def schema_of(
         BadUsage: There is no such file.
         BadFile: A file cannot be read.
         InvalidLabelSchema: It makes no sense as a label schema.
+        LabelsUnfit: Nor do the categories.
     """
     if options.schema is not None:
         try:
@@ -150,6 +155,12 @@ def schema_of(
             for document in coco_reading.documents(files)
             for number, category in document.categories.items()
         }
+    if low := [number for number in found if number < 1]:
+        classes = ",".join(str(each["name"]) for _, each in sorted(found.items()))
+        raise LabelsUnfit(
+            f"{options.labels}: category {low[0]} cannot be a class, whose ids begin at 1. "
+            f"Say which there are, which numbers them anew: --classes '{classes}'"
+        )
     return _of_classes(found)
 
 

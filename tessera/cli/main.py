@@ -21,10 +21,18 @@ from tessera.formats import FORMATS
 from tessera.images.errors import BadImageName, ImageNameTaken
 from tessera.images.policy import SlicePolicy, TileFormat
 from tessera.kernel.errors import DomainError
+from tessera.kinds import InvalidLabelSchema
 
 REFUSED, USAGE, INTERRUPTED = 1, 2, 130
 _MOST_LINES = 20
-_OF_USAGE = (BadUsage, OutExists, FormatUnsuited, BadImageName, ImageNameTaken)
+_OF_USAGE = (
+    BadUsage,
+    OutExists,
+    FormatUnsuited,
+    InvalidLabelSchema,
+    BadImageName,
+    ImageNameTaken,
+)
 _USUAL = SlicePolicy()
 _ABOUT = """\
 Cut large images into small overlapping tiles, and merge what was drawn on the tiles into labels of

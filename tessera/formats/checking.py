@@ -34,6 +34,7 @@ MOST_NUMBERS = 1_000_000
 SURE = 1.0
 _CHUNK = 2**16
 _SHOWN = 300
+_ROTATION, _EDGES = "rotation", 4
 _FLAGS = {"true": True, "false": False}
 
 Record = TypeVar("Record")
@@ -64,6 +65,11 @@ class Checking:
             why = f"{_cut(name)} is not a class of this project"
             raise Unfit("class", why, Code.UNKNOWN_CLASS)
         return found
+
+    def is_foreign(self, name: object) -> bool:
+        """Whether it is the name of none of the images of the project, if these are known."""
+        images = self._wanted.images
+        return isinstance(name, str) and bool(images) and name not in images
 
     def image(
         self,
@@ -110,14 +116,13 @@ class Checking:
     def _image(self, name: object, told: Size | None) -> tuple[str, Size]:
         if not isinstance(name, str):
             raise InvalidAnswer("", "has no name of an image")
-        images = self._wanted.images
-        if images and name not in images:
+        if self.is_foreign(name):
             raise Unfit("", f"{_cut(name)} is not an image of this project", Code.FOREIGN_IMAGE)
         if not is_plain_name(name):
             raise Unfit("", f"{_cut(name)} is no name that an image can have", Code.BAD_NAME)
         if name in self._known:
             raise Unfit("", f"{_cut(name)} is there twice", Code.REPEATED)
-        size = images.get(name, told)
+        size = self._wanted.images.get(name, told)
         if size is None:
             raise InvalidAnswer("", f"the size of {_cut(name)} is not known")
         if told is not None and told != size:
@@ -152,6 +157,8 @@ class Checking:
 
     def _object(self, said: Mapping[str, Any], question: Question) -> ImageObject:
         value = {key: each for key, each in said.items() if key != "confidence"}
+        if _has_no_point(value):
+            raise Unfit("", "must have at least one point that is labelled", Code.UNLABELLED)
         try:
             found = self._kind.known(value, "", question)
         except InvalidAnswer as error:
@@ -188,6 +195,13 @@ def refused(at: str, error: InvalidAnswer) -> Refused:
 def unreadable(error: BadFile) -> Refused:
     """One file of many."""
     return Refused(str(error.facts["at"]), str(error.facts["why"]), Code.BAD_FILE)
+
+
+def _has_no_point(value: Mapping[str, Any]) -> bool:
+    match value:
+        case {"points": [_, *_] as seen}:
+            return all(isinstance(each, list) and each[2:] == [0] for each in seen)
+    return False
 
 
 def _cut(value: object) -> str:
@@ -234,11 +248,30 @@ def points(value: object, at: str) -> list[list[float]]:
 
 
 def typed(said: Mapping[str, object], named: LabelClass) -> dict[str, object]:
-    """Attributes of a format in which they are text; what is no such value stays text."""
+    """Attributes of a format in which they are text; what is no such value stays text.
+
+    Without those that are empty: nobody has said anything of them.
+    """
     return {
         name: _typed(value, named.attribute(name)) if isinstance(value, str) else value
         for name, value in said.items()
+        if value != ""
     }
+
+
+def turned(place: Mapping[str, Any], said: dict[str, Any], named: LabelClass) -> Mapping[str, Any]:
+    """Where a box is that CVAT has written into a format without angles.
+
+    Args:
+        said: Its attributes. What it is turned by about its middle, degrees, is taken out of them.
+
+    Raises:
+        InvalidAnswer: It is no number.
+    """
+    if "box" not in place or _ROTATION not in said or named.attribute(_ROTATION) is not None:
+        return place
+    angle = fields.number(said.pop(_ROTATION), f"attributes.{_ROTATION}", InvalidAnswer)
+    return place if len(place["box"]) > _EDGES or not angle else {"box": [*place["box"], angle]}
 
 
 def _typed(text: str, asked: Attribute | None) -> Value:

@@ -147,7 +147,8 @@ class _Reader:
         self._folder, self._checking = document.path.removesuffix(".json"), checked
 
     def image(self, said: Said) -> Iterator[Known | Refused]:
-        at, name, size, annotations = said
+        at, name, told, annotations = said
+        size = told or self._wanted.images.get(name, Size(0, 0))
         records: _Records = []
         masks: dict[int, dict[str, Any]] = {}
         for there, annotation in annotations[:1]:
@@ -169,7 +170,7 @@ class _Reader:
         ]
         if self._wanted.kind == "semantic_mask":
             records = _together(records, masks, size)
-        yield from self._checking.image(at, name, size, records, partial(self._object, masks))
+        yield from self._checking.image(at, name, told, records, partial(self._object, masks))
 
     def _masks(self, annotation: Mapping[str, Any], size: Size) -> dict[int, dict[str, Any]]:
         path = f"{self._folder}/{annotation.get('file_name')}"

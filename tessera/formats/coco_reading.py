@@ -32,6 +32,7 @@ _LONGEST_RUNS = 4 * MOST_NUMBERS
 _LARGEST = 2**53
 """Of an id, or a side of an image."""
 _X_Y_V = 3
+_SIDES = ("width", "height")
 _OURS = ("line", "cuboid", "solid")
 _WITHOUT_CROWDS = frozenset({"classify", "semantic_mask"})
 _NEEDED, _LABELS = ("images", "categories", "annotations"), "image_labels"
@@ -54,7 +55,8 @@ class Said(NamedTuple):
 
     at: str
     name: str
-    size: Size
+    size: Size | None
+    """If the file tells it."""
     annotations: list[tuple[str, Mapping[str, Any]]]
 
 
@@ -133,7 +135,8 @@ class Document:
                 (f"{self.path}: {part}[{number}]", orjson.loads(value))
                 for part, number, value in self._tables.execute(_OF_IMAGE, (id_,))
             ]
-            yield Said(f"{self.path}: images[{place}]", name, Size(*sides), said)
+            size = Size(*sides) if all(sides) else None
+            yield Said(f"{self.path}: images[{place}]", name, size, said)
 
     def _take(self, part: str, number: int, value: object, take: _Take) -> None:
         try:
@@ -154,8 +157,9 @@ class Document:
 
     def _image(self, part: str, number: int, image: _Record, plain: bytes) -> None:
         del part, plain
-        id_, *sides = (_whole(image, name) for name in ("id", "width", "height"))
-        row = (number, id_, _text(image, "file_name"), *sides)
+        id_, name = _whole(image, "id"), _text(image, "file_name")
+        told = any(image.get(side) is not None for side in _SIDES)
+        row = (number, id_, name, *(_whole(image, side) if told else None for side in _SIDES))
         try:
             self._tables.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as error:
@@ -177,18 +181,21 @@ class _Reader:
 
     def image(self, said: Said) -> Iterator[Known | Refused]:
         at, name, size, annotations = said
+        of = size or self._wanted.images.get(name, Size(0, 0))  # of an unknown one nothing is read
         boxed = self._wanted.kind == "classify" and any("bbox" in each for _, each in annotations)
         checked, kind = (self._boxes, "box") if boxed else (self._checking, self._wanted.kind)
-        yield from checked.image(at, name, size, annotations, partial(self._object, kind, size))
+        yield from checked.image(at, name, size, annotations, partial(self._object, kind, of))
 
     def _object(self, kind: str, size: Size, annotation: _Record) -> dict[str, Any]:
         category = referred(annotation, "category_id", self._categories)
         named = self._checking.named(category.name)
+        attributes = dict(mapping(annotation.get("attributes", {}), "attributes"))
+        place = self._place(kind, annotation, size, category, named)
         crowd = annotation.get("iscrowd") and self._wanted.kind not in _WITHOUT_CROWDS
         return {
             "class": named.id,
-            **self._place(kind, annotation, size, category, named),
-            "attributes": mapping(annotation.get("attributes", {}), "attributes"),
+            **checking.turned(place, attributes, named),
+            "attributes": attributes,
             **({"optional": True} if crowd else {}),
             **({"confidence": annotation["score"]} if "score" in annotation else {}),
         }

@@ -266,15 +266,17 @@ class _Reader:
                 root.clear()
 
     def _image(self, at: str, image: ET.Element) -> Iterator[Known | Refused]:
+        name = image.get("name")
+        if self._checking.is_foreign(name):
+            yield from self._checking.image(at, name, None, [], partial(self._object, Size(0, 0)))
+            return
         try:
             size = Size(*(_whole(image, side) for side in ("width", "height")))
             objects = list(_objects(at, image))
         except InvalidAnswer as error:
             yield checking.refused(at, error)
             return
-        yield from self._checking.image(
-            at, image.get("name"), size, objects, partial(self._object, size)
-        )
+        yield from self._checking.image(at, name, size, objects, partial(self._object, size))
 
     def _object(self, size: Size, parts: Sequence[ET.Element]) -> Mapping[str, Any]:
         first = parts[0]

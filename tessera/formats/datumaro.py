@@ -36,8 +36,6 @@ VERSION = "1.0"
 WHOLE = "default"
 """What the only split is called of a dataset that is not divided."""
 _CROWD, _SCORE = "is_crowd", "score"
-_ROTATION = "rotation"
-"""Of a box that CVAT has written: degrees by which it is turned about its middle."""
 _MOST_NAMES = 1_000
 _AS_DRAWN = (0, 4, 5, 1, 7, 6, 2, 3)
 """Our corners in Datumaro's order: the upper face from the front left one, then the lower one."""
@@ -211,7 +209,9 @@ def _categories(schema: LabelSchema) -> dict[str, Any]:
 def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     """See `protocol.Source`; images are known by the path of their picture."""
     documents = [
-        name for name in files.names() if name.startswith("annotations/") and name.endswith(".json")
+        name
+        for name in files.names()
+        if name.endswith(".json") and "annotations" in name.split("/")[:-1]
     ]
     if not documents:
         raise BadFile("annotations", "has no JSON file")
@@ -300,10 +300,8 @@ class _Reader:
             raise InvalidAnswer("label_id", "is no label of this file")
         named = self._checking.named(self._labels[label])
         said = dict(mapping(first.get("attributes", {}), "attributes"))
-        found = {"class": named.id, "attributes": said, **self._place(annotations, named)}
-        if _ROTATION in said and named.attribute(_ROTATION) is None and "box" in found:
-            angle = fields.number(said.pop(_ROTATION), f"attributes.{_ROTATION}", InvalidAnswer)
-            found["box"] = [*found["box"][:4], *(found["box"][4:] or ([angle] if angle else []))]
+        place = self._place(annotations, named)
+        found = {"class": named.id, "attributes": said, **checking.turned(place, said, named)}
         if _SCORE in said and named.attribute(_SCORE) is None:
             found["confidence"] = said.pop(_SCORE)
         if named.attribute(_CROWD) is None and said.pop(_CROWD, False) is True:

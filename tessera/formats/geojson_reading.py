@@ -30,6 +30,8 @@ _NAME = re.compile(
 _InPixels = Callable[[Any], Points]
 """Of places, shape (N, 2), and the pixels likewise."""
 _WITH_HEIGHT = 3
+_FAR = 1e6
+"""Pixels; more than any image has, and than what is drawn reaches out of one."""
 _SLACK = 1.0
 """Pixels that the outline of a mask may lie beyond the image, as in answers."""
 _TYPES = {
@@ -224,8 +226,9 @@ def _pixels(value: object, at: str, in_pixels: _InPixels, lists: int = _DEEPEST)
         return [_pixels(each, there, in_pixels, lists - 1) for there, each in listed]
     with np.errstate(all="ignore"):
         found = in_pixels(_line(value, at)).round(2)
-    if not np.isfinite(found).all():
-        raise InvalidAnswer(at, "is far from the map")
+    if not (np.abs(found) < _FAR).all():
+        why = "is far away from the image: it must be in degrees, or of the map that `crs` names"
+        raise InvalidAnswer(at, why)
     return found.tolist()
 
 

@@ -1,5 +1,6 @@
 """JSON Lines: one image to a line, with all that is known of it; `records` says what that is."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -61,7 +62,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
                 continue  # as editors leave one at the end
             at = f"{FILE}: line {number}"
             try:
-                image = mapping(_decoded(line), "")
+                image = mapping(_decoded(line.removeprefix(BOM_UTF8)), "")
                 width, height = (
                     fields.whole(image.get(side), side, InvalidAnswer)
                     for side in ("width", "height")

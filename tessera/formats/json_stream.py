@@ -27,6 +27,8 @@ def members(file: BinaryIO, path: str) -> Iterator[tuple[str, int | None, Any]]:
         BadFile: It is no object, or no JSON; says in which element.
     """
     text = _Text(file, path)
+    if text.peek() == "[":
+        raise text.bad("it is a list, of what nothing tells what it belongs to")
     text.take("{")
     seen: set[str] = set()
     ended = text.skip("}")

@@ -14,6 +14,7 @@ over by our reader.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ NOBODY = "DontCare"
 _NO_SPACE = "-1 -1 -1 -1000 -1000 -1000 -10"
 _MOST = {"truncated": 1, "occluded": 3}
 _COLUMNS = 15
+_CAMERA, _LONGEST, _SAME = "P2", 2**16, 1e-4
 _IDENTITY = "1 0 0 0 0 1 0 0 0 0 1 0"
 
 
@@ -159,7 +161,28 @@ class _Reader:
                 for number, line in enumerate(file.read().decode(errors="replace").splitlines(), 1)
                 if line.strip() and line.split()[0] != NOBODY
             ]
-        yield from self._checking.image(path, name, None, lines, self._object)
+        try:
+            self._check_camera(path.replace("/label_2/", "/calib/"), files)
+        except InvalidAnswer as error:
+            yield replace(checking.refused(path, error), image=name)
+        else:
+            yield from self._checking.image(path, name, None, lines, self._object)
+
+    def _check_camera(self, path: str, files: Files) -> None:
+        """Refuse cuboids that another camera has seen: here all images of a project have one."""
+        camera = self._wanted.schema.camera
+        if camera is None or self._wanted.kind != "cuboid" or not files.has(path):
+            return
+        with files.open(path) as file:
+            lines = file.read(_LONGEST).decode(errors="replace").splitlines()
+        said = next((line.split()[1:] for line in lines if line.startswith(f"{_CAMERA}:")), [])
+        try:
+            theirs = np.array([float(each) for each in said]).reshape(3, 4)
+        except ValueError as error:
+            raise Unfit("", f"{path}: {_CAMERA} is no matrix of 3 x 4", Code.BAD_FILE) from error
+        if not np.allclose(theirs, camera, rtol=_SAME, atol=_SAME):
+            why = f"{path}: {_CAMERA} is not the camera of the label schema"
+            raise Unfit("", why, Code.OTHER_CAMERA)
 
     def _object(self, line: list[str]) -> Mapping[str, Any]:
         if len(line) not in {_COLUMNS, _COLUMNS + 1}:

@@ -60,7 +60,7 @@ class _Reader:
 
     def image(self, at: str, task: Mapping[str, Any]) -> Iterator[Known | Refused]:
         name = self._name(mapping(task.get("data"), "data"))
-        if isinstance(name, str) and self._wanted.images and name not in self._wanted.images:
+        if self._checking.is_foreign(name):
             yield from self._checking.image(at, name, None, [], self._class)
             return
         results = [
@@ -77,7 +77,7 @@ class _Reader:
             # without any result nothing is read
             of = size or self._wanted.images.get(str(name), Size(0, 0))
             yield from self._checking.image(
-                at, name, size, _regions(at, results), partial(self._object, of)
+                at, name, size, _regions(at, results, self._wanted.kind), partial(self._object, of)
             )
 
     def _name(self, data: Mapping[str, Any]) -> object:
@@ -107,9 +107,10 @@ class _Reader:
         named = self._checking.named(label)
         points = [each for each in results if each.get("type") == POINT]
         said = {
-            str(each.get("from_name")): _attribute(mapping(each.get("value"), "value"))
+            name: _attribute(mapping(each.get("value"), "value")) if named.attribute(name) else None
             for each in results[1:]
             if each.get("type") != POINT
+            for name in [str(each.get("from_name"))]
         }
         found = {"class": named.id, "attributes": checking.typed(said, named)}
         found |= self._place(value, points, named, size)
@@ -156,6 +157,8 @@ def _annotation(task: Mapping[str, Any]) -> Mapping[str, Any]:
         for name in ("annotations", "predictions")
     }
     made = [each for each in listed["annotations"] if not each.get("was_cancelled")]
+    if listed["annotations"] and not made:
+        raise Unfit("annotations", "were all skipped", Code.UNLABELLED)
     chosen = [each for each in made if each.get("ground_truth")] or made
     if len(chosen) > 1:
         raise InvalidAnswer("annotations", "are several; say of one that it is the ground truth")
@@ -180,13 +183,17 @@ def _chosen(
 
 
 def _regions(
-    at: str, results: Sequence[tuple[str, Mapping[str, Any]]]
+    at: str, results: Sequence[tuple[str, Mapping[str, Any]]], kind: str
 ) -> Iterator[tuple[str, _Results]]:
-    """The results about each region, that which says where it is first."""
+    """The results about each region, that which says where it is first.
+
+    Points belong to the box around them; of other kinds what lies in a region is one of its own.
+    """
     about: dict[str, _Results] = defaultdict(list)
     begins: dict[str, str] = {}
     for place, each in results:
-        region = repr(each.get("parentID") or each.get("id"))
+        parent = each.get("parentID") if kind == "keypoints" else None
+        region = repr(parent or each.get("id"))
         shape = str(each.get("type")).endswith("labels") and each.get("type") != POINT
         about[region].insert(0 if shape else len(about[region]), each)
         begins.setdefault(region, place)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 import numpy as np
@@ -183,26 +184,37 @@ class _Reader:
         self._wanted, self._checking = wanted, Checking(wanted)
 
     def image(self, path: str, document: Mapping[str, Any]) -> Iterator[Known | Refused]:
-        height, width = (
-            fields.whole(document.get(side), side, InvalidAnswer)
-            for side in ("imageHeight", "imageWidth")
-        )
+        name = self._name(path, document)
+        if self._checking.is_foreign(name):
+            yield from self._checking.image(path, name, None, [], self._class)
+            return
+        size = _size(document)
         shapes = [
             (at, mapping(each, at))
             for at, each in fields.items(
                 document.get("shapes"), "shapes", InvalidAnswer, most=1_000_000
             )
         ]
-        name, size = document.get("name"), Size(width, height)
-        if name is None and isinstance(document.get("imagePath"), str):
-            name = str(PurePosixPath(path).parent / document["imagePath"].replace("\\", "/"))
         if self._wanted.kind == "classify":
             shown = mapping(document.get("flags"), "flags")
             classes = [(f"{path}: flags", name_) for name_, value in shown.items() if value is True]
             yield from self._checking.image(path, name, size, classes, self._class)
         else:
             objects = _objects(path, shapes, self._wanted.kind)
-            yield from self._checking.image(path, name, size, objects, partial(self._object, size))
+            # of an unknown one nothing is read
+            of = size or self._wanted.images.get(str(name), Size(0, 0))
+            yield from self._checking.image(path, name, size, objects, partial(self._object, of))
+
+    def _name(self, path: str, document: Mapping[str, Any]) -> object:
+        """Ours, or the image's path from here; if that leads out, its end that is a known name."""
+        name, beside = document.get("name"), document.get("imagePath")
+        if name is not None or not isinstance(beside, str):
+            return name
+        there = normpath(PurePosixPath(path).parent / beside.replace("\\", "/"))
+        inside = there.split("../")[-1]
+        parts = PurePosixPath(inside).parts if inside != there else ()
+        ends = ("/".join(parts[i:]) for i in range(len(parts)))
+        return next((end for end in ends if end in self._wanted.images), inside)
 
     def _class(self, name: str) -> Mapping[str, Any]:
         return {"class": self._checking.named(name).id}
@@ -236,6 +248,14 @@ class _Reader:
             case "keypoints":
                 return {"points": _seen(shapes[1:], named)}
         return {"mask": _mask(shapes[0], size)}
+
+
+def _size(document: Mapping[str, Any]) -> Size | None:
+    """If it is told."""
+    sides = ("imageWidth", "imageHeight")
+    if all(document.get(side) is None for side in sides):
+        return None
+    return Size(*(fields.whole(document.get(side), side, InvalidAnswer) for side in sides))
 
 
 def _objects(

@@ -89,12 +89,12 @@ class _Reader:
     def image(self, path: str, root: ET.Element) -> Iterator[Known | Refused]:
         top, _, stem = f"/{path.removesuffix('.xml')}".rpartition("/Annotations/")
         stem = stem.lstrip("/")  # of a file in no such folder
-        name = root.findtext("filename")
+        name = _text(root, "filename")
         if name not in self._wanted.images:
             name = self._stems.get(stem, name)
         try:
             size = _size(root)
-            masks = self._masks(top, stem, size or self._wanted.images.get(name or ""))
+            masks = self._masks(top, stem, size or self._wanted.images.get(name))
         except InvalidAnswer as error:
             yield checking.refused(path, error)
             return
@@ -126,7 +126,7 @@ class _Reader:
 
     def _object(self, masks: _Masks, said: tuple[int, ET.Element]) -> dict[str, Any]:
         number, element = said
-        named = self._checking.named(element.findtext("name"))
+        named = self._checking.named(_text(element, "name"))
         place: dict[str, Any]
         match self._wanted.kind:
             case "instance_mask" if number not in masks:
@@ -162,6 +162,11 @@ def _at(element: ET.Element, of: str, names: tuple[str, ...]) -> list[float]:
     return [_number(element.findtext(f"{of}/{name}"), f"{of}.{name}") for name in names]
 
 
+def _text(element: ET.Element, of: str) -> str:
+    """Without the line breaks that some tools put around it."""
+    return element.findtext(of, "").strip()
+
+
 def _number(text: str | None, at: str) -> float:
     try:
         return float(text or "")
@@ -182,7 +187,7 @@ def _outline(element: ET.Element) -> list[list[float]]:
 
 def _attributes(element: ET.Element, named: LabelClass) -> dict[str, object]:
     said = {
-        each.findtext("name", ""): each.findtext("value", "")
+        _text(each, "name"): _text(each, "value")
         for each in element.iterfind("attributes/attribute")
     }
     found = checking.typed(said, named)

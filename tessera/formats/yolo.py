@@ -31,7 +31,8 @@ from tessera.formats.archive import TarWriter
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Loses, Split, Writer
 from tessera.formats.records import LabelledImage
-from tessera.formats.yolo_reading import folders, label_path, read
+from tessera.formats.yolo_reading import folders, read
+from tessera.formats.yolo_settings import label_path
 from tessera.kinds import LabelSchema, kind_of
 from tessera.kinds.skeleton import Skeleton
 from tessera.shapes import rasters

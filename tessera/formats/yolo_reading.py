@@ -1,9 +1,9 @@
 """Reading YOLO: label files of any task by `data.yaml`, and folders of classes.
 
-Of `data.yaml` the keys `train`, `val`, `test`, `names` and `kpt_shape` are read, of YAML what tools
-write there: lists and maps in blocks or brackets, plain or quoted. Labels have no size, so images
-must be known; two that differ by nothing but their endings are told apart as our writer does. A
-number too many at the end of a line is a confidence. Outlines are filled where masks are asked for.
+Labels have no size, so images must be known; two that differ by nothing but their endings are told
+apart as our writer does. A number too many at the end of a line is a confidence, and so are a
+model's third numbers of points: from a half on it has seen them. Outlines are filled where masks
+are asked for.
 """
 
 import re
@@ -12,36 +12,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import orjson
 import shapely
 
-from tessera.formats import checking, painting
+from tessera.formats import painting
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking
 from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Known, Refused, Split, Wanted
+from tessera.formats.yolo_settings import Settings
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
 from tessera.shapes import turned
 
-SETTINGS = (".yaml", ".yml")
-_QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'"""
-_SCALAR = re.compile(rf"{_QUOTED}|[^\s,\[\]][^,\[\]]*")
-_PAIR = re.compile(rf"(\w+)\s*:\s*({_QUOTED}|[^,{{}}]*)")
-_BRACKETS = re.compile(r"[\[{][^\[\]{}]*[\]}]")
-_COMMENT = re.compile(r"\s#")
 _UNFIT = re.compile(r'[/\\:*?"<>|]|^\.+$')
 _LARGEST = 2**53
 _BOX, _CORNERS, _X_Y, _X_Y_V = 4, 8, 2, 3
-
-
-def label_path(image: str) -> str:
-    """Where readers look for the labels of an image: as if the last `images` were `labels`.
-
-    Args:
-        image: Path without its ending.
-    """
-    before, _, name = f"/{image}".rpartition("/images/")
-    return f"{before}/labels/{name}.txt".removeprefix("/")
+_SEEN = 0.5
 
 
 def folders(schema: LabelSchema) -> dict[int, str]:
@@ -59,16 +44,13 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     if wanted.kind == "classify":
         yield from _of_folders(files, wanted)
         return
-    settings = [name for name in files.names() if name.endswith(SETTINGS)]
-    if len(settings) != 1:
-        raise BadFile("", f"must have one file data.yaml, not {len(settings)}")
-    reader = _Reader(_parsed(files, settings[0]), settings[0], wanted)
-    labels = reader.labels()
-    for path in files.names():
-        if path in labels:
-            yield from reader.image(path, labels[path], files)
-        elif path.endswith(".txt") and "labels" in path.split("/"):
-            yield Refused(path, "is of no image of this project", Code.FOREIGN_IMAGE)
+    settings = Settings(files)
+    reader = _Reader(settings, files, wanted)
+    for each in settings.placed(list(wanted.images)):
+        if each.image is None:
+            yield Refused(each.at, "is of no image of this project", Code.FOREIGN_IMAGE)
+        else:
+            yield from reader.image(each.labels or each.at, each.image, each.labels)
 
 
 def _of_folders(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
@@ -100,45 +82,21 @@ def _of_folders(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
 
 
 class _Reader:
-    def __init__(self, settings: Mapping[str, Any], path: str, wanted: Wanted) -> None:
-        self._wanted, self._checking, self._settings = wanted, Checking(wanted), settings
-        self._root = path.rpartition("/")[0]
-        names = settings.get("names")
-        if not isinstance(names, dict | list):
-            raise BadFile(path, "has no names of classes")
-        listed = names.items() if isinstance(names, dict) else enumerate(names)
-        self._names = {str(number): name for number, name in listed}
-        shape = settings.get("kpt_shape")
-        flat = isinstance(shape, list) and shape[1:] == ["2"]
-        self._of_point = _X_Y if flat else _X_Y_V
+    def __init__(self, settings: Settings, files: Files, wanted: Wanted) -> None:
+        self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
+        self._names = settings.names
+        self._of_point = _X_Y_V if settings.points_are_seen else _X_Y
 
-    def labels(self) -> dict[str, str]:
-        """Names of images by where their labels must be."""
-        folders_: list[str] = []
-        for split in Split:
-            value = self._settings.get(split)
-            folders_ += value if isinstance(value, list) else [value] if value else []
-        stems = checking.by_stem(self._wanted.images)
-        return {
-            label_path(f"{self._below(folder)}/{stem}"): name
-            for folder in dict.fromkeys(folders_)
-            for stem, name in stems.items()
-        }
-
-    def _below(self, folder: str) -> str:
-        """Of paths that lead out of the archive, what is left if they do not."""
-        parts = [part for part in folder.split("/") if part not in {"", ".", ".."}]
-        return "/".join([self._root, *parts] if self._root else parts)
-
-    def image(self, path: str, name: str, files: Files) -> Iterator[Known | Refused]:
-        with files.open(path) as file:
-            lines = [
-                (f"{path}:{number}", line)
-                for number, line in enumerate(file.read().decode(errors="replace").splitlines(), 1)
-                if line.strip()
-            ]
+    def image(self, at: str, name: str, path: str | None) -> Iterator[Known | Refused]:
         read_ = partial(self._object, self._wanted.images[name])
-        yield from self._checking.image(path, name, None, lines, read_)
+        yield from self._checking.image(at, name, None, self._lines(path), read_)
+
+    def _lines(self, path: str | None) -> list[tuple[str, str]]:
+        if path is None:
+            return []
+        with self._files.open(path) as file:
+            lines = file.read().decode(errors="replace").splitlines()
+        return [(f"{path}:{i}", line) for i, line in enumerate(lines, 1) if line.strip()]
 
     def _object(self, size: Size, line: str) -> Mapping[str, Any]:
         number, *rest = line.split()
@@ -187,15 +145,19 @@ class _Reader:
 
     def _points(self, shares: Sequence[float], size: Size, named: LabelClass) -> list[list[float]]:
         """Without those that only longer skeletons have."""
-        seen = []
-        for share in np.reshape(shares, (-1, self._of_point)).tolist():
-            x, y, v = [*share, 2.0 if any(share) else 0.0][:_X_Y_V]
-            seen.append([x * size.width, y * size.height, int(v) if v.is_integer() else v])
+        at = np.reshape(shares, (-1, self._of_point))
+        seen = at[:, 2] if self._of_point == _X_Y_V else np.where(at.any(axis=1), 2.0, 0.0)
+        if (seen % 1).any() and (seen >= 0).all() and (seen <= 1).all():
+            seen = np.where(seen < _SEEN, 0.0, 2.0)  # a model's, of how certain it is
+        found = [
+            [x * size.width, y * size.height, int(v) if v.is_integer() else v]
+            for x, y, v in np.column_stack([at[:, :2], seen]).tolist()
+        ]
         asked = 0 if named.skeleton is None else len(named.skeleton.points)
-        if any(v for *_, v in seen[asked:]):
+        if any(v for *_, v in found[asked:]):
             why = f"has more than the {asked} points of its class"
             raise Unfit("", why, Code.UNKNOWN_POINT)
-        return seen[:asked]
+        return found[:asked]
 
 
 def _around(corners: np.ndarray[Any, Any]) -> list[float]:
@@ -210,50 +172,3 @@ def _around(corners: np.ndarray[Any, Any]) -> list[float]:
     angle = round(float(np.degrees(np.arctan2(along[1], along[0]))), 2)
     row = turned.normal(np.array([[*(middle - half), *(middle + half), angle]]))
     return [float(each) for each in np.round(row[0], 2)]
-
-
-def _parsed(files: Files, name: str) -> dict[str, Any]:
-    """Text, or lists or maps of text, by key."""
-    with files.open(name) as file:
-        checking.refuse_large(file, name)
-        text = file.read().decode(errors="replace")
-    whole = _BRACKETS.sub(lambda found: found[0].replace("\n", " "), text)
-    found: dict[str, Any] = {}
-    key = ""
-    for line in whole.splitlines():
-        bare = line.strip()
-        if not bare or bare[0] == "#" or bare == "---":
-            continue
-        if bare[0] == "-":
-            found[key] = found.get(key) or []
-            if isinstance(found[key], list):
-                found[key].append(_scalar(bare[1:]))
-        elif line[0].isspace():
-            found[key] = found.get(key) or {}
-            if isinstance(found[key], dict):
-                inner, _, value = bare.partition(":")
-                found[key][_scalar(inner)] = _scalar(value)
-        else:
-            key, _, value = bare.partition(":")
-            found[key] = _value(value.strip())
-    return found
-
-
-def _value(text: str) -> Any:
-    if text.startswith("["):
-        return [_scalar(each) for each in _SCALAR.findall(text)]
-    if text.startswith("{"):
-        return {key: _scalar(value) for key, value in _PAIR.findall(text)}
-    return _scalar(text)
-
-
-def _scalar(text: str) -> str:
-    text = text.strip()
-    if text.startswith("'"):
-        return text[1 : text.rfind("'")].replace("''", "'")
-    if text.startswith('"'):
-        try:
-            return str(orjson.loads(text[: text.rfind('"') + 1]))
-        except orjson.JSONDecodeError:
-            return text
-    return _COMMENT.split(text)[0].strip()

@@ -209,6 +209,12 @@ def test_of_an_image_whose_place_is_known_degrees_are_taken(tmp_path: Path, epsg
     assert known.objects == EXPECTED, "whatever the world file of the picture says"
 
 
+def test_pixels_where_degrees_must_be_are_far_away(tmp_path: Path) -> None:
+    there = Georeference(GROUNDS[UTM], UTM)
+    refused, _ = laid_out(tmp_path, collection(feature(coordinates=[RING])), there)
+    assert refused.why.startswith("is far away from the image: it must be in degrees")
+
+
 @pytest.mark.parametrize("name", ["EPSG:25833", "urn:ogc:def:crs:EPSG::25833"])
 def test_so_are_coordinates_of_any_map(tmp_path: Path, name: str) -> None:
     there = Georeference(GROUNDS[UTM], UTM)

@@ -247,6 +247,28 @@ def test_a_cuboid_in_space_needs_all_columns(tmp_path: Path) -> None:
     assert "must be given as 'cuboid'" in refused.why
 
 
+@pytest.mark.parametrize(
+    ("of", "why"), [(CAMERA, None), ("1 2 3", "no matrix of 3 x 4"), (REST, "no matrix"),
+        (np.add(CAMERA, 1), "is not the camera of the label schema")],
+)  # fmt: skip
+def test_cuboids_in_space_are_of_the_cameras_of_their_files(
+    tmp_path: Path, of: Any, why: str | None
+) -> None:
+    (tmp_path / "training" / "calib").mkdir(parents=True)
+    numbers = of if isinstance(of, str) else " ".join(str(each) for each in np.ravel(of))
+    path = tmp_path / "training" / "calib" / "a.txt"
+    path.write_text(f"P0: 1 0 0 0 0 1 0 0 0 0 1 0\nP2: {numbers}\n")
+    right = f"{GOOD.removesuffix(REST)}1.5 1.6 3.9 0.5 1.7 20.0 -1.57"
+    (found,) = read(tmp_path, right, SOLIDS, "cuboid")
+    if why is None:
+        assert isinstance(found, Known)
+    else:
+        assert why in found.why
+        assert found.image == "a.jpg"
+    (boxes,) = read(tmp_path, right)
+    assert isinstance(boxes, Known), "boxes are of the picture, whatever has taken it"
+
+
 def test_what_is_not_of_this_project_or_no_text_is_refused(tmp_path: Path) -> None:
     (refused, known) = read(tmp_path, b"\xff\xfe\n")
     assert isinstance(refused, Refused)

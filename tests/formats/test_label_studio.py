@@ -267,7 +267,7 @@ def test_what_cannot_be_used_is_refused_with_its_place(
         (task(box(), image="/data/local-files/?d=../a.jpg"), "not an image"),
         (task(data={}), "no name"),
         (task(annotations=[{"result": []}, {"result": []}]), "are several"),
-        (task(annotations=[{"result": [], "was_cancelled": True}]), "are missing"),
+        (task(annotations=[{"result": [], "was_cancelled": True}]), "were all skipped"),
         (task(annotations=3), "a list"),
         (task(annotations=[{}]), "a list"),
     ],

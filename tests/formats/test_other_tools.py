@@ -187,3 +187,133 @@ def test_a_line_without_anything_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "labels.jsonl", line + b"\n\n")
     (known,) = said(tmp_path, "json-lines", "box")
     assert isinstance(known, Known)
+
+
+def test_a_bom_and_empty_values_are_nothing(tmp_path: Path) -> None:
+    line = orjson.dumps({"name": "a.jpg", "width": 100, "height": 50, "objects": []})
+    write(tmp_path / "labels.jsonl", b"\xef\xbb\xbf" + line)
+    (known,) = said(tmp_path, "json-lines", "box")
+    assert isinstance(known, Known)
+    inside = '<box label="cup" xtl="1" ytl="1" xbr="9" ybr="9"><attribute name="note"></attribute>'
+    image = f'<image id="0" name="a.jpg" width="100" height="50">{inside}</box></image>'
+    write(tmp_path / "a.xml", f"<annotations>{image}</annotations>".encode())
+    asked = CUP | {"attributes": [{"name": "note", "type": "text"}]}
+    assert one(said(tmp_path, "cvat", "box", [asked]))["attributes"] == {}
+
+
+def test_words_of_voc_may_have_lines_of_their_own(tmp_path: Path) -> None:
+    inside = "<object><name>\n  cup\n</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
+    inside += "<ymax>9</ymax></bndbox></object>"
+    text = f"<annotation><filename>\n a.jpg </filename>{inside}</annotation>"
+    write(tmp_path / "z.xml", text.encode())
+    assert one(said(tmp_path, "voc", "box"))["box"] == [0, 0, 9, 9]
+
+
+def test_datumaro_may_lie_in_a_folder(tmp_path: Path) -> None:
+    drawn = {"type": "bbox", "label_id": 0, "bbox": [10, 10, 40, 20]}
+    write(tmp_path / "export/annotations/a.json", in_datumaro(drawn))
+    assert one(said(tmp_path, "datumaro", "box"))["box"] == [10, 10, 50, 30]
+
+
+def in_coco(*annotations: Any, categories: Any = None, **image: Any) -> dict[str, Any]:
+    about = {"id": 5, "file_name": "a.jpg", "width": 100, "height": 50} | image
+    return {
+        "images": [about],
+        "categories": categories or [{"id": 1, "name": "cup"}],
+        "annotations": [{"id": i, "image_id": 5, "category_id": 1, **each}
+                        for i, each in enumerate(annotations, 1)],
+    }  # fmt: skip
+
+
+def test_a_box_of_coco_that_cvat_has_turned_is_turned(tmp_path: Path) -> None:
+    drawn = {"bbox": [10, 10, 40, 20], "attributes": {"rotation": 30.0, "occluded": False}}
+    write(tmp_path / "a.json", in_coco(drawn))
+    found = one(said(tmp_path, "coco", "box", rotated=True))
+    assert found["box"] == pytest.approx([10, 10, 50, 30, 30])
+
+
+@pytest.mark.parametrize("told", [None, 0])
+def test_coco_need_not_tell_the_size_of_an_image(tmp_path: Path, told: int | None) -> None:
+    write(tmp_path / "a.json", in_coco({"bbox": [10, 10, 40, 20]}, width=told, height=told))
+    assert one(said(tmp_path, "coco", "box"))["box"] == [10, 10, 50, 30]
+    outline = [[10, 10, 30, 10, 30, 20, 10, 20]]
+    write(tmp_path / "a.json", in_coco({"segmentation": outline}, width=told, height=told))
+    mask = one(said(tmp_path, "coco", "instance_mask"))["mask"]
+    assert (mask["left"], mask["top"], mask["size"]) == (10, 10, [10, 20])
+    write(tmp_path / "a.json", in_coco(width=100, height=None))
+    assert isinstance(said(tmp_path, "coco", "box")[0], Refused), "half of a size is none"
+
+
+def test_results_of_coco_say_nothing_of_images(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}])
+    with pytest.raises(BadFile, match="it is a list, of what nothing tells"):
+        said(tmp_path, "coco", "box")
+
+
+def test_people_without_a_point_are_told_from_mistakes(tmp_path: Path) -> None:
+    """Half of all people in COCO have a box only."""
+    skeleton = CUP | {"skeleton": POINTS}
+    names = [{"id": 1, "name": "cup", "keypoints": ["x", "y"]}]
+    drawn = {"keypoints": [1, 2, 2, 3, 4, 1]}, {"keypoints": [0] * 6, "num_keypoints": 0}
+    write(tmp_path / "a.json", in_coco(*drawn, categories=names))
+    refused, known = said(tmp_path, "coco", "keypoints", [skeleton])
+    assert isinstance(refused, Refused)
+    assert (refused.at, refused.code) == ("a.json: annotations[1]", Code.UNLABELLED)
+    assert one([known])["points"] == [[1, 2, 2], [3, 4, 1]]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("../images/a.jpg", "a.jpg"),
+        ("..\\images\\a.jpg", "a.jpg"),
+        ("./a.jpg", "a.jpg"),
+        ("../../home/me/images/deep/b.jpg", "deep/b.jpg"),
+    ],
+)
+def test_pictures_of_labelme_lie_where_they_like(tmp_path: Path, path: str, name: str) -> None:
+    box = {"label": "cup", "shape_type": "rectangle", "points": [[1, 2], [30, 20]]}
+    sized = {"imageWidth": 100, "imageHeight": 50, "shapes": [box]}
+    write(tmp_path / "a.json", {"imagePath": path, **sized})
+    schema = LabelSchema.parse({"classes": [CUP]})
+    images = {"a.jpg": Size(100, 50), "deep/b.jpg": Size(100, 50)}
+    source: Source = FORMATS["labelme"]  # type: ignore[assignment]
+    (known,) = source.read(Folder(tmp_path), Wanted("box", schema, images))
+    assert isinstance(known, Known)
+    assert known.name == name
+
+
+def test_labelme_need_not_tell_the_size_of_an_image(tmp_path: Path) -> None:
+    box = {"label": "cup", "shape_type": "rectangle", "points": [[1, 2], [30, 20]]}
+    write(tmp_path / "a.json", {"imagePath": "a.jpg", "imageHeight": None, "shapes": [box]})
+    assert one(said(tmp_path, "labelme", "box"))["box"] == [1, 2, 30, 20]
+
+
+@pytest.mark.parametrize("format_", ["labelme", "cvat"])
+def test_of_foreign_images_nothing_is_read(tmp_path: Path, format_: str) -> None:
+    write(tmp_path / "a.json", {"imagePath": "z.jpg", "imageHeight": "x", "shapes": 7})
+    image = '<image id="0" name="z.jpg" width="x"><box/><mask rle="?"/></image>'
+    write(tmp_path / "a.xml", f"<annotations>{image}</annotations>".encode())
+    (refused,) = said(tmp_path, format_, "box")
+    assert isinstance(refused, Refused)
+    assert refused.foreign
+
+
+def test_label_studio_says_more_than_anybody_asks(tmp_path: Path) -> None:
+    stars = {"type": "rating", "id": "1", "from_name": "stars", "value": {"rating": 4}}
+    inner = BOX | {"id": "2", "parentID": "1"}
+    write(tmp_path / "a.json", labelled(BOX, stars, inner, image="a.jpg"))
+    (known,) = said(tmp_path, "label-studio", "box")
+    assert isinstance(known, Known)
+    assert len(known.objects) == 2, "a box in another is one of its own"
+    assert [each.code for each in known.left_out] == [Code.UNKNOWN_ATTRIBUTE]
+
+
+def test_who_skips_a_task_of_label_studio_does_not_agree_with_the_model(tmp_path: Path) -> None:
+    (task,) = labelled(image="a.jpg")
+    task["annotations"][0]["was_cancelled"] = True
+    task["predictions"] = [{"result": [BOX]}]
+    write(tmp_path / "a.json", [task])
+    (refused,) = said(tmp_path, "label-studio", "box")
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.UNLABELLED

@@ -17,7 +17,7 @@ from PIL import Image
 from tessera.formats import painting, yolo
 from tessera.formats.protocol import Described, Loses, Split
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.formats.yolo_reading import label_path
+from tessera.formats.yolo_settings import label_path
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tessera.shapes import rasters, turned
 from tests.formats import some_records

@@ -166,7 +166,7 @@ def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
         read(tmp_path, {}, "classify")
     with pytest.raises(BadFile, match=r"one file data\.yaml, not 0"):
         read(tmp_path, {})
-    for settings_ in ("", "train: a", "names: car", b"\xff\xfe", "names", "- a", "  a: b", "[["):
+    for settings_ in ("", "train: a", "names: car", b"\xff\xfe", "names", "- a", "  a: b"):
         with pytest.raises(BadFile, match="no names"):
             read(tmp_path, {"data.yaml": settings_})
 
@@ -179,3 +179,103 @@ def test_any_settings_are_read_or_refused(text: str) -> None:
         except BadFile:
             return
         assert all(isinstance(each, Known | Refused) for each in found)
+
+
+def places(found: list[Any]) -> list[tuple[str, int] | Code]:
+    """The name of each image and how much is on it, or why it was refused."""
+    return [
+        (each.name, len(each.objects)) if isinstance(each, Known) else each.code for each in found
+    ]
+
+
+@pytest.mark.parametrize("listed", ["images/train/a.jpg", "./images/train/a.jpg",
+    "/home/me/set/images/train/a.jpg", "data\\images\\train\\a.jpg"])  # fmt: skip
+@pytest.mark.parametrize("top", ["", "set/"])
+def test_a_split_may_be_a_list_of_paths(tmp_path: Path, listed: str, top: str) -> None:
+    settings_ = "path: .\ntrain: train.txt\nval: val.txt # is not there\nnames: [bus, car]\n"
+    lines = f"{listed}\n\nimages/train/b.jpg\nimages/z.jpg\n"
+    files: dict[str, str | bytes] = {f"{top}data.yaml": settings_, f"{top}train.txt": lines}
+    found = read(tmp_path, files | {f"{top}{LABELS}": GOOD})
+    assert places(found) == [("a.jpg", 1), ("b.jpg", 0), Code.FOREIGN_IMAGE]
+    assert [each.at for each in found] == [
+        f"{top}{LABELS}",
+        f"{top}train.txt:3",
+        f"{top}train.txt:4",
+    ]
+
+
+def test_lists_of_which_none_is_there_are_a_bad_file(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"data.yaml": "train: /x/train.txt\nnames: [bus]"}
+    with pytest.raises(BadFile, match=r"names '/x/train\.txt', which is not there"):
+        read(tmp_path, files | {LABELS: GOOD})
+
+
+def test_a_set_may_lie_below_a_path(tmp_path: Path) -> None:
+    settings_ = "path: ./sets/one\ntrain: images/train\nnames: [bus, car]\n"
+    files: dict[str, str | bytes] = {"data.yaml": settings_, f"sets/one/{LABELS}": GOOD}
+    assert places(read(tmp_path, files)) == [("a.jpg", 1)]
+
+
+def test_images_of_several_splits_may_go_by_their_folders_too(tmp_path: Path) -> None:
+    """As the command line calls those of two folders that were given at once."""
+    sizes = {"train/a.jpg": Size(100, 50), "val/a.jpg": Size(100, 50)}
+    files: dict[str, str | bytes] = {
+        "data.yaml": "train: images/train\nval: images/val\nnames: [bus, car]\n",
+        LABELS: GOOD,
+        "labels/val/a.txt": GOOD * 2,
+        "labels/val/b.txt": GOOD,
+    }
+    found = read(tmp_path, files, sizes=sizes)
+    assert places(found) == [("train/a.jpg", 1), ("val/a.jpg", 2), Code.FOREIGN_IMAGE]
+
+
+def test_a_picture_without_labels_shows_nothing(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"data.yaml": SETTINGS, LABELS: GOOD}
+    files |= {f"images/train/{name}": b"" for name in ("a.jpg", "b.JPG", "z.jpg")}
+    sizes = {"a.jpg": Size(100, 50), "b.JPG": Size(10, 10)}
+    assert sorted(places(read(tmp_path, files, sizes=sizes))) == [("a.jpg", 1), ("b.JPG", 0)]
+
+
+def test_the_third_number_of_a_models_point_says_how_certain_it_is(tmp_path: Path) -> None:
+    points = {"points": [{"name": "front"}, {"name": "rear"}], "edges": []}
+    one = {"id": 1, "name": "car", "colour": "#0000ff", "skeleton": points}
+    schema = LabelSchema.parse({"classes": [one]})
+    settings_ = "train: images/train\nnames: [car]\nkpt_shape: [2, 3]\n"
+    lines = "0 .5 .5 .2 .4 .5 .5 .93 .1 .1 .31 .8\n0 .5 .5 .2 .4 .5 .5 1 .1 .1 .5\n"
+    lines += "0 .5 .5 .2 .4 0 0 0 0 0 0\n"
+    files: dict[str, str | bytes] = {"data.yaml": settings_, LABELS: lines}
+    refused, known = read(tmp_path, files, "keypoints", schema)
+    assert [[v for *_, v in each["points"]] for each in known.objects] == [[2, 0], [2, 2]]
+    assert (refused.at, refused.code) == (f"{LABELS}:3", Code.UNLABELLED)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[[",
+        "names: &a [*a]",
+        "names: {a: [b]}",
+        "train: {a: b}",
+        "train: [[a]]",
+        "a: b\na: b: c",
+        "names: *x",
+        "? [a]\n: b",
+        "[" * 5_000,
+        "{a: " * 5_000,
+    ],
+)
+def test_settings_that_make_no_sense_are_a_bad_file(tmp_path: Path, said: str) -> None:
+    with pytest.raises(BadFile, match=r"data\.yaml"):
+        read(tmp_path, {"data.yaml": f"{said}\n", LABELS: GOOD})
+
+
+def test_settings_are_not_longer_than_settings_are(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="larger than 1 MB"):
+        read(tmp_path, {"data.yaml": SETTINGS + "#" * 2**20, LABELS: GOOD})
+
+
+def test_a_class_may_be_called_no(tmp_path: Path) -> None:
+    schema = LabelSchema((LabelClass(1, "no", "#ff0000"), LabelClass(2, "007", "#00ff00")))
+    files: dict[str, str | bytes] = {"data.yaml": "train: images/train\nnames: [no, 007]\n"}
+    (known,) = read(tmp_path, files | {LABELS: f"{GOOD}1{GOOD[1:]}"}, schema=schema)
+    assert [each["class"] for each in known.objects] == [1, 2]
