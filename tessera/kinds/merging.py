@@ -24,7 +24,7 @@ def groups_of(shape: Shape, seen: Seen, told: Told = NOTHING_TOLD) -> Indices:
 def doubts(shape: Shape, pieces: Sequence[Piece], schema: LabelSchema) -> list[Doubt]:
     """Pairs of objects of which geometry cannot tell whether they are one."""
     order = _order(pieces)
-    seen = _seen(shape, [pieces[i] for i in order], schema)
+    seen = _seen(shape, [pieces[i] for i in order], _drawn(pieces, order), schema)
     likeness, names = _likeness(shape, seen), _names(pieces, order)
     pairs = doubtful(seen.bounds, seen.classes, seen.tiles, seen.frames, likeness)
     ends = [[names[i] for i in each.tolist()] for each in pairs]
@@ -55,10 +55,10 @@ def merged(
         decided: Whether pairs of objects are one, whatever geometry says.
     """
     order = _order(pieces)
-    drawn = [each for i in order for each in pieces[i].objects]
+    drawn = _drawn(pieces, order)
     if not drawn:
         return []
-    seen = _seen(shape, [pieces[i] for i in order], schema)
+    seen = _seen(shape, [pieces[i] for i in order], drawn, schema)
     if same is None:
         groups = groups_of(shape, seen, _told(_names(pieces, order), decided))
     else:
@@ -70,13 +70,19 @@ def _order(pieces: Sequence[Piece]) -> list[int]:
     return sorted(range(len(pieces)), key=lambda i: (pieces[i].frame.window, pieces[i].frame.core))
 
 
+def _drawn(pieces: Sequence[Piece], order: Sequence[int]) -> list[ImageObject]:
+    return [each for i in order for each in pieces[i].objects]
+
+
 def _names(pieces: Sequence[Piece], order: Sequence[int]) -> list[tuple[int, int]]:
     """Of all objects in that order of the pieces: number of the piece, and of the object in it."""
     return [(piece, i) for piece in order for i in range(len(pieces[piece].objects))]
 
 
-def _seen(shape: Shape, pieces: Sequence[Piece], schema: LabelSchema) -> Seen:
-    drawn, frames = [each for piece in pieces for each in piece.objects], [p.frame for p in pieces]
+def _seen(
+    shape: Shape, pieces: Sequence[Piece], drawn: Sequence[ImageObject], schema: LabelSchema
+) -> Seen:
+    frames = [piece.frame for piece in pieces]
     shapes = shape.load(drawn, schema, IN_IMAGE)
     tiles = np.repeat(np.arange(len(pieces)), [len(each.objects) for each in pieces])
     return Seen(
@@ -85,7 +91,7 @@ def _seen(shape: Shape, pieces: Sequence[Piece], schema: LabelSchema) -> Seen:
         classes=np.fromiter(map(itemgetter("class"), drawn), np.int64),
         confidence=np.fromiter(map(itemgetter("confidence"), drawn), np.float64),
         cut=np.fromiter(map(bool, map(itemgetter("cut"), drawn)), np.bool_),
-        firm=np.array([not each.get("optional", False) for each in drawn]),
+        firm=np.array(["optional" not in each for each in drawn]),
         tiles=tiles,
         cores=as_boxes([each.core for each in frames])[tiles],
         frames=frames,
@@ -119,25 +125,28 @@ def _objects(
     kept = in_order[(firm | owned)[in_order]]
     alone = np.bincount(groups)[kept] == 1
     joined = iter(shape.dump(together[kept[~alone]]))
-    columns = [each[kept].tolist() for each in (classes, confidence, speakers, firm)]
-    return [
+    columns = [each[kept].tolist() for each in (classes, confidence, speakers)]
+    fields = sorted(shape.FIELDS)
+    found = [
         {
             "class": class_id,
-            **(_place(shape, drawn[speaker]) if single else next(joined)),
+            **(_place(drawn[speaker], fields) if single else next(joined)),
             "attributes": drawn[speaker]["attributes"],
             "confidence": sure,
             "sources": sources[group],
-            **({} if certain else {"optional": True}),
         }
-        for group, single, class_id, sure, speaker, certain in zip(
+        for group, single, class_id, sure, speaker in zip(
             kept.tolist(), alone.tolist(), *columns, strict=True
         )
     ]
+    for place in np.flatnonzero(~firm[kept]).tolist():
+        found[place]["optional"] = True
+    return found
 
 
-def _place(shape: Shape, drawn: ImageObject) -> dict[str, Any]:
+def _place(drawn: ImageObject, fields: Sequence[str]) -> dict[str, Any]:
     """Where it is, to the only tile that saw it."""
-    return {name: value for name, value in drawn.items() if name in shape.FIELDS}
+    return {name: drawn[name] for name in fields if name in drawn}
 
 
 def _sources(seen: Seen, groups: Indices, ranked: Indices, order: Indices) -> list[list[int]]:
