@@ -182,9 +182,10 @@ class Elements:
 
     def extend(self, elements: Iterable[Any]) -> None:
         """Add all that an iterator makes, of which none need be there at the same time."""
-        if lines := list(map(orjson.dumps, elements)):
-            self._out.write((b",\n" if self.length else b"\n") + b",\n".join(lines))
-            self.length += len(lines)
+        # line by line: a list of them is memory that malloc gives back and asks for every time
+        for line in map(orjson.dumps, elements):
+            self._out.write((b",\n" if self.length else b"\n") + line)
+            self.length += 1
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
