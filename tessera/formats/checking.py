@@ -34,7 +34,7 @@ MOST_NUMBERS = 1_000_000
 SURE = 1.0
 _CHUNK = 2**16
 _SHOWN = 300
-_ROTATION, _EDGES = "rotation", 4
+_ROTATION = "rotation"
 _FLAGS = {"true": True, "false": False}
 
 Record = TypeVar("Record")
@@ -271,7 +271,10 @@ def turned(place: Mapping[str, Any], said: dict[str, Any], named: LabelClass) ->
     if "box" not in place or _ROTATION not in said or named.attribute(_ROTATION) is not None:
         return place
     angle = fields.number(said.pop(_ROTATION), f"attributes.{_ROTATION}", InvalidAnswer)
-    return place if len(place["box"]) > _EDGES or not angle else {"box": [*place["box"], angle]}
+    match place["box"]:
+        case [_, _, _, _] as upright if angle:
+            return {"box": [*upright, angle]}
+    return place
 
 
 def _typed(text: str, asked: Attribute | None) -> Value:

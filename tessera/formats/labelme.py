@@ -14,6 +14,7 @@ is a crowd, `difficult`, as X-AnyLabeling has them; and a file the `name` of its
 import base64
 import binascii
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +42,9 @@ KINDS = frozenset(
 VERSION = "5.5.0"
 WHOLE = "default"
 HIDDEN = "hidden"
+_OUTSIDE = re.compile(r"(\.\./)+")
+_DEEPEST = 64
+"""Folders that are looked at of a path, from its end."""
 _SET, _UNSET = np.uint8(255), np.uint8(0)
 _TYPES = {
     "box": "rectangle",
@@ -211,8 +215,9 @@ class _Reader:
         if name is not None or not isinstance(beside, str):
             return name
         there = normpath(PurePosixPath(path).parent / beside.replace("\\", "/"))
-        inside = there.split("../")[-1]
-        parts = PurePosixPath(inside).parts if inside != there else ()
+        outside = _OUTSIDE.match(there)
+        inside = there[outside.end() :] if outside else there
+        parts = PurePosixPath(inside).parts[-_DEEPEST:] if outside else ()
         ends = ("/".join(parts[i:]) for i in range(len(parts)))
         return next((end for end in ends if end in self._wanted.images), inside)
 

@@ -20,6 +20,8 @@ from tessera.formats.protocol import Split
 _ENDINGS = (".yaml", ".yml")
 _MOST_BYTES = 2**20
 _LIST = ".txt"
+_DEEPEST = 64
+"""Folders that are looked at of a path, from its end."""
 _PICTURES = frozenset({".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _OUTSIDE = frozenset({"", ".", ".."})
 
@@ -113,7 +115,8 @@ class Settings:
 
     def _line(self, at: str, line: str, stems: Mapping[str, str]) -> Placed:
         """By as much of the end of a path as names something here."""
-        parts = _plain(str(PurePosixPath(line).with_suffix("")))
+        *folders, name_ = _plain(line)[-_DEEPEST:] or [""]
+        parts = [*folders, PurePosixPath(name_).stem]
         ends = ["/".join(parts[i:]) for i in range(len(parts))]
         labels = (_below(root, label_path(end)) for end in ends for root in self._roots)
         name = next((stems[end] for end in ends if end in stems), None)
@@ -123,7 +126,8 @@ class Settings:
         """What the image may be called: by its path below the split's folder, or one above it."""
         for folder in self._folders:
             if stem.startswith(f"{folder}/"):
-                parts, rest = folder.split("/"), stem.removeprefix(f"{folder}/")
+                parts = folder.split("/")[-_DEEPEST:]
+                rest = stem.removeprefix(f"{folder}/")
                 yield from ("/".join([*parts[i:], rest]) for i in range(len(parts), -1, -1))
 
     def _names(self, names: object) -> dict[str, str]:

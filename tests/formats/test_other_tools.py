@@ -232,6 +232,17 @@ def test_a_box_of_coco_that_cvat_has_turned_is_turned(tmp_path: Path) -> None:
     assert found["box"] == pytest.approx([10, 10, 50, 30, 30])
 
 
+@pytest.mark.parametrize("box", [3, None, "four", {}, [1, 2, 3]])
+def test_what_is_no_box_is_not_turned(tmp_path: Path, box: object) -> None:
+    drawn = {"bbox": [10, 10, 40, 20], "rotated": box, "attributes": {"rotation": 30.0}}
+    write(tmp_path / "a.json", in_coco(drawn))
+    refused, _ = said(tmp_path, "coco", "box", rotated=True)
+    assert isinstance(refused, Refused)
+    write(tmp_path / "annotations/a.json", in_datumaro(drawn | {"type": "bbox", "label_id": 0}))
+    refused, _ = said(tmp_path / "annotations/..", "datumaro", "box", rotated=True)
+    assert isinstance(refused, Refused)
+
+
 @pytest.mark.parametrize("told", [None, 0])
 def test_coco_need_not_tell_the_size_of_an_image(tmp_path: Path, told: int | None) -> None:
     write(tmp_path / "a.json", in_coco({"bbox": [10, 10, 40, 20]}, width=told, height=told))

@@ -204,6 +204,16 @@ def test_a_split_may_be_a_list_of_paths(tmp_path: Path, listed: str, top: str) -
     ]
 
 
+def test_a_list_may_have_any_lines(tmp_path: Path) -> None:
+    lines = ["/", ".", "..", "z/..", "\0", ".jpg", "/" * 100_000, "a/" * 100_000 + "a.jpg"]
+    files: dict[str, str | bytes] = {
+        "data.yaml": "train: train.txt\nnames: [bus, car]\n",
+        "train.txt": "\n".join(lines).encode() + b"\n\xff.jpg\n",
+    }
+    found = places(read(tmp_path, files))
+    assert found == [Code.FOREIGN_IMAGE] * 7 + [("a.jpg", 0), Code.FOREIGN_IMAGE]
+
+
 def test_lists_of_which_none_is_there_are_a_bad_file(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"data.yaml": "train: /x/train.txt\nnames: [bus]"}
     with pytest.raises(BadFile, match=r"names '/x/train\.txt', which is not there"):
