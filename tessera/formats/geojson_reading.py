@@ -30,6 +30,8 @@ _NAME = re.compile(
 _InPixels = Callable[[Any], Points]
 """Of places, shape (N, 2), and the pixels likewise."""
 _WITH_HEIGHT = 3
+_OF_POINTS, _OF_CORNERS = 2, 6
+"""Digits of pixels; an angle is the exacter, the exacter its corners are."""
 _FAR = 1e6
 """Pixels; more than any image has, and than what is drawn reaches out of one."""
 _SLACK = 1.0
@@ -169,7 +171,9 @@ class _Reader:
         if geometry.get("type") != expected:
             type_ = str(geometry.get("type"))[:50]
             raise InvalidAnswer("geometry.type", f"is {type_!r}, not {expected!r}")
-        coordinates = _pixels(geometry.get("coordinates"), "geometry.coordinates", in_pixels)
+        digits = _OF_CORNERS if expected == "Polygon" else _OF_POINTS
+        at = "geometry.coordinates"
+        coordinates = _pixels(geometry.get("coordinates"), at, in_pixels, digits)
         return found | self._place(coordinates, properties, named, size)
 
     def _place(
@@ -217,15 +221,17 @@ def _map_of(document: Mapping[str, Any]) -> int:
     raise Unfit("", "is of a map that is not known here by its crs", Code.BAD_FILE)
 
 
-def _pixels(value: object, at: str, in_pixels: _InPixels, lists: int = _DEEPEST) -> object:
+def _pixels(
+    value: object, at: str, in_pixels: _InPixels, digits: int, lists: int = _DEEPEST
+) -> object:
     """Lists of places, or of lists of them; what is something else is as it was."""
     if in_pixels == PIXELS.in_pixels or not isinstance(value, list) or not value or not lists:
         return value
     if isinstance(value[0], list) and value[0] and isinstance(value[0][0], list):
         listed = fields.items(value, at, InvalidAnswer, most=_MOST)
-        return [_pixels(each, there, in_pixels, lists - 1) for there, each in listed]
+        return [_pixels(each, there, in_pixels, digits, lists - 1) for there, each in listed]
     with np.errstate(all="ignore"):
-        found = in_pixels(_line(value, at)).round(2)
+        found = in_pixels(_line(value, at)).round(digits)
     if not (np.abs(found) < _FAR).all():
         why = "is far away from the image: it must be in degrees, or of the map that `crs` names"
         raise InvalidAnswer(at, why)

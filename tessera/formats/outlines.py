@@ -8,6 +8,7 @@ from tessera.kinds import InvalidAnswer
 from tessera.shapes import turned
 
 _CORNERS = 4
+_DIGITS = 2
 _OFF = 0.02
 """Pixels that a corner may be away from where a rectangle has it."""
 
@@ -29,7 +30,9 @@ def box_of(corners: Sequence[Sequence[float]], at: str) -> list[float]:
     """
     if len(corners) != _CORNERS:
         raise InvalidAnswer(at, "must be the four corners of a rectangle")
-    across, down = (sorted(set(axis)) for axis in zip(*corners, strict=True))
+    across, down = (
+        sorted({round(each, _DIGITS) for each in axis}) for axis in zip(*corners, strict=True)
+    )
     if len(across) == len(down) == 2:  # noqa: PLR2004
         return [across[0], down[0], across[1], down[1]]
     first, second, third, last = points = np.array(corners)
@@ -37,9 +40,10 @@ def box_of(corners: Sequence[Sequence[float]], at: str) -> list[float]:
     if a * d < b * c:  # counter-clockwise
         second, last = last, second
         points = np.array([first, second, third, last])
-    middle, side = points.mean(axis=0), second - first
-    half = np.array([np.hypot(*side), np.hypot(*(last - first))]) / 2
-    box = np.array([*(middle - half), *(middle + half), np.degrees(np.arctan2(side[1], side[0]))])
+    middle, along, across_ = points.mean(axis=0), second - first, last - first
+    half = np.array([np.hypot(*along), np.hypot(*across_)]) / 2
+    x, y = along if half[0] >= half[1] else (across_[1], -across_[0])  # the longer one tells more
+    box = np.array([*(middle - half), *(middle + half), np.degrees(np.arctan2(y, x))])
     if np.abs(turned.corners(box[None])[0] - points).max() > _OFF:
         raise InvalidAnswer(at, "are not the corners of a rectangle, one after the other")
-    return [float(each) for each in box]
+    return [round(float(each), _DIGITS) for each in box]
