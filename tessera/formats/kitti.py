@@ -162,7 +162,8 @@ class _Reader:
                 if line.strip() and line.split()[0] != NOBODY
             ]
         try:
-            self._check_camera(path.replace("/label_2/", "/calib/"), files)
+            beside = f"/{path}".replace("/label_2/", "/calib/").removeprefix("/")
+            self._check_camera(beside, files)
         except InvalidAnswer as error:
             yield replace(checking.refused(path, error), image=name)
         else:

@@ -40,9 +40,9 @@ def box_of(corners: Sequence[Sequence[float]], at: str) -> list[float]:
     if a * d < b * c:  # counter-clockwise
         second, last = last, second
         points = np.array([first, second, third, last])
-    middle, along, across_ = points.mean(axis=0), second - first, last - first
-    half = np.array([np.hypot(*along), np.hypot(*across_)]) / 2
-    x, y = along if half[0] >= half[1] else (across_[1], -across_[0])  # the longer one tells more
+    middle, along, aside = points.mean(axis=0), second - first, last - first
+    half = np.array([np.hypot(*along), np.hypot(*aside)]) / 2
+    x, y = along if half[0] >= half[1] else (aside[1], -aside[0])  # the longer one tells more
     box = np.array([*(middle - half), *(middle + half), np.degrees(np.arctan2(y, x))])
     if np.abs(turned.corners(box[None])[0] - points).max() > _OFF:
         raise InvalidAnswer(at, "are not the corners of a rectangle, one after the other")

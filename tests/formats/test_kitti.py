@@ -267,6 +267,11 @@ def test_cuboids_in_space_are_of_the_cameras_of_their_files(
         assert found.image == "a.jpg"
     (boxes,) = read(tmp_path, right)
     assert isinstance(boxes, Known), "boxes are of the picture, whatever has taken it"
+    for folder in ("label_2", "calib"):
+        (tmp_path / "training" / folder).rename(tmp_path / folder)
+    top = Wanted("cuboid", SOLIDS, {"a.jpg": Size(900, 300)})
+    (same,) = kitti.read(Folder(tmp_path), top)
+    assert type(same) is type(found), "there need be no folder of a split"
 
 
 def test_what_is_not_of_this_project_or_no_text_is_refused(tmp_path: Path) -> None:
