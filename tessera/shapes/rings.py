@@ -6,8 +6,8 @@ point; a part's first ring is its outline, the others are its holes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise
-from typing import Any
+from itertools import accumulate, chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -41,21 +41,70 @@ _MEASURED, _DIVIDED = 256, 2_000
 """Points, about, to measure how close two outlines are, and to find the middle between two."""
 
 
-def areas_of(nested: Sequence[Nested]) -> Areas:
-    """Nested lists in any order and direction; rings of at least three points each."""
+class Ragged(NamedTuple):
+    """Nested lists as arrays: members of group i are those from `offsets[i]` to `offsets[i + 1]`.
+
+    Source:
+        GeoArrow, "Memory layout"; but no last point repeats the first.
+    """
+
+    points: Points
+    rings: Indices
+    """Shape (R + 1,), offsets in points."""
+    parts: Indices
+    """Shape (Q + 1,), offsets in rings."""
+    areas: Indices
+    """Shape (N + 1,), offsets in parts."""
+
+
+def ragged(nested: Sequence[Nested]) -> Ragged:
+    """Nested lists in any order and direction."""
     parts = list(chain.from_iterable(nested))
     rings = list(chain.from_iterable(parts))
     flat = chain.from_iterable(chain.from_iterable(rings))
     points = np.fromiter(flat, dtype=np.float64).reshape(-1, 2)
-    lines = np.asarray(shapely.linearrings(points, indices=_numbered(rings)))
-    whole = len(rings) == len(parts)  # no part has a hole, which is quicker
-    polygons = np.asarray(shapely.polygons(lines, indices=None if whole else _numbered(parts)))
-    return _parts_of(polygons, _numbered(nested), len(nested))
+    return Ragged(points, _offsets(rings), _offsets(parts), _offsets(nested))
 
 
-def _numbered(groups: Sequence[Sequence[object]]) -> Indices:
+def _offsets(groups: Sequence[Sequence[object]]) -> Indices:
+    return np.fromiter(accumulate(map(len, groups), initial=0), dtype=np.int64)
+
+
+def measured(of: Ragged) -> tuple[Boxes, Measures]:
+    """The upright boxes around areas, and their square pixels; far faster than of geometries.
+
+    Args:
+        of: Areas of at least one part, whose rings do not cross.
+    """
+    first = of.rings[of.parts[of.areas]]
+    x, y = of.points.T.copy()
+    left, top, right, bottom = (
+        most.reduceat(axis, first[:-1])
+        for most, axis in [(np.minimum, x), (np.minimum, y), (np.maximum, x), (np.maximum, y)]
+    )
+    x -= np.repeat(left, np.diff(first))  # the smaller the numbers, the less is lost below
+    y -= np.repeat(top, np.diff(first))
+    after = np.arange(1, len(x) + 1)
+    after[of.rings[1:] - 1] = of.rings[:-1]
+    within = np.abs(np.add.reduceat(x * y[after] - x[after] * y, of.rings[:-1])) / 2
+    outline = np.zeros(len(within), dtype=bool)
+    outline[of.parts[:-1]] = True
+    area = np.add.reduceat(np.where(outline, within, -within), of.parts[of.areas[:-1]])
+    return np.stack((left, top, right, bottom), axis=1), np.asarray(area)
+
+
+def areas_of(nested: Sequence[Nested]) -> Areas:
+    """Nested lists in any order and direction; rings of at least three points each."""
+    of = ragged(nested)
+    lines = np.asarray(shapely.linearrings(of.points, indices=_numbered(of.rings)))
+    whole = len(of.rings) == len(of.parts)  # no part has a hole, which is quicker
+    polygons = np.asarray(shapely.polygons(lines, indices=None if whole else _numbered(of.parts)))
+    return _parts_of(polygons, _numbered(of.areas), len(nested))
+
+
+def _numbered(offsets: Indices) -> Indices:
     """For each member of each group, the number of the group."""
-    return np.repeat(np.arange(len(groups)), list(map(len, groups)))
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
 def _parts_of(polygons: Geometries, number: Indices, count: int) -> Areas:

@@ -51,6 +51,16 @@ def test_equal_areas_are_written_down_alike_however_they_were_drawn(
     assert len(written[0]) == 3
 
 
+@given(seeds, st.floats(0, 100_000))
+def test_measuring_areas_as_arrays_says_what_their_geometries_say(seed: int, away: float) -> None:
+    rng = np.random.default_rng(seed)
+    several = shapely.MultiPolygon([blob(rng), shapely.box(0, 0, 3, 4), shapely.box(90, 0, 95, 9)])
+    drawn = shapely.transform(areas(several, blob(rng), blob(rng)), lambda points: points + away)
+    boxes, square_pixels = rings.measured(rings.ragged(rings.nested_of(rings.on_grid(drawn))))
+    np.testing.assert_array_equal(boxes, shapely.bounds(rings.on_grid(drawn)))
+    np.testing.assert_allclose(square_pixels, shapely.area(rings.on_grid(drawn)), atol=1e-5)
+
+
 def test_outlines_go_clockwise_on_the_screen_from_the_top_left_and_holes_the_other_way() -> None:
     frame = shapely.box(0, 0, 9, 9) - shapely.box(3, 3, 6, 6)
     assert rings.nested_of(areas(frame)) == [
