@@ -78,8 +78,9 @@ def writer(folder: Path, dataset: Described) -> Iterator["SplitWriter"]:
     with ExitStack() as undo:
         writers = {}
         for split, name in _names(dataset).items():
-            spooled = (TemporaryFile(dir=folder, buffering=_BUFFER) for _ in range(2))
-            spools = [undo.enter_context(each) for each in spooled]
+            spools = [
+                undo.enter_context(TemporaryFile(dir=folder, buffering=_BUFFER)) for _ in range(2)
+            ]
             out = undo.enter_context((folder / name).open("wb"))
             writers[split] = CocoWriter(out, dataset, spools=(spools[0], spools[1]))
         yield SplitWriter(writers)

@@ -18,7 +18,7 @@ from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import turned
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, hulls, row_ious, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, furthest, hulls, row_ious, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.robust import weighted_median
 from tessera.shapes.seams import FAR, widened
@@ -196,7 +196,7 @@ def together(seen: Seen, groups: Indices) -> Shapes:
     whole must also reach about as far as all pieces together.
     """
     hull = hulls(seen.bounds, groups)
-    short = np.abs(seen.bounds - hull[groups]).max(axis=1) > FAR
+    short = furthest(seen.bounds, hull.take(groups, axis=0)) > FAR
     weights = np.where(seen.cut | short, 0.0, np.maximum(seen.confidence, 1e-6))
     total = np.bincount(groups, weights)
     mean = np.stack([np.bincount(groups, weights * edge) for edge in seen.bounds.T], axis=1)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def doubts(shape: Shape, pieces: Sequence[Piece], schema: LabelSchema) -> list[D
 
 def _likeness(shape: Shape, seen: Seen) -> Likeness:
     return Likeness(
-        view=lambda members, zones: shape.view(seen.shapes[members], zones),
+        view=lambda members, zones: shape.view(seen.shapes.take(members, axis=0), zones),
         alike=shape.alike,
         least=shape.ALIKE,
         least_of_two_classes=shape.ALIKE_OF_TWO_CLASSES,
@@ -60,7 +59,8 @@ def merged(
         return []
     seen = _seen(shape, [pieces[i] for i in order], drawn, schema)
     if same is None:
-        groups = groups_of(shape, seen, _told(_names(pieces, order), decided))
+        told = _told(_names(pieces, order), decided) if decided else NOTHING_TOLD
+        groups = groups_of(shape, seen, told)
     else:
         groups = same(shape, seen)
     return _objects(shape, seen, groups, drawn, np.array(order))
@@ -91,7 +91,7 @@ def _seen(
         classes=np.fromiter(map(itemgetter("class"), drawn), np.int64),
         confidence=np.fromiter(map(itemgetter("confidence"), drawn), np.float64),
         cut=np.fromiter(map(bool, map(itemgetter("cut"), drawn)), np.bool_),
-        firm=np.array(["optional" not in each for each in drawn]),
+        firm=np.array(["optional" not in each for each in drawn], np.bool_),
         tiles=tiles,
         cores=as_boxes([each.core for each in frames])[tiles],
         frames=frames,
@@ -99,8 +99,6 @@ def _seen(
 
 
 def _told(names: Sequence[tuple[int, int]], decided: Decided) -> Told:
-    if not decided:
-        return NOTHING_TOLD
     row = {name: i for i, name in enumerate(names)}
     ends = np.array([[row[first], row[second]] for first, second in decided], np.int64)
     return Told(ends[:, 0], ends[:, 1], np.array([*decided.values()], np.bool_))
@@ -126,27 +124,23 @@ def _objects(
     alone = np.bincount(groups)[kept] == 1
     joined = iter(shape.dump(together[kept[~alone]]))
     columns = [each[kept].tolist() for each in (classes, confidence, speakers)]
-    fields = sorted(shape.FIELDS)
-    found = [
-        {
-            "class": class_id,
-            **(_place(drawn[speaker], fields) if single else next(joined)),
-            "attributes": drawn[speaker]["attributes"],
-            "confidence": sure,
-            "sources": sources[group],
-        }
-        for group, single, class_id, sure, speaker in zip(
-            kept.tolist(), alone.tolist(), *columns, strict=True
-        )
-    ]
+    fields, found = sorted(shape.FIELDS), []
+    rows = zip(kept.tolist(), alone.tolist(), *columns, strict=True)
+    for group, single, class_id, sure, speaker in rows:
+        said = drawn[speaker]
+        each: ImageObject = {"class": class_id}
+        if single:  # where it is, to the only tile that saw it
+            for name in fields:
+                if name in said:
+                    each[name] = said[name]
+        else:
+            each |= next(joined)
+        each["attributes"], each["confidence"] = said["attributes"], sure
+        each["sources"] = sources[group]
+        found.append(each)
     for place in np.flatnonzero(~firm[kept]).tolist():
         found[place]["optional"] = True
     return found
-
-
-def _place(drawn: ImageObject, fields: Sequence[str]) -> dict[str, Any]:
-    """Where it is, to the only tile that saw it."""
-    return {name: drawn[name] for name in fields if name in drawn}
 
 
 def _sources(seen: Seen, groups: Indices, ranked: Indices, order: Indices) -> list[list[int]]:

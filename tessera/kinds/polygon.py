@@ -19,8 +19,8 @@ from tessera.kinds.places import point
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
-from tessera.shapes import rings
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, hulls, visible
+from tessera.shapes import overlaps, rings
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, furthest, hulls, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.seams import FAR, REACH, TOLERANCE
 
@@ -157,7 +157,7 @@ def clipped(shapes: Shapes, window: Window) -> Clipped:
 
 def likeness(first: Shapes, second: Shapes) -> Measures:
     """Intersection over union."""
-    return rings.ious(first, second)
+    return overlaps.ious(first, second)
 
 
 def credit(first: Shapes, second: Shapes) -> Measures:
@@ -169,7 +169,7 @@ def credit(first: Shapes, second: Shapes) -> Measures:
     diagonal = np.hypot(*(around[:, 2:] - around[:, :2]).T)
     tolerance = np.maximum(CLOSE, CLOSE_OF_DIAGONAL * diagonal)
     outline = rings.boundary_agreement(first, second, tolerance)
-    return np.asarray((rings.ious(first, second) + outline) / 2)
+    return np.asarray((overlaps.ious(first, second) + outline) / 2)
 
 
 def fuse(shapes: Shapes, trust: Measures) -> Shapes:
@@ -214,7 +214,7 @@ def alike(first: Shapes, second: Shapes) -> Measures:
     shared = np.minimum(np.maximum(sides, 0).prod(axis=1), areas.min(axis=0))
     likely = np.nan_to_num(shared) >= ALIKE * (areas.sum(axis=0) - shared)
     measured = np.zeros(len(first))
-    measured[likely] = rings.ious(first[likely], second[likely])
+    measured[likely] = overlaps.ious(first[likely], second[likely])
     return measured
 
 
@@ -224,7 +224,7 @@ def together(seen: Seen, groups: Indices) -> Shapes:
     As with boxes, what is whole must also reach about as far as all pieces together.
     """
     hull = hulls(seen.bounds, groups)
-    short = np.abs(seen.bounds - hull[groups]).max(axis=1) > FAR
+    short = furthest(seen.bounds, hull.take(groups, axis=0)) > FAR
     part = seen.cut | short
     elsewhere = ~seen.owned(seen.bounds)
     ranked = np.lexsort((-shapely.area(seen.shapes), elsewhere, part, groups))

@@ -13,7 +13,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tessera.shapes.boxes import Boxes, Indices, crossing, firsts
+from tessera.shapes.boxes import Boxes, Indices, crossing, firsts, overlap, shared_by, sides
+from tessera.shapes.boxes import areas as square
 from tessera.shapes.seams import TOLERANCE
 
 Areas = NDArray[Any]
@@ -239,14 +240,6 @@ def _deepest(low: Measures, high: Measures) -> int:
     return int((begun - np.searchsorted(np.sort(high), starts, side="right")).max())
 
 
-def ious(first: Geometries, second: Geometries) -> Measures:
-    """Intersection over union, row by row; exactly 1 of equals, nothing of two without area."""
-    shared = shapely.area(overlay(shapely.intersection, first, second))
-    either = shapely.area(first) + shapely.area(second) - shared
-    share = np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
-    return np.asarray(np.round(share, 9))
-
-
 def boundary_agreement(first: Areas, second: Areas, tolerance: Measures) -> Measures:
     """Boundary F-measure, row by row: how much of each outline lies close to the other.
 
@@ -351,9 +344,9 @@ def stitched(pieces: Areas, groups: Indices, windows: Boxes, cores: Boxes) -> Ar
     first, second = crossing(groups, windows[:, 0], windows[:, 2])
     own = _own(pieces, np.concatenate((first, second)), np.concatenate((second, first)), cores)
     whole = np.array([overlay(shapely.union_all, members) for _, members in _by_group(own, groups)])
-    seams = _shared(cores[first], cores[second])
-    seen = _shared(windows[first], windows[second])
-    blind = (_sides(seams) >= 0).all(axis=1) & (_sides(seen).min(axis=1) < 2 * TOLERANCE)
+    seams = shared_by(cores[first], cores[second])
+    seen = shared_by(windows[first], windows[second])
+    blind = (sides(seams)[0] >= 0) & (sides(seen)[0] < 2 * TOLERANCE)
     for group, lines in _by_group(seams[blind], groups[first[blind]]):
         whole[group] = shapely.union(whole[group], _crack(whole[group], lines), grid_size=GRID)
     return solid(shapely.simplify(whole, _TRACE))
@@ -370,9 +363,8 @@ def _by_group(values: NDArray[Any], groups: Indices) -> Iterator[tuple[int, NDAr
 def _own(pieces: Areas, which: Indices, others: Indices, cores: Boxes) -> Geometries:
     """Pieces without the cores of others; `which` says of each of the others what it is next to."""
     around = shapely.bounds(pieces)
-    taken = np.maximum(_sides(_shared(around[which], cores[others])), 0).prod(axis=1)
-    mine = np.maximum(_sides(_shared(around, cores)), 0).prod(axis=1)
-    rest = _sides(around).prod(axis=1) - mine - np.bincount(which, taken, len(pieces))
+    taken = overlap(around[which], cores[others])
+    rest = square(around) - overlap(around, cores) - np.bincount(which, taken, len(pieces))
     alone = rest <= GRID  # square pixels around it that are in nobody's core
     left = np.array(pieces)
     left[alone] = within(pieces[alone], cores[alone])
@@ -398,13 +390,3 @@ def _crack(area: Any, seams: Boxes) -> Any:
     wide = shapely.buffer(near, TOLERANCE, join_style="mitre")
     closed = shapely.buffer(wide, -TOLERANCE, join_style="mitre")
     return overlay(shapely.intersection, closed, strip)
-
-
-def _shared(first: Boxes, second: Boxes) -> Boxes:
-    """What two boxes share, row by row; inside out where that is nothing."""
-    low = np.maximum(first[:, :2], second[:, :2])
-    return np.hstack((low, np.minimum(first[:, 2:], second[:, 2:])))
-
-
-def _sides(boxes: Boxes) -> Measures:
-    return np.asarray(boxes[:, 2:] - boxes[:, :2])

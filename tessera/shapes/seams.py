@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, crossing
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, crossing, shared_by, sides
 from tessera.shapes.frames import TileFrame
 from tessera.shapes.matching import best_of, join, mutual_best
 
@@ -145,16 +145,18 @@ def _met(
     across = np.where(lengthwise, 0, 1)
     rows = np.arange(len(reach))
     first, second = crossing(zone, reach[rows, across], reach[rows, across + 2])
-    low, high = _shared(reach[first], reach[second])
-    apart = tiles[members[first]] != tiles[members[second]]
-    meeting = apart & (low <= high).all(axis=1)
+    short, _ = sides(shared_by(reach.take(first, axis=0), reach.take(second, axis=0)))
+    tile = tiles[members]
+    meeting = (tile[first] != tile[second]) & (short >= 0)
     first, second = first[meeting], second[meeting]
-    swap = tiles[members[first]] > tiles[members[second]]
+    swap = tile[first] > tile[second]
     first, second = np.where(swap, second, first), np.where(swap, first, second)
     used = np.zeros(len(members), dtype=bool)
     used[first] = used[second] = True
-    views, position = likeness.view(members[used], zones.boxes[zone[used]]), np.cumsum(used) - 1
-    measured = likeness.alike(views[position[first]], views[position[second]])
+    views = likeness.view(members[used], zones.boxes.take(zone[used], axis=0))
+    position = np.cumsum(used) - 1
+    ends = (views.take(position[each], axis=0) for each in (first, second))
+    measured = likeness.alike(*ends)
     one_class = classes[members[first]] == classes[members[second]]
     return _Met(members, first, second, measured, one_class)
 
@@ -206,13 +208,12 @@ def _zones(frames: Sequence[TileFrame]) -> _Zones:
     windows = as_boxes([each.window for each in frames])
     cores = as_boxes([each.core for each in frames])
     one, other = _meeting(windows)
-    low, high = _shared(windows[one], windows[other])
-    core_low, core_high = _shared(cores[one], cores[other])
-    size, seam = high - low, core_high - core_low
-    wide = (size > 2 * REACH).all(axis=1)
-    neighbours = (seam >= 0).all(axis=1) & (seam > 0).any(axis=1)
-    real = (size >= 0).all(axis=1) & (size > 2 * TOLERANCE).any(axis=1) & (wide | neighbours)
-    return _Zones(np.hstack((low, high))[real], one[real], other[real])
+    zones = shared_by(windows.take(one, axis=0), windows.take(other, axis=0))
+    seams = shared_by(cores.take(one, axis=0), cores.take(other, axis=0))
+    (short, long), (narrow, tall) = sides(zones), sides(seams)
+    neighbours = (narrow >= 0) & (tall > 0)
+    real = (short >= 0) & (long > 2 * TOLERANCE) & ((short > 2 * REACH) | neighbours)
+    return _Zones(zones[real], one[real], other[real])
 
 
 def _meeting(windows: Boxes) -> tuple[Indices, Indices]:
@@ -230,11 +231,6 @@ def _meeting(windows: Boxes) -> tuple[Indices, Indices]:
     )
     low, high = (each(tiles[first], tiles[second]) for each in (np.minimum, np.maximum))
     return np.divmod(np.unique(low * len(windows) + high), len(windows))
-
-
-def _shared(first: Boxes, second: Boxes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Left top and right bottom corner of what two boxes share, row by row; may be inside out."""
-    return np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
 
 
 def _reaching(
@@ -259,13 +255,15 @@ def _reaching(
         reaching &= edges[low][members] <= ends[high][zone] + REACH
         reaching &= edges[high][members] >= ends[low][zone] - REACH
     members, zone = members[reaching], zone[reaching]
-    around, limits = bounds[members], zones.boxes[zone]
-    size = limits[:, 2:] - limits[:, :2]
-    return members, zone, widened(around, limits), size[:, 0] > size[:, 1]
+    around, limits = bounds.take(members, axis=0), zones.boxes.take(zone, axis=0)
+    left, top, right, bottom = limits.T
+    return members, zone, widened(around, limits), right - left > bottom - top
 
 
 def widened(bounds: Boxes, zones: Boxes) -> Boxes:
     """Boxes clipped to zones, row by row, and then widened by the tolerance."""
-    low = np.clip(bounds[:, :2], zones[:, :2], zones[:, 2:]) - TOLERANCE
-    high = np.clip(bounds[:, 2:], zones[:, :2], zones[:, 2:]) + TOLERANCE
-    return np.hstack((low, high))
+    wide = np.empty_like(bounds)
+    for i, more in enumerate((-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE)):
+        low, high = zones[:, i % 2], zones[:, i % 2 + 2]
+        wide[:, i] = np.clip(bounds[:, i], low, high) + more
+    return wide

@@ -335,8 +335,8 @@ def seen_by(
 
 def matched(found: Known, objects: Known) -> list[int]:
     """For each that was found the object that it is most alike."""
-    there = polygon.load(objects, SCHEMA, (0, 0))
-    return [int(rings.ious(np.full(len(there), area_of(each)), there).argmax()) for each in found]
+    there, here = (polygon.load(some, SCHEMA, (0, 0)) for some in (objects, found))
+    return [int(polygon.likeness(np.full(len(there), each), there).argmax()) for each in here]
 
 
 @settings(max_examples=examples(40))

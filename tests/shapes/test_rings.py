@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tessera.shapes import rings
+from tessera.shapes import overlaps, rings
 from tessera.shapes.boxes import as_boxes
 from tests.seeds import examples
 
@@ -170,8 +170,8 @@ def test_several_shaky_hands_draw_better_than_one(seed: int, people: int) -> Non
     for _ in range(5 if people == 2 else 1):
         truth = areas(blob(rng))
         drawn = areas(*[shaken(rng, truth[0].geoms[0]) for _ in range(people)])
-        together = rings.ious(rings.voted(drawn, np.ones(people)), truth)[0]
-        gains.append(together - rings.ious(drawn, truth.repeat(people)).mean())
+        together = overlaps.ious(rings.voted(drawn, np.ones(people)), truth)[0]
+        gains.append(together - overlaps.ious(drawn, truth.repeat(people)).mean())
     assert np.mean(gains) > 0
 
 
