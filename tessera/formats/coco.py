@@ -52,7 +52,7 @@ TOGETHER = 400
 Placed = Sequence[tuple[LabelledImage, LabelledObject]]
 """Objects that are somewhere in their image."""
 _BUFFER = 2**16
-"""Bytes. With Python's own 8 KiB, writing a line costs as much again as making it."""
+"""Bytes. With Python's own 8 KiB, writing lines takes twice as long."""
 _NEARLY = 1e-3
 _DUMPS = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -78,10 +78,8 @@ def writer(folder: Path, dataset: Described) -> Iterator["SplitWriter"]:
     with ExitStack() as undo:
         writers = {}
         for split, name in _names(dataset).items():
-            spools = [
-                undo.enter_context(TemporaryFile(dir=folder, buffering=_BUFFER)) for _ in range(2)
-            ]
-            out = undo.enter_context((folder / name).open("wb"))
+            spools = [undo.enter_context(TemporaryFile(dir=folder)) for _ in range(2)]
+            out = undo.enter_context((folder / name).open("wb", buffering=_BUFFER))
             writers[split] = CocoWriter(out, dataset, spools=(spools[0], spools[1]))
         yield SplitWriter(writers)
 
@@ -99,7 +97,7 @@ class SplitWriter:
 
 
 class CocoWriter:
-    """Images go straight out; what follows them in the file waits on disk until the end."""
+    """Annotations go straight out; what follows them in the file waits on disk until the end."""
 
     def __init__(
         self, out: BinaryIO, dataset: Described, *, spools: tuple[IO[bytes], IO[bytes]]
@@ -112,13 +110,13 @@ class CocoWriter:
         self._out, self._dataset = out, dataset
         # nothing in it may depend on when it is written
         info = {"description": dataset.name, "project": dataset.project_id}
-        self._images = Elements(out)
-        self._annotations, self._image_labels = (Elements(spool) for spool in spools)
+        self._annotations = Elements(out)
+        self._images, self._image_labels = (Elements(spool) for spool in spools)
         self._spools = spools
         self._waiting: list[tuple[LabelledImage, LabelledObject]] = []
         categories = [category_of(each, dataset.schema) for each in dataset.schema.classes]
         head = orjson.dumps({"info": info, "licenses": [], "categories": categories})
-        out.write(head.removesuffix(b"}") + b',\n"images":[')
+        out.write(head.removesuffix(b"}") + b',\n"annotations":[')
 
     def add(self, image: LabelledImage, picture: Path | None) -> None:
         del picture
@@ -132,17 +130,16 @@ class CocoWriter:
                 "sha256": image.sha256,
             }
         )
-        self._waiting += [(image, each) for each in image.objects]
+        for each in image.objects:
+            if each.place:
+                self._waiting.append((image, each))
+            else:
+                self._image_labels.add(_annotation(self._image_labels.length + 1, image, each))
         if len(self._waiting) >= TOGETHER:
             self._write()
 
     def _write(self) -> None:
-        placed = [pair for pair in self._waiting if pair[1].place]
-        if placed:
-            self._annotations.extend(self._elements(placed))
-        for image, each in self._waiting:
-            if not each.place:
-                self._image_labels.add(_annotation(self._image_labels.length + 1, image, each))
+        self._annotations.extend(self._elements(self._waiting))
         self._waiting.clear()
 
     def _elements(self, placed: Placed) -> Iterator[dict[str, Any]]:
@@ -170,8 +167,9 @@ class CocoWriter:
         return around, None, starmap(outline, placed)
 
     def finish(self) -> None:
-        self._write()
-        for name, spool in zip((b"annotations", b"image_labels"), self._spools, strict=True):
+        if self._waiting:
+            self._write()
+        for name, spool in zip((b"images", b"image_labels"), self._spools, strict=True):
             self._out.write(b'],\n"' + name + b'":[')
             spool.seek(0)
             shutil.copyfileobj(spool, self._out)
@@ -232,11 +230,12 @@ def _of_box(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
 def _of_polygons(placed: Placed, drawn: rings.Ragged) -> Iterator[dict[str, Any]]:
     numbers = drawn.points.ravel()
     lines = [numbers[start:end] for start, end in pairwise((2 * drawn.rings).tolist())]
-    spans = pairwise(drawn.parts[drawn.areas].tolist())
-    for (image, each), (start, end) in zip(placed, spans, strict=True):
-        parts = each.place["polygon"]
-        if each.crowd or end - start > len(parts):  # a part with a hole
-            strokes = painting.filled(parts, Size(image.width, image.height))
+    offsets = drawn.parts[drawn.areas]
+    holes = np.diff(offsets) > np.diff(drawn.areas)
+    of_areas = zip(placed, pairwise(offsets.tolist()), holes.tolist(), strict=True)
+    for (image, each), (start, end), holed in of_areas:
+        if holed or each.crowd:
+            strokes = painting.filled(each.place["polygon"], Size(image.width, image.height))
             yield {"segmentation": _runs(image, strokes), **each.place}
         else:
             yield {"segmentation": lines[start:end]}
