@@ -50,9 +50,11 @@ class Settings:
         """Read them.
 
         Raises:
-            BadFile: There are none, or several, or they make no sense.
+            BadFile: There are none, or several of which none or more than one is called data,
+                or they make no sense.
         """
         found = [name for name in files.names() if name.endswith(_ENDINGS)]
+        found = [name for name in found if PurePosixPath(name).stem == "data"] or found
         if len(found) != 1:
             raise BadFile("", f"must have one file data.yaml, not {len(found)}")
         self._files, self.path = files, found[0]

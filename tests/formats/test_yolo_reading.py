@@ -108,6 +108,14 @@ def test_what_cannot_be_used_is_refused_with_its_line(
     assert not known.objects
 
 
+def test_other_settings_may_stand_beside_data_yaml(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"data.yaml": SETTINGS, "args.yaml": "lr0: 0.01", LABELS: GOOD}
+    (known,) = read(tmp_path, files)
+    assert len(known.objects) == 1
+    with pytest.raises(BadFile, match=", not 2$"):
+        read(tmp_path, {"more/data.yml": SETTINGS})
+
+
 def test_points_may_have_two_numbers(tmp_path: Path) -> None:
     skeleton = {"points": [{"name": "front"}, {"name": "rear"}]}
     one = {"id": 3, "name": "bus", "colour": "#0000ff", "skeleton": skeleton}
