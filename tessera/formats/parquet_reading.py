@@ -44,13 +44,11 @@ def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
     """
     number = 0
     try:
-        table = pq.ParquetFile(file)
+        table = pq.ParquetFile(file, pre_buffer=False)  # it would read all ahead, and keep it
         there = set(table.schema_arrow.names)
         if missing := needed - there:
             raise BadFile(name, f"has no column {min(missing)!r}")
-        # threads read ahead of what is asked for, by as much as they get to
-        some = {"columns": sorted(_READ & there), "use_threads": False}
-        for batch in table.iter_batches(_ROWS_AT_ONCE, **some):
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=sorted(_READ & there)):
             for row in batch.to_pylist():
                 yield row
                 number += 1

@@ -50,8 +50,8 @@ class Settings:
         """Read them.
 
         Raises:
-            BadFile: There are none, or several of which none or more than one is called data,
-                or they make no sense.
+            BadFile: There are none, or several and not exactly one called data, or they make no
+                sense.
         """
         found = [name for name in files.names() if name.endswith(_ENDINGS)]
         found = [name for name in found if PurePosixPath(name).stem == "data"] or found

@@ -20,7 +20,7 @@ from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
 from tessera.shapes import overlaps, rings
-from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, furthest, hulls, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, furthest, hulls, overlap, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.seams import FAR, REACH, TOLERANCE
 
@@ -208,10 +208,8 @@ def alike(first: Shapes, second: Shapes) -> Measures:
 
     Most pairs are neighbours, of which boxes and areas tell as much, a hundred times as fast.
     """
-    within = np.stack([shapely.bounds(first), shapely.bounds(second)])
-    sides = within[:, :, 2:].min(axis=0) - within[:, :, :2].max(axis=0)
     areas = np.stack([shapely.area(first), shapely.area(second)])
-    shared = np.minimum(np.maximum(sides, 0).prod(axis=1), areas.min(axis=0))
+    shared = np.minimum(overlap(bounds(first), bounds(second)), areas.min(axis=0))
     likely = np.nan_to_num(shared) >= ALIKE * (areas.sum(axis=0) - shared)
     measured = np.zeros(len(first))
     measured[likely] = overlaps.ious(first[likely], second[likely])

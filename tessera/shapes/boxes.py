@@ -55,7 +55,7 @@ def shared_by(first: Boxes, second: Boxes) -> Boxes:
 
     Column by column, as everything here that has to be quick: numpy is slow along short axes.
     """
-    shared = np.empty(np.broadcast_shapes(first.shape, second.shape))
+    shared = np.empty(first.shape)
     for i, inner in enumerate((np.maximum, np.maximum, np.minimum, np.minimum)):
         inner(first[:, i], second[:, i], out=shared[:, i])
     return shared

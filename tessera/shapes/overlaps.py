@@ -19,7 +19,7 @@ from tessera.shapes.boxes import Indices, firsts
 from tessera.shapes.rings import Geometries, Measures, overlay
 
 _FEW = 2_500
-"""Pairs of edges that cost about as much as an overlay."""
+"""Pairs of edges that cost about as much as an overlay, of outlines that cross often."""
 _TOGETHER = 2**15
 """Pairs of edges in arrays at once: some such arrays fit into a processor's cache."""
 
@@ -33,17 +33,26 @@ def ious(first: Geometries, second: Geometries) -> Measures:
 
 
 def shared_areas(first: Geometries, second: Geometries) -> Measures:
-    """Area of the intersection, row by row."""
-    counts = shapely.get_num_coordinates(first) * shapely.get_num_coordinates(second)
+    """Area of the intersection, row by row.
+
+    Args:
+        first: Of rings that do not cross, though they may touch; collections without another in
+            them. What is no area has none.
+    """
+    pairs = _counts(first) * _counts(second)
     shared = np.zeros(len(first))
-    many = counts > _FEW
+    many = pairs > _FEW
     shared[many] = shapely.area(overlay(shapely.intersection, first[many], second[many]))
     few = np.flatnonzero(~many)
-    one, other = _edges(first[few]), _edges(second[few])
-    pairs = np.cumsum(np.diff(one.offsets) * np.diff(other.offsets))
-    for start, end in pairwise([*firsts(pairs // _TOGETHER).tolist(), len(few)]):
-        shared[few[start:end]] = _summed(one, other, start, end)
+    batches = firsts(np.cumsum(pairs[few]) // _TOGETHER).tolist()
+    for start, end in pairwise([*batches, len(few)]):
+        rows = few[start:end]
+        shared[rows] = _summed(_edges(first[rows]), _edges(second[rows]))
     return shared
+
+
+def _counts(areas: Geometries) -> Indices:
+    return np.asarray(shapely.get_num_coordinates(areas), dtype=np.int64)
 
 
 class _Edges(NamedTuple):
@@ -74,21 +83,20 @@ def _edges(areas: Geometries) -> _Edges:
     return _Edges(
         np.searchsorted(area[part[of]], np.arange(len(areas) + 1)),
         x[left],
-        x[left] + np.abs(across),
+        x[2 * kept + 1 - left],
         y[left],
         down / across,
         way[of] * np.sign(across),
     )
 
 
-def _summed(one: _Edges, other: _Edges, start: int, end: int) -> Measures:
-    """What the areas from `start` to `end` share."""
-    edges = np.diff(one.offsets[start : end + 1])
-    against = np.diff(other.offsets[start : end + 1])
-    row = np.repeat(np.arange(end - start), edges * against)
-    a = np.repeat(np.arange(one.offsets[start], one.offsets[end]), np.repeat(against, edges))
+def _summed(one: _Edges, other: _Edges) -> Measures:
+    """What areas share, by the sums over the pairs of their edges."""
+    edges, against = np.diff(one.offsets), np.diff(other.offsets)
+    row = np.repeat(np.arange(len(edges)), edges * against)
+    a = np.repeat(np.arange(one.offsets[-1]), np.repeat(against, edges))
     begins = np.cumsum(edges * against) - edges * against
-    b = (np.arange(len(row)) - begins[row]) % against[row] + other.offsets[start:end][row]
+    b = (np.arange(len(row)) - begins[row]) % against[row] + other.offsets[row]
     low = np.maximum(one.left[a], other.left[b])
     high = np.minimum(one.right[a], other.right[b])
     both = np.flatnonzero(low < high)
@@ -101,4 +109,4 @@ def _summed(one: _Edges, other: _Edges, start: int, end: int) -> Measures:
     cross = above * below < 0
     apart[cross] = (above[cross] ** 2 + below[cross] ** 2) / apart[cross]
     weighted = one.weight[a] * other.weight[b] * apart * (high - low)
-    return np.maximum(np.bincount(row, weighted, end - start) / -4, 0)
+    return np.maximum(np.bincount(row, weighted, len(edges)) / -4, 0)

@@ -75,7 +75,7 @@ def measured(of: Ragged) -> tuple[Boxes, Measures]:
     """The upright boxes around areas, and their square pixels; far faster than of geometries.
 
     Args:
-        of: Areas of at least one part, whose rings do not cross.
+        of: Areas of rings that do not cross; none of no parts, no part of no rings.
     """
     first = of.rings[of.parts[of.areas]]
     x, y = of.points.T.copy()

@@ -262,7 +262,7 @@ def _reaching(
 
 def widened(bounds: Boxes, zones: Boxes) -> Boxes:
     """Boxes clipped to zones, row by row, and then widened by the tolerance."""
-    wide = np.empty_like(bounds)
+    wide = np.empty(bounds.shape)
     for i, more in enumerate((-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE)):
         low, high = zones[:, i % 2], zones[:, i % 2 + 2]
         wide[:, i] = np.clip(bounds[:, i], low, high) + more
