@@ -106,6 +106,8 @@ class AnnotationImportOut(Refusable):
     untold_tiles: int
     """Of which the file does not tell the answer."""
     refused_records: int
+    left_out: int
+    """Attributes that nobody asks for: of each image every name once. The objects were taken."""
     created_at: datetime
     finished_at: datetime | None
 
@@ -128,7 +130,7 @@ class LineOut(Out):
 
     @computed_field
     def problem(self) -> dict[str, Any] | None:
-        """Why it was refused; none: it was taken."""
+        """Why it was refused, or an attribute left out; none: it was taken."""
         if self.code is None or self.reason is None:
             return None
         return problems.body(HTTPStatus.UNPROCESSABLE_ENTITY, self.code, self.reason)
@@ -136,7 +138,8 @@ class LineOut(Out):
 
 class AnnotationImportDetailOut(AnnotationImportOut):
     report: list[LineOut]
-    """One page of it: the first 10,000 records that were refused, then as many images taken."""
+    """One page of it: the first 10,000 records that were refused, then as many attributes that were
+    left out, then as many images taken."""
     next: int | None
     """Cursor of the next lines; none on the last page."""
 

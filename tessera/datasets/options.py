@@ -6,7 +6,7 @@ from typing import Any
 
 from tessera.datasets.errors import FormatUnsuited
 from tessera.datasets.splits import Shares
-from tessera.formats import FORMATS, format_of
+from tessera.formats import FORMATS, WITHOUT_PICTURES, format_of
 
 USUAL = ("coco", "json-lines", "parquet")
 
@@ -33,10 +33,18 @@ class Options:
 
         Raises:
             UnknownFormat: There is no such format.
-            FormatUnsuited: Names those that cannot, and those that can.
+            FormatUnsuited: Names those that cannot, and those that can; or none of them has a place
+                for pictures.
         """
         if unsuited := [name for name in self.formats if kind not in format_of(name).KINDS]:
             raise FormatUnsuited(
                 f"What {kind} says cannot be written as {', '.join(unsuited)}.",
                 known=sorted(name for name, each in FORMATS.items() if kind in each.KINDS),
+            )
+        if self.pictures and WITHOUT_PICTURES.issuperset(self.formats):
+            there = {name for name, each in FORMATS.items() if kind in each.KINDS}
+            raise FormatUnsuited(
+                f"No pictures can come with {', '.join(self.formats)}; add a format with a place "
+                "for them.",
+                known=sorted(there - WITHOUT_PICTURES),
             )

@@ -24,7 +24,7 @@ from tessera.formats import (
 from tessera.formats.errors import UnknownFormat
 from tessera.formats.protocol import Described, Format, Loses
 
-__all__ = ["FORMATS", "Format", "UnknownFormat", "format_of", "losses_of"]
+__all__ = ["FORMATS", "WITHOUT_PICTURES", "Format", "UnknownFormat", "format_of", "losses_of"]
 
 FORMATS: dict[str, Format] = {
     "coco": coco,
@@ -45,6 +45,10 @@ FORMATS: dict[str, Format] = {
 }
 
 _WITH_GEOREFERENCE = {"geojson", "json-lines"}
+_WITH_TAXONOMY = {"coco", "coco-panoptic", "datumaro", "label-studio", "parquet"}
+_WITH_SKELETON = {"parquet"}
+WITHOUT_PICTURES = frozenset({"coco", "cvat", "json-lines", "label-studio", "parquet"})
+"""Formats that are files of labels alone."""
 
 
 def losses_of(name: str, dataset: Described) -> list[Loses]:
@@ -52,6 +56,12 @@ def losses_of(name: str, dataset: Described) -> list[Loses]:
     lost = {*FORMATS[name].losses(dataset)}
     if dataset.georeferenced and name not in _WITH_GEOREFERENCE:
         lost.add(Loses.GEOREFERENCE)
+    if dataset.pictures and name in WITHOUT_PICTURES:
+        lost.add(Loses.PICTURES)
+    if name not in _WITH_TAXONOMY and any(each.parent for each in dataset.schema.classes):
+        lost.add(Loses.TAXONOMY)
+    if name not in _WITH_SKELETON and any(each.skeleton for each in dataset.schema.classes):
+        lost.add(Loses.SKELETON)
     return sorted(lost)
 
 

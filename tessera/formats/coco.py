@@ -69,7 +69,11 @@ def _names(dataset: Described) -> dict[str | None, str]:
 
 
 def losses(dataset: Described) -> list[Loses]:
-    of_kind = {"polyline": [Loses.SHAPE], "cuboid": [Loses.SHAPE]}
+    of_kind = {
+        "classify": [Loses.IMAGE_LABELS],
+        "polyline": [Loses.SHAPE],
+        "cuboid": [Loses.SHAPE],
+    }
     return [Loses.TILES, *of_kind.get(dataset.kind, [])]
 
 

@@ -46,6 +46,16 @@ class Loses(StrEnum):
     """Where on a map an image is."""
     EMPTY_IMAGES = "empty-images"
     """Images on which nothing is do not appear."""
+    IMAGE_LABELS = "image-labels"
+    """What is said of whole images: it stands where other tools do not look for it."""
+    CLASS_NAMES = "class-names"
+    """Classes have their ids only."""
+    TAXONOMY = "taxonomy"
+    """Which class is a kind of which."""
+    SKELETON = "skeleton"
+    """Edges, flips or sigmas of its points, or all of them."""
+    PICTURES = "pictures"
+    """Files of images, though they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

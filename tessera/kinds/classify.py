@@ -28,7 +28,7 @@ from tessera.kinds.protocol import (
     Piece,
     Question,
 )
-from tessera.kinds.schema import LabelSchema
+from tessera.kinds.schema import LabelSchema, OfTiles
 from tessera.shapes.boxes import Boxes, as_boxes, clip, visible
 
 BARELY_VISIBLE = 0.25
@@ -36,7 +36,7 @@ BARELY_VISIBLE = 0.25
 
 
 def check_schema(schema: LabelSchema) -> None:
-    schema.refuse_options(but={"multiple"})
+    schema.refuse_options(but={"multiple", "of_tiles"})
     if not schema.multiple and len(schema.classes) < 2:  # noqa: PLR2004
         raise InvalidLabelSchema("classes", "a choice needs at least two classes")
 
@@ -235,10 +235,14 @@ _EVERYWHERE = (-math.inf, -math.inf, math.inf, math.inf)
 def merge(
     pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
 ) -> list[ImageObject]:
-    """What the tiles say of their image: any tile's class, or the majority of confidence.
+    """What the tiles say of their image, by the rule that the label schema names in `of_tiles`.
 
-    Several: the image has a class if any tile has it, as certain as the most certain tile. One:
-    the class with most confidence behind it; its share of all tiles is the confidence.
+    Any: all classes that some tile has or, where one is asked for, which of them the label schema
+    lists first, so that *ship* before *nothing* asks for a ship anywhere. Each is as certain as
+    the most certain tile that has it.
+
+    Majority: each class that more than half of the tiles have or, where one is asked for, the one
+    with most confidence behind it. The confidence is what is behind it over the number of tiles.
     """
     del decided  # no seam leaves a doubt about this kind
     behind: dict[int, list[tuple[float, int]]] = defaultdict(list)
@@ -247,12 +251,18 @@ def merge(
         for each in piece.objects:
             behind[each["class"]].append((each["confidence"], source))
             said[each["class"]].append((each["attributes"], each["confidence"]))
-    totals = {c: math.fsum(confidence for confidence, _ in of) for c, of in behind.items()}
-    if schema.multiple:
-        confidence = {c: max(of)[0] for c, of in behind.items()}
+    usual = OfTiles.ANY if schema.multiple else OfTiles.MAJORITY
+    if (schema.of_tiles or usual) is OfTiles.ANY:
+        listed = [each.id for each in schema.classes if each.id in behind]
+        chosen = listed if schema.multiple else listed[:1]
+        confidence = {c: max(behind[c])[0] for c in chosen}
     else:
-        best = [min(totals, key=lambda c: (-totals[c], c))] if totals else []
-        confidence = {c: totals[c] / len(pieces) for c in best}
+        totals = {c: math.fsum(sure for sure, _ in of) for c, of in behind.items()}
+        ranked = sorted(totals, key=lambda c: (-totals[c], c))
+        # by number, as a tile that has none of several classes does not say how sure it is
+        most = [c for c in ranked if 2 * len(behind[c]) > len(pieces)]
+        chosen = most if schema.multiple else ranked[:1]
+        confidence = {c: totals[c] / len(pieces) for c in chosen}
     return [
         {
             "class": class_id,

@@ -1,13 +1,15 @@
 """The label schema: which classes, with which attributes and skeletons, an answer may use.
 
-Options belong to kinds: `multiple` to classify, `rotated` to box, `camera` to cuboid, `of` to
-verify and join, `reasons` to verify. Each kind refuses those of others (`check_schema`).
+Options belong to kinds: `multiple` and `of_tiles` to classify, `rotated` to box, `camera` to
+cuboid, `of` to verify and join, `reasons` to verify. Each kind refuses those of others
+(`check_schema`).
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +31,13 @@ MOST_CLASS_ID = 2**31 - 1
 Camera = tuple[tuple[float, ...], ...]
 """Three rows of four: from metres in the camera's frame to image pixels, times depth."""
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+class OfTiles(StrEnum):
+    """How an image is answered of its tiles' answers; see `classify.merge`."""
+
+    ANY = "any"
+    MAJORITY = "majority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class LabelSchema:
     """In the operator's order."""
     multiple: bool = False
     """Whether an image may have several classes, or none."""
+    of_tiles: OfTiles | None = None
+    """None: any with `multiple`, and the majority without."""
     rotated: bool = False
     """Whether boxes may stand at an angle."""
     camera: Camera | None = None
@@ -117,10 +128,11 @@ class LabelSchema:
             raise InvalidLabelSchema("classes", "must have at least one class")
         fields.distinct((each.id for each in classes), "classes", "id", InvalidLabelSchema)
         fields.distinct((each.name for each in classes), "classes", "name", InvalidLabelSchema)
-        camera, of = found.get("camera"), found.get("of")
+        camera, of, of_tiles = (found.get(name) for name in ("camera", "of", "of_tiles"))
         schema = cls(
             classes,
             multiple=fields.truth(found.get("multiple", False), "multiple", InvalidLabelSchema),
+            of_tiles=None if of_tiles is None else _of_tiles(of_tiles, "of_tiles"),
             rotated=fields.truth(found.get("rotated", False), "rotated", InvalidLabelSchema),
             camera=None if camera is None else _camera(camera, "camera"),
             of=None if of is None else fields.text(of, "of", InvalidLabelSchema),
@@ -134,6 +146,7 @@ class LabelSchema:
         return {
             "classes": [each.as_json() for each in self.classes],
             "multiple": self.multiple,
+            **({} if self.of_tiles is None else {"of_tiles": self.of_tiles.value}),
             **({"rotated": True} if self.rotated else {}),
             **({} if self.camera is None else {"camera": [list(row) for row in self.camera]}),
             **({} if self.of is None else {"of": self.of}),
@@ -141,7 +154,7 @@ class LabelSchema:
         }
 
 
-_OPTIONS = frozenset({"multiple", "rotated", "camera", "of", "reasons"})
+_OPTIONS = frozenset({"multiple", "of_tiles", "rotated", "camera", "of", "reasons"})
 
 
 def parsed(data: object) -> LabelSchema:
@@ -209,6 +222,12 @@ def _attributes(value: object, at: str) -> tuple[Attribute, ...]:
     )
     fields.distinct((each.name for each in asked), at, "name", InvalidLabelSchema)
     return asked
+
+
+def _of_tiles(value: object, at: str) -> OfTiles:
+    if not isinstance(value, str) or value not in list(OfTiles):
+        raise InvalidLabelSchema(at, f"must be one of {', '.join(OfTiles)}")
+    return OfTiles(value)
 
 
 def _camera(value: object, at: str) -> Camera:

@@ -71,7 +71,7 @@ async def import_annotations(context: JobContext, run: jobs.Run) -> None:
 
 
 async def _bring_in(errand: _Errand) -> None:
-    report = Report(errand.made, errand.at("refused"))
+    report = Report(errand.made, errand.at("refused"), errand.at("left_out"))
     try:
         await _fetch(errand.context.store, errand.made, errand.at("file"))
         await _read(errand, report)
@@ -120,10 +120,12 @@ async def _read(errand: _Errand, report: Report) -> None:
             images=str(errand.at("images")),
             known=str(errand.at("known")),
             refused=str(errand.at("refused")),
+            left_out=str(errand.at("left_out")),
         ),
         errand.folder,
     )
     report.refused, report.short = told["refused"], set(told["short"])
+    report.left_out = told["left_out"]
     if told["bad"] is not None:
         at, why = told["bad"]["at"], told["bad"]["why"]
         raise Unusable("bad-file", f"{at}: {why}" if at else why)

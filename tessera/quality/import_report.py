@@ -1,4 +1,4 @@
-"""What became of a file: the first of what was refused, and of the images that were taken."""
+"""What became of a file: the first of what was refused, of what was left out, and was taken."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -24,16 +24,17 @@ _COUNTS = ("tasks", "left_tasks", "untold_tiles")
 class Report:
     """Grows on disk while a file is looked at, and in the database when that is done."""
 
-    def __init__(self, made: AnnotationImport, path: Path) -> None:
+    def __init__(self, made: AnnotationImport, refused: Path, left_out: Path) -> None:
         """Begin one of nothing.
 
         Args:
-            path: Where the reader writes what it refuses.
+            refused: Where the reader writes what it refuses.
+            left_out: And what it leaves out of what it takes.
         """
-        self.refused = 0
+        self.refused = self.left_out = 0
         self.short: set[str] = set()
         """Images of which something was refused."""
-        self._made, self._path = made, path
+        self._made, self._refused, self._left_out = made, refused, left_out
         self._number = 0
         self._images = 0
         self._counts = dict.fromkeys(_COUNTS, 0)
@@ -48,19 +49,20 @@ class Report:
         self.short.add(known.name)
         if self.refused <= MOST_REFUSALS:
             line = {"at": known.at, "image": known.name, "code": code, "why": why}
-            with self._path.open("ab") as out:
+            with self._refused.open("ab") as out:
                 out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def begin(self, session: AsyncSession) -> None:
-        """Write what was refused."""
-        for each in lines_of(self._path) if self._path.exists() else ():
-            await self._add(
-                session,
-                at=each["at"],
-                image=each["image"],
-                code=each["code"],
-                reason=each["why"],
-            )
+        """Write what was refused, and what was left out."""
+        for path in (self._refused, self._left_out):
+            for each in lines_of(path) if path.exists() else ():
+                await self._add(
+                    session,
+                    at=each["at"],
+                    image=each["image"],
+                    code=each["code"],
+                    reason=each["why"],
+                )
 
     async def take(
         self,
@@ -135,7 +137,12 @@ class Report:
         ended = await session.scalar(
             update(AnnotationImport)
             .where(AnnotationImport.id == self._made.id, running)
-            .values(refused_records=self.refused, finished_at=func.now(), **how)
+            .values(
+                refused_records=self.refused,
+                left_out=self.left_out,
+                finished_at=func.now(),
+                **how,
+            )
             .returning(AnnotationImport.id)
             .execution_options(synchronize_session=False)
         )

@@ -83,6 +83,8 @@ class AnnotationImport(Entity):
     """Of which the file does not tell the answer."""
     refused_records: Mapped[int] = mapped_column(default=0)
     """All of them; the report has the first."""
+    left_out: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Attributes that nobody asks for: of each image every name once. The objects were taken."""
     reason_code: Mapped[str | None]
     """Why nothing was taken."""
     reason: Mapped[str | None]
@@ -97,12 +99,13 @@ class ImportLine(Base):
 
     import_id: Mapped[UUID] = mapped_column(ForeignKey("annotation_imports.id"))
     number: Mapped[int]
-    """From 1: what was refused as it comes in the file, and then the images that were taken."""
+    """From 1: what was refused as it comes in the file, then what was left out of what was taken,
+    and then the images that were taken."""
     at: Mapped[str]
     """Where in the file: path and line, or path and record."""
     image: Mapped[str | None]
     code: Mapped[str | None]
-    """Why it was refused; stable. None: it was taken."""
+    """Why it was refused, or left out; stable. None: it was taken."""
     reason: Mapped[str | None]
     tasks: Mapped[int] = mapped_column(default=0)
     left_tasks: Mapped[int] = mapped_column(default=0)

@@ -3,14 +3,15 @@
 It keeps what a hostile file makes a reader do (all the memory, endless work, a crash) from the
 worker, and the worker's other jobs from waiting for it. The request is the one line of stdin,
 JSON; when stdin ends, the parent is gone, and so is this process. What the file says goes to
-`known`, one image to a line, what was refused to `refused`; the one line of stdout counts both.
+`known`, one image to a line, what was refused to `refused`, and what was not asked for to
+`left_out`; the one line of stdout counts them.
 """
 
 import os
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Thread
@@ -50,6 +51,7 @@ class Request:
     georeference each."""
     known: str
     refused: str
+    left_out: str
     """Paths to write to."""
 
 
@@ -70,7 +72,7 @@ def read(request: Request) -> dict[str, Any]:
     """Write what a file says and what of it was refused.
 
     Returns:
-        Counts: `known` and `refused`; `short`, names of images of which something was refused;
+        Counts: `known`, `refused`, `left_out`; `short`, images of which something was refused;
         and `bad`, with `at` and `why`, if the file could not be read, or not to its end.
     """
     schema, source = LabelSchema.parse(request.label_schema), source_of(request.format)
@@ -83,8 +85,9 @@ def read(request: Request) -> dict[str, Any]:
             if there is not None:
                 georeferences[name] = Georeference.of(there)
     wanted = Wanted(request.kind, schema, images, georeferences=georeferences)
-    with Path(request.known).open("wb") as known, Path(request.refused).open("wb") as refused:
-        noting = _Noting(known, refused)
+    with ExitStack() as files_:
+        paths = request.known, request.refused, request.left_out
+        noting = _Noting(*(files_.enter_context(Path(each).open("wb")) for each in paths))
         try:
             lone = alone(request.format, request.kind, schema)
             with opened(Path(request.path), alone=lone) as files:
@@ -96,9 +99,9 @@ def read(request: Request) -> dict[str, Any]:
 
 
 class _Noting:
-    def __init__(self, known: BinaryIO, refused: BinaryIO) -> None:
-        self._known, self._refused = known, refused
-        self._counts = {"known": 0, "refused": 0}
+    def __init__(self, known: BinaryIO, refused: BinaryIO, left_out: BinaryIO) -> None:
+        self._known, self._refused, self._left_out = known, refused, left_out
+        self._counts = {"known": 0, "refused": 0, "left_out": 0}
         self._short: set[str] = set()
         self.bad: dict[str, Any] | None = None
 
@@ -108,18 +111,24 @@ class _Noting:
             bare = without_confidence(each)
             line = {"at": each.at, "name": each.name, "objects": bare.objects}
             self._known.write(orjson.dumps(line, option=_LINE))
+            kept = each.left_out if plain(each.name) not in self._short else ()
+            for attribute in kept:
+                self._tell("left_out", self._left_out, attribute, each.name)
             return
-        self._counts["refused"] += 1
         if each.image:
             self._short.add(plain(each.image))
-        if self._counts["refused"] <= MOST_REFUSALS:
-            refused = {
+        self._tell("refused", self._refused, each, each.image)
+
+    def _tell(self, counted: str, out: BinaryIO, each: Refused, image: str) -> None:
+        self._counts[counted] += 1
+        if self._counts[counted] <= MOST_REFUSALS:
+            line = {
                 "at": plain(each.at),
-                "image": plain(each.image) or None,
+                "image": plain(image) or None,
                 "code": each.code,
                 "why": plain(each.why),
             }
-            self._refused.write(orjson.dumps(refused, option=_LINE))
+            out.write(orjson.dumps(line, option=_LINE))
 
     def told(self) -> dict[str, Any]:
         return {**self._counts, "short": sorted(self._short), "bad": self.bad}

@@ -46,15 +46,15 @@ THINGS: Mapping[str, str] = {
     "predicted image": "file_name tasks gold_tasks launched_tasks untold_tiles",
     "annotation import": (
         "id project_id purpose format size sha256 partial state images tasks left_tasks "
-        "untold_tiles refused_records problem{} created_at finished_at"
+        "untold_tiles refused_records left_out problem{} created_at finished_at"
     ),
     "new annotation import": (
         "id project_id purpose format size sha256 partial state images tasks left_tasks "
-        "untold_tiles refused_records problem{} created_at finished_at put_url"
+        "untold_tiles refused_records left_out problem{} created_at finished_at put_url"
     ),
     "whole annotation import": (
         "id project_id purpose format size sha256 partial state images tasks left_tasks "
-        "untold_tiles refused_records problem{} created_at finished_at report[].number report[].at "
+        "untold_tiles refused_records left_out problem{} created_at finished_at report[].number report[].at "
         "report[].image report[].tasks report[].left_tasks report[].untold_tiles "
         "report[].problem{} next"
     ),

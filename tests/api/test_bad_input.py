@@ -44,6 +44,7 @@ NO_PROJECTS: list[tuple[dict[str, Any], str]] = [
     ({"label_schema": {"classes": "coin"}}, "invalid-label-schema"),
     ({"label_schema": {"classes": BOX_SCHEMA["classes"] * 2}}, "invalid-label-schema"),
     ({"label_schema": {**BOX_SCHEMA, "multiple": True}}, "invalid-label-schema"),
+    ({"label_schema": {**BOX_SCHEMA, "of_tiles": "any"}}, "invalid-label-schema"),
     ({"label_schema": {**BOX_SCHEMA, "shapes": []}}, "invalid-label-schema"),
     ({"currency": "XXX"}, "unknown-currency"),
     ({"currency": "usd"}, "invalid-request"),

@@ -73,7 +73,7 @@ GOOD: list[tuple[str, str, Any]] = [
     (
         "owner",
         "POST /v1/organisations/{organisation_id}/projects",
-        {**_NEW, "kind": "classify", "label_schema": LABELS},
+        {**_NEW, "kind": "classify", "label_schema": {**LABELS, "of_tiles": "any"}},
     ),
     ("owner", "PATCH /v1/projects/{draft_id}", {"label_schema": LABELS, "quality": _POLICY}),
     ("owner", "POST /v1/projects/{draft_id}/gold", {"coco": coco(["000.jpg"])}),

@@ -226,6 +226,25 @@ async def test_an_image_of_more_tiles_than_one_fetch_is_one_image(context: JobCo
 CHOICE = {"classes": SCHEMA["classes"], "multiple": True}
 
 
+@pytest.mark.parametrize(("rule", "said"), [("any", (7, 0.75)), ("majority", (2, 0.5833))])
+async def test_an_image_is_classified_by_the_rule_for_the_classes_of_its_tiles(
+    context: JobContext, rule: str, said: tuple[int, float]
+) -> None:
+    answers = [(2, 0.875), (7, 0.75), (2, 0.875)]
+    tiles = [
+        Cut((100 * i, 0, 100 * i + 100, 80), label={"classes": [class_id], "confidence": sure})
+        for i, (class_id, sure) in enumerate(answers)
+    ]
+    schema = {"classes": SCHEMA["classes"], "of_tiles": rule}
+    world = await a_world(
+        context.sessions, [Picture("a.png", 300, 80, tiles)], kind="classify", schema=schema
+    )
+    dataset = await built(context, world)
+    (line,) = as_lines(await fetch(context, dataset, "labels.jsonl"))
+    assert [(each["class_id"], each["confidence"]) for each in line["objects"]] == [said]
+    assert dataset.manifest["project"]["label_schema"]["of_tiles"] == rule
+
+
 async def test_classes_of_whole_images_stand_in_image_labels(
     context: JobContext, tmp_path: Path
 ) -> None:

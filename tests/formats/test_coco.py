@@ -261,7 +261,7 @@ def test_the_same_records_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_losses_are_those_of_the_dataset() -> None:
-    for kind in ("box", "classify", "polygon", "instance_mask", "semantic_mask", "keypoints"):
+    for kind in ("box", "polygon", "instance_mask", "semantic_mask", "keypoints"):
         assert coco.losses(Described("p", "n", kind, SCHEMA, (Split.TRAIN,))) == [Loses.TILES]
     for kind in ("polyline", "cuboid"):
         assert coco.losses(Described("p", "n", kind, SCHEMA)) == [Loses.TILES, Loses.SHAPE]

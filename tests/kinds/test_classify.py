@@ -1,5 +1,6 @@
 import json
 import random
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -8,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.kinds import InvalidAnswer, Opinion, Piece, Size, TileFrame, Window
+from tessera.kinds import (
+    ImageObject,
+    InvalidAnswer,
+    LabelSchema,
+    Opinion,
+    Piece,
+    Size,
+    TileFrame,
+    Window,
+)
 from tests.kinds.samples import CLASSIFY, a_box, a_schema, about, asked, opinions, whole
 
 TILE = Size(100, 80)
@@ -163,6 +173,69 @@ def test_an_image_has_every_class_that_any_of_its_tiles_has() -> None:
     merged = CLASSIFY.merge(pieces, a_schema(multiple=True))
     assert [(each["class"], each["confidence"]) for each in merged] == [(1, 0.9), (3, 1.0)]
     assert merged[1]["sources"] == [0, 2]
+
+
+NOTHING, SHIP, BUOY = 1, 2, 3
+
+
+def at_sea(of_tiles: str, *, multiple: bool = False) -> LabelSchema:
+    """The ship is listed first, though its id is not the lowest."""
+    nothing, ship, buoy = a_schema().as_json()["classes"]
+    return LabelSchema.parse(
+        {"classes": [ship, buoy, nothing], "multiple": multiple, "of_tiles": of_tiles}
+    )
+
+
+def of_tiles(schema: LabelSchema, *tiles: tuple[Sequence[int], float]) -> list[ImageObject]:
+    """What an image is, given the classes of each tile and how sure they are."""
+    pieces = [a_piece({"classes": list(each), "confidence": sure}) for each, sure in tiles]
+    return CLASSIFY.merge(pieces, schema)
+
+
+def test_any_tile_s_choice_is_the_image_s_where_the_schema_lists_it_before_the_others() -> None:
+    seen = [([NOTHING], 0.99), ([SHIP], 0.6), ([BUOY], 0.97), ([SHIP], 0.8), ([NOTHING], 0.99)]
+    assert of_tiles(at_sea("any"), *seen) == [
+        {"class": SHIP, "attributes": {}, "confidence": 0.8, "sources": [1, 3]}
+    ]
+    (empty,) = of_tiles(at_sea("any"), seen[0], seen[4])
+    assert (empty["class"], empty["confidence"]) == (NOTHING, 0.99)
+
+
+def test_of_several_classes_an_image_has_by_majority_those_of_more_than_half_its_tiles() -> None:
+    seen = [([SHIP], 0.9), ([SHIP, BUOY], 0.75), ([BUOY], 0.9), ([SHIP], 0.75)]
+    schema = at_sea("majority", multiple=True)
+    assert of_tiles(schema, *seen) == [
+        {"class": SHIP, "attributes": {}, "confidence": 0.6, "sources": [0, 1, 3]}
+    ]
+    nowhere: tuple[list[int], float] = ([], 0.9)
+    assert of_tiles(schema, *seen, nowhere, nowhere) == [], "half of the tiles are not a majority"
+
+
+@pytest.mark.parametrize(("multiple", "usual"), [(True, "any"), (False, "majority")])
+@given(st.lists(st.tuples(st.sets(st.integers(1, 3), min_size=1), trusts), max_size=6))
+def test_without_a_rule_it_is_any_tile_of_several_classes_and_the_majority_of_one(
+    multiple: bool,  # noqa: FBT001 - pytest's
+    usual: str,
+    seen: list[tuple[set[int], float]],
+) -> None:
+    tiles = [(sorted(each) if multiple else [min(each)], sure) for each, sure in seen]
+    by_rule = of_tiles(at_sea(usual, multiple=multiple), *tiles)
+    assert by_rule == of_tiles(a_schema(multiple=multiple), *tiles)
+
+
+@pytest.mark.parametrize("rule", ["any", "majority"])
+@given(chance=st.randoms(), seen=st.lists(st.tuples(st.integers(1, 3), trusts), max_size=6))
+def test_by_either_rule_the_order_of_tiles_does_not_matter(
+    rule: str, chance: random.Random, seen: list[tuple[int, float]]
+) -> None:
+    order = chance.sample(range(len(seen)), len(seen))
+    one, other = (
+        of_tiles(at_sea(rule), *(([seen[i][0]], seen[i][1]) for i in each))
+        for each in (range(len(seen)), order)
+    )
+    for each in other:
+        each["sources"] = sorted(order[i] for i in each["sources"])
+    assert one == other
 
 
 def test_known_boxes_tell_which_classes_a_tile_shows() -> None:

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.kinds import KINDS, InvalidLabelSchema, LabelSchema, UnknownKind, kind_of
+from tessera.kinds import KINDS, NOT_ABOUT, InvalidLabelSchema, LabelSchema, UnknownKind, kind_of
 from tests.kinds.samples import BOX, CLASSIFY, a_schema
 
 COIN: dict[str, Any] = {"id": 1, "name": "coin", "colour": "#E6194B"}
@@ -50,6 +51,11 @@ def test_names_may_be_of_any_script() -> None:
         ({"classes": [COIN] * 1_001}, "classes"),
         ({"classes": [COIN], "colour": "red"}, ""),
         ({"classes": [COIN], "multiple": 1}, "multiple"),
+        ({"classes": [COIN], "of_tiles": "most"}, "of_tiles"),
+        ({"classes": [COIN], "of_tiles": "ANY"}, "of_tiles"),
+        ({"classes": [COIN], "of_tiles": ""}, "of_tiles"),
+        ({"classes": [COIN], "of_tiles": True}, "of_tiles"),
+        ({"classes": [COIN], "of_tiles": ["any"]}, "of_tiles"),
         ({"classes": [COIN, COIN]}, "classes"),
         ({"classes": [COIN, {**COIN, "id": 2}]}, "classes"),
         ({"classes": [COIN, {**COIN, "name": "cat"}]}, "classes"),
@@ -138,6 +144,33 @@ def test_a_single_choice_needs_two_classes_and_a_box_has_one_class() -> None:
     CLASSIFY.check_schema(a_schema(1, multiple=True))
     CLASSIFY.check_schema(a_schema(2))
     BOX.check_schema(a_schema(1))
+
+
+@pytest.mark.parametrize("multiple", [True, False])
+def test_a_rule_for_images_of_tiles_is_kept_and_none_is_written_where_none_was_given(
+    *, multiple: bool
+) -> None:
+    plain = a_schema(multiple=multiple)
+    assert "of_tiles" not in plain.as_json()
+    for rule in ("any", "majority"):
+        schema = LabelSchema.parse({**plain.as_json(), "of_tiles": rule})
+        assert json.loads(json.dumps(schema.as_json()))["of_tiles"] == rule
+        assert LabelSchema.parse(schema.as_json()) == schema != plain
+        CLASSIFY.check_schema(schema)
+        KINDS["verify"].check_schema(replace(schema, of="classify"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "of"),
+    [
+        *((kind, {}) for kind in sorted({*KINDS} - NOT_ABOUT - {"classify"})),
+        *((kind, {"of": "polygon"}) for kind in sorted(NOT_ABOUT)),
+    ],
+)
+def test_only_classes_of_tiles_are_put_together_by_a_rule(kind: str, of: dict[str, str]) -> None:
+    with pytest.raises(InvalidLabelSchema) as refusal:
+        KINDS[kind].check_schema(LabelSchema.parse({"classes": [COIN], "of_tiles": "any", **of}))
+    assert refusal.value.facts["at"] == "of_tiles"
 
 
 def test_kinds_are_found_by_name_and_others_are_refused() -> None:

@@ -143,6 +143,18 @@ async def test_class_ids_and_how_many_are_chosen_stay_for_ever_as_known_answers_
     assert [each["name"] for each in edited["label_schema"]["classes"]] == ["cats", "dogs", "owls"]
 
 
+async def test_how_tiles_answer_for_their_image_can_be_edited_as_no_answer_depends_on_it(
+    world: World,
+) -> None:
+    operator, organisation_id = await world.operator()
+    made = await world.project(operator, organisation_id, kind="classify", label_schema=ANIMALS)
+    assert "of_tiles" not in made["label_schema"]
+    path = f"/v1/projects/{made['id']}"
+    for rule in ("any", "majority"):
+        edited = await operator.patch(path, {"label_schema": {**ANIMALS, "of_tiles": rule}})
+        assert edited["label_schema"]["of_tiles"] == rule
+
+
 async def test_a_project_goes_only_where_it_can(world: World) -> None:
     here = await court(world, "a.jpg")
     for step in ("pause", "resume"):

@@ -58,7 +58,11 @@ def json_lines(said: Mapping[str, list[dict[str, Any]]], side: int = SIDE) -> by
             "width": side,
             "height": side,
             "objects": [
-                {"class_id": each["class"], "place": {"box": each["box"]}, "attributes": {}}
+                {
+                    "class_id": each["class"],
+                    "place": {"box": each["box"]},
+                    "attributes": each.get("attributes", {}),
+                }
                 | ({"confidence": each["confidence"]} if "confidence" in each else {})
                 for each in objects
             ],
@@ -77,7 +81,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 def counts(made: Mapping[str, Any]) -> dict[str, int]:
-    names = ("images", "tasks", "left_tasks", "untold_tiles", "refused_records")
+    names = ("images", "tasks", "left_tasks", "untold_tiles", "refused_records", "left_out")
     return {name: made[name] for name in names}
 
 

@@ -55,6 +55,7 @@ async def test_a_file_becomes_gold_as_the_same_in_a_body_does(world: World) -> N
         "left_tasks": 0,
         "untold_tiles": 0,
         "refused_records": 0,
+        "left_out": 0,
     }
     assert [(each["image"], each["tasks"]) for each in done["report"]] == [(n, 1) for n in NAMES]
     by_file = await expected(world)
@@ -134,6 +135,22 @@ async def test_in_part_images_of_which_something_is_refused_are_left_out_as_a_wh
     taken = [each["image"] for each in done["report"] if not each["problem"]]
     assert taken == [name for name in NAMES if name not in NAMES[1:3]]
     assert set(await expected(world)) == {f"{name} 0" for name in taken}
+
+
+async def test_attributes_that_nobody_asks_for_are_left_out_and_told(world: World) -> None:
+    here = await boxes(world)
+    shiny = [{**each, "attributes": {"shine": 3}} for each in KNOWN[NAMES[0]]]
+    rusty = [{**each, "attributes": {"shine": 3, "rust": True}} for each in KNOWN[NAMES[1]]]
+    said = {**KNOWN, NAMES[0]: shiny, NAMES[1]: [*rusty, UNICORN]}
+    done = await brought(here, json_lines(said), partial=True)
+    assert (done["images"], done["refused_records"], done["left_out"]) == (5, 1, 2)
+    refused, first, second, *taken = done["report"]
+    assert (refused["image"], refused["problem"]["code"]) == (NAMES[1], "unknown-class")
+    for left_out in (first, second):  # of each class
+        assert (left_out["image"], left_out["problem"]["code"]) == (NAMES[0], "unknown-attribute")
+        assert left_out["problem"]["detail"].endswith("has no attribute 'shine'; it is left out")
+    assert first["at"] == "labels.jsonl: line 1: objects[0]"
+    assert [each["image"] for each in taken] == [NAMES[0], *NAMES[2:]]
 
 
 async def test_a_crowd_on_a_tile_is_one_refusal(world: World) -> None:
