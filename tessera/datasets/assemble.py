@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tessera.formats.records import DIGITS, LabelledImage, LabelledObject, LabelledTile
-from tessera.kinds import Doubt, Kind, LabelSchema, Piece, Question, Size, TileFrame, Window
+from tessera.kinds import Doubt, Kind, Label, LabelSchema, Piece, Question, Size, TileFrame, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ _COMMON = frozenset({"class", "attributes", "confidence", "sources", "optional"}
 def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) -> LabelledImage:
     """What the tiles of an image without a gap say together."""
     size = Size(image.width, image.height)
-    pieces = [_piece(tile, kind, schema, size) for tile in image.tiles]
+    labels = [orjson.loads(tile.label) for tile in image.tiles]
+    pieces = [_piece(*said, kind, schema, size) for said in zip(image.tiles, labels, strict=True)]
     merged = kind.merge(pieces, schema, image.decided)
+    soft = kind.soft(labels, schema)
     return LabelledImage(
         id=image_id,
         uuid=image.uuid,
@@ -65,15 +67,16 @@ def labelled(image_id: int, image: ImageTiles, kind: Kind, schema: LabelSchema) 
         height=image.height,
         sha256=image.sha256,
         objects=[_object(each, image.tiles) for each in merged],
+        soft=None if soft is None else {str(class_id): p for class_id, p in soft.items()},
         georeference=image.georeference,
         tiles=[_tile(*pair) for pair in zip(image.tiles, pieces, strict=True)],
     )
 
 
-def _piece(tile: SettledTile, kind: Kind, schema: LabelSchema, image: Size) -> Piece:
+def _piece(tile: SettledTile, label: Label, kind: Kind, schema: LabelSchema, image: Size) -> Piece:
     frame = TileFrame(window=tile.window, core=tile.core, image=image)
     subject = None if tile.subject is None else orjson.loads(tile.subject)
-    return Piece(frame, kind.to_image(orjson.loads(tile.label), Question(schema, frame, subject)))
+    return Piece(frame, kind.to_image(label, Question(schema, frame, subject)))
 
 
 def _object(merged: dict[str, Any], tiles: Sequence[SettledTile]) -> LabelledObject:

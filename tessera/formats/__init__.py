@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {
 _WITH_GEOREFERENCE = {"geojson", "json-lines"}
 _WITH_TAXONOMY = {"coco", "coco-panoptic", "datumaro", "label-studio", "parquet"}
 _WITH_SKELETON = {"parquet"}
+_WITH_SOFT = {"coco", "json-lines", "parquet", "webdataset"}
 WITHOUT_PICTURES = frozenset({"coco", "cvat", "json-lines", "label-studio", "parquet"})
 """Formats that are files of labels alone."""
 
@@ -62,6 +63,8 @@ def losses_of(name: str, dataset: Described) -> list[Loses]:
         lost.add(Loses.TAXONOMY)
     if name not in _WITH_SKELETON and any(each.skeleton for each in dataset.schema.classes):
         lost.add(Loses.SKELETON)
+    if name not in _WITH_SOFT and dataset.kind == "classify":
+        lost.add(Loses.SOFT)
     return sorted(lost)
 
 

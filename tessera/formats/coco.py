@@ -6,7 +6,8 @@ COCO's outlines cannot have, and crowds are run lengths, and have their outlines
 Boxes at an angle are outlines of four corners, and `rotated` has their own five numbers. What COCO
 has no place for at all, a `line`, `cuboid` or `solid`, stands beside the box around it as in our
 answers. What is said of whole images has no box that would not be a lie, so it stands in
-`image_labels`, an extension, and `annotations` is empty.
+`image_labels`, an extension, and `annotations` is empty; how probable each category is, by its id,
+is in `soft` of the image.
 """
 
 import shutil
@@ -124,16 +125,15 @@ class CocoWriter:
 
     def add(self, image: LabelledImage, picture: Path | None) -> None:
         del picture
-        self._images.add(
-            {
-                "id": image.id,
-                "file_name": image.name,
-                "width": image.width,
-                "height": image.height,
-                "uuid": image.uuid,
-                "sha256": image.sha256,
-            }
-        )
+        element = {
+            "id": image.id,
+            "file_name": image.name,
+            "width": image.width,
+            "height": image.height,
+            "uuid": image.uuid,
+            "sha256": image.sha256,
+        }
+        self._images.add(element if image.soft is None else {**element, "soft": image.soft})
         for each in image.objects:
             if each.place:
                 self._waiting.append((image, each))

@@ -4,7 +4,8 @@ An image on which nothing is has one row with no object in it, so that it is not
 `WHERE object_id IS NOT NULL` leaves the objects, and `WHERE NOT crowd` those to train on.
 `image_id` is the one of the COCO file, and `object_id` that of its annotation or image label. All
 classes, used or not, are in the schema's metadata under `tessera`. `left` to `bottom` are an
-upright box around the object, and `place` is its whole geometry as JSON.
+upright box around the object, and `place` is its whole geometry as JSON. Where images are
+classified, `soft` has how probable each class is, in every row of the image.
 
 To be read a file needs `image_name`, `class` and, but for classes of whole images, `place`; the
 rows of an image have to stand together. Classes go by their names.

@@ -1,5 +1,6 @@
 """Writing Parquet; see `parquet`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _COLUMNS = pa.schema(
         pa.field("image_height", pa.int32(), nullable=False),
         pa.field("image_sha256", pa.string(), nullable=False),
         pa.field("split", pa.string()),
+        pa.field("soft", pa.map_(pa.string(), pa.float64())),
         pa.field("object_id", pa.int64()),
         pa.field("class_id", pa.int32()),
         pa.field("class", pa.string()),
@@ -83,6 +85,7 @@ class ParquetWriter:
             image.height,
             image.sha256,
             image.split,
+            None if image.soft is None else self._by_name(image.soft),
         )
         self._rows += [(*of, *self._object(each)) for each in image.objects] or [(*of, *_NOTHING)]
         if len(self._rows) >= ROWS_AS_OBJECTS:
@@ -110,6 +113,9 @@ class ParquetWriter:
             found.tiles,
             found.crowd,
         )
+
+    def _by_name(self, soft: Mapping[str, float]) -> list[tuple[str, float]]:
+        return [(self._names[int(class_id)], p) for class_id, p in soft.items()]
 
     def _around(self, found: LabelledObject) -> list[float]:
         if "box" in found.place and len(found.place["box"]) == len(_NOWHERE):

@@ -31,6 +31,8 @@ class Loses(StrEnum):
     """Outer rings only."""
     SHAPE = "shape"
     """An upright box stands for it."""
+    SOFT = "soft"
+    """How probable each class of an image is; the one or those that it has are there."""
     SOURCE = "source"
     """What settled it."""
     TILES = "tiles"

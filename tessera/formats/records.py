@@ -51,5 +51,8 @@ class LabelledImage:
     tiles: list[LabelledTile]
     split: str | None = None
     """Of `protocol.Split`, if the dataset is divided."""
+    soft: dict[str, float] | None = None
+    """How probable each class is to be said of all of it, by id as text; those that are hardly
+    probable are left out. None where nothing is said of whole images."""
     georeference: dict[str, Any] | None = None
     """Where on a map its pixels are, if that is known: `Georeference.as_json`."""

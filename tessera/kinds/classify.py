@@ -31,6 +31,8 @@ from tessera.kinds.protocol import (
 from tessera.kinds.schema import LabelSchema, OfTiles
 from tessera.shapes.boxes import Boxes, as_boxes, clip, visible
 
+HARDLY_PROBABLE = 0.001
+"""A class that is less probable is no part of a soft label."""
 BARELY_VISIBLE = 0.25
 """Share of an object below which a tile may be said not to show it."""
 
@@ -105,11 +107,21 @@ def aggregate(
     """Naive Bayes over the classes; with `multiple`, over each class on its own.
 
     With `multiple` the confidence is that of the least certain class; a class at even odds stays
-    out.
+    out. `soft` has, by the id of each class as text, how probable it is.
     """
     ordered, schema = each_once(opinions), question.schema
-    classes, confidence = (_several if schema.multiple else _one)(ordered, schema)
-    label: Answer = {"classes": classes, "confidence": round(confidence, 4)}
+    probable = (_several if schema.multiple else _one)(ordered, schema)
+    if schema.multiple:
+        classes = [class_id for class_id, p in probable.items() if p > 0.5]  # noqa: PLR2004
+        confidence = min(max(p, 1 - p) for p in probable.values())
+    else:
+        classes = [min(probable, key=lambda class_id: (-probable[class_id], class_id))]
+        confidence = probable[classes[0]]
+    label: Answer = {
+        "classes": classes,
+        "confidence": round(confidence, 4),
+        "soft": {str(class_id): p for class_id, p in _soft(probable).items()},
+    }
     agreed = {str(each): _agreed(ordered, each, schema) for each in classes}
     if any(agreed.values()):
         label["attributes"] = {key: each for key, each in agreed.items() if each}
@@ -127,17 +139,20 @@ def _agreed(
     return {} if named is None else attributes.agreed(said, named.attributes)
 
 
-def _one(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], float]:
+def _one(opinions: list[Opinion], schema: LabelSchema) -> dict[int, float]:
     behind = defaultdict(list)
     for each in opinions:
         behind[each.answer["classes"][0]].append(weight(each.trust, len(schema.classes)))
     votes = {class_id: math.fsum(weights) for class_id, weights in behind.items()}
     best, confidence = posterior(votes, len(schema.classes))
-    return [best], confidence
+    return {
+        class_id: confidence * math.exp(votes.get(class_id, 0.0) - votes[best])
+        for class_id in schema.ids
+    }
 
 
-def _several(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], float]:
-    probabilities = {
+def _several(opinions: list[Opinion], schema: LabelSchema) -> dict[int, float]:
+    return {
         class_id: probability(
             math.fsum(
                 math.copysign(1, (class_id in each.answer["classes"]) - 0.5) * weight(each.trust, 2)
@@ -146,20 +161,46 @@ def _several(opinions: list[Opinion], schema: LabelSchema) -> tuple[list[int], f
         )
         for class_id in schema.ids
     }
-    chosen = [class_id for class_id, p in probabilities.items() if p > 0.5]  # noqa: PLR2004
-    return chosen, min(max(p, 1 - p) for p in probabilities.values())
+
+
+def _soft(probable: Mapping[int, float]) -> dict[int, float]:
+    return {
+        class_id: round(probable[class_id], 4)
+        for class_id in sorted(probable)
+        if probable[class_id] >= HARDLY_PROBABLE
+    }
+
+
+def soft(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
+    """See `Kind.soft`. By the rule of `merge`: of the tiles the most, or the mean.
+
+    What a person decided, or knows, is certain.
+    """
+    told: dict[int, list[float]] = defaultdict(list)
+    for label in labels:
+        sure = label.get("confidence", 1.0)
+        known = dict.fromkeys(map(str, label["classes"]), sure)
+        for class_id, p in label.get("soft", known).items():
+            told[int(class_id)].append(p)
+    if _rule(schema) is OfTiles.ANY:
+        return _soft({class_id: max(of) for class_id, of in told.items()})
+    return _soft({class_id: math.fsum(of) / len(labels) for class_id, of in told.items()})
+
+
+def _rule(schema: LabelSchema) -> OfTiles:
+    return schema.of_tiles or (OfTiles.ANY if schema.multiple else OfTiles.MAJORITY)
 
 
 def to_image(label: Label, question: Question) -> list[ImageObject]:
     """One object per class; none of them is cut, as none has an outline."""
     del question
-    confidence = label.get("confidence", 1.0)
+    confidence, probable = label.get("confidence", 1.0), label.get("soft", {})
     said = label.get("attributes", {})
     return [
         {
             "class": class_id,
             "attributes": said.get(str(class_id), {}),
-            "confidence": confidence,
+            "confidence": probable.get(str(class_id), confidence),
             "cut": [],
         }
         for class_id in label["classes"]
@@ -251,8 +292,7 @@ def merge(
         for each in piece.objects:
             behind[each["class"]].append((each["confidence"], source))
             said[each["class"]].append((each["attributes"], each["confidence"]))
-    usual = OfTiles.ANY if schema.multiple else OfTiles.MAJORITY
-    if (schema.of_tiles or usual) is OfTiles.ANY:
+    if _rule(schema) is OfTiles.ANY:
         listed = [each.id for each in schema.classes if each.id in behind]
         chosen = listed if schema.multiple else listed[:1]
         confidence = {c: max(behind[c])[0] for c in chosen}

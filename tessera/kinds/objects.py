@@ -222,6 +222,9 @@ class Objects:
         """Objects that two windows saw are matched, those that no window holds are joined."""
         return merged(self.shape, pieces, schema, decided=decided)
 
+    def soft(self, labels: Sequence[Label], schema: LabelSchema) -> None:
+        """Objects have a confidence each."""
+
     def doubts(self, pieces: Sequence[Piece], schema: LabelSchema) -> list[Doubt]:
         """Pairs of objects of which geometry cannot tell whether they are one."""
         return doubts(self.shape, pieces, schema) if any(p.objects for p in pieces) else []

@@ -152,3 +152,11 @@ class Kind(Protocol):
         The order of pieces does not matter, but for `sources`: indices into `pieces`, the one
         whose core holds the object first.
         """
+
+    def soft(self, labels: Sequence[Label], schema: LabelSchema) -> dict[int, float] | None:
+        """How probable each class is to be said of a whole image, by the labels of all its tiles.
+
+        Returns:
+            Ascending ids; classes that are hardly probable are left out. None: this kind says
+            nothing of whole images.
+        """

@@ -331,6 +331,10 @@ def merge(
     return [_whole(class_id, inside[class_id], pieces, schema) for class_id in sorted(inside)]
 
 
+def soft(labels: Sequence[Label], schema: LabelSchema) -> None:
+    """Regions have a confidence each."""
+
+
 def _whole(
     class_id: int,
     parts: Sequence[tuple[int, Strokes, ImageObject]],

@@ -10,7 +10,7 @@ from tessera.kinds.schema import LabelSchema
 
 NOT_ABOUT = frozenset({"verify", "join"})
 """Kinds that ask about another one, and are not asked about themselves."""
-_OF_LABELS = frozenset({"confidence", "optional"})
+_OF_LABELS = frozenset({"confidence", "optional", "soft"})
 """What labels have, and what is in them, and answers have not."""
 
 

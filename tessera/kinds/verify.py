@@ -237,3 +237,7 @@ def merge(
     pieces: Sequence[Piece], schema: LabelSchema, decided: Decided = UNDECIDED
 ) -> list[ImageObject]:
     return kind_under(schema).merge(pieces, shown("verify", schema)[1], decided)
+
+
+def soft(labels: Sequence[Label], schema: LabelSchema) -> None:
+    """How probable it is that all is right says little of each class."""

@@ -232,7 +232,14 @@ async def test_an_image_is_classified_by_the_rule_for_the_classes_of_its_tiles(
 ) -> None:
     answers = [(2, 0.875), (7, 0.75), (2, 0.875)]
     tiles = [
-        Cut((100 * i, 0, 100 * i + 100, 80), label={"classes": [class_id], "confidence": sure})
+        Cut(
+            (100 * i, 0, 100 * i + 100, 80),
+            label={
+                "classes": [class_id],
+                "confidence": sure,
+                "soft": {str(class_id): sure, str(9 - class_id): 1 - sure},
+            },
+        )
         for i, (class_id, sure) in enumerate(answers)
     ]
     schema = {"classes": SCHEMA["classes"], "of_tiles": rule}
@@ -242,6 +249,8 @@ async def test_an_image_is_classified_by_the_rule_for_the_classes_of_its_tiles(
     dataset = await built(context, world)
     (line,) = as_lines(await fetch(context, dataset, "labels.jsonl"))
     assert [(each["class_id"], each["confidence"]) for each in line["objects"]] == [said]
+    soft = {"any": {"2": 0.875, "7": 0.75}, "majority": {"2": 0.6667, "7": 0.3333}}
+    assert line["soft"] == soft[rule]
     assert dataset.manifest["project"]["label_schema"]["of_tiles"] == rule
 
 

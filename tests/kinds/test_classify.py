@@ -83,6 +83,9 @@ def test_the_confidence_is_bayes_rule_written_out(votes: list[tuple[int, float]]
     assert outcome.confidence == pytest.approx(expected)
     assert given_truth[outcome.label["classes"][0]] == pytest.approx(max(given_truth.values()))
     assert outcome.decided == (outcome.confidence >= 0.9)
+    for class_id, each in given_truth.items():
+        probable = outcome.label["soft"].get(str(class_id), 0)
+        assert probable == pytest.approx(each / sum(given_truth.values()), abs=0.001)
 
 
 @given(
@@ -98,7 +101,30 @@ def test_several_classes_are_decided_each_on_its_own(votes: list[tuple[set[int],
         least = min(least, max(yes, no) / (yes + no))
         if abs(yes - no) > 1e-9:
             assert (class_id in outcome.label["classes"]) == (yes > no)
+        probable = outcome.label["soft"].get(str(class_id), 0)
+        assert probable == pytest.approx(yes / (yes + no), abs=0.001)
     assert outcome.confidence == pytest.approx(least)
+
+
+def test_each_of_several_classes_is_as_certain_as_it_is_itself() -> None:
+    label = {"classes": [1, 3], "confidence": 0.6, "soft": {"1": 0.9, "2": 0.4, "3": 0.8}}
+    found = CLASSIFY.to_image(label, about(TILE, a_schema(multiple=True)))
+    assert [(each["class"], each["confidence"]) for each in found] == [(1, 0.9), (3, 0.8)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("any", {1: 0.9, 2: 1, 3: 0.003}), ("majority", {1: 0.3333, 2: 0.6657, 3: 0.001})],
+)
+def test_soft_labels_of_tiles_are_put_together_by_the_rule(
+    rule: str, expected: dict[int, float]
+) -> None:
+    unsure = {"classes": [1], "confidence": 0.9, "soft": {"1": 0.9, "2": 0.097, "3": 0.003}}
+    mostly = {"classes": [2], "confidence": 0.9, "soft": {"1": 0.1, "2": 0.9}}
+    reviewed = {"classes": [2]}
+    schema = LabelSchema.parse({**a_schema().as_json(), "of_tiles": rule})
+    assert CLASSIFY.soft([unsure, mostly, reviewed], schema) == expected
+    assert CLASSIFY.soft([{"classes": [3], "confidence": 0.7}], schema) == {3: 0.7}
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), trusts), min_size=1, max_size=6), st.randoms())
