@@ -49,11 +49,13 @@ class NewDataset(In):
     splits: NewSplits | None = None
     pictures: bool = False
     """Whether archives hold the images too."""
+    tiles: bool = False
+    """Whether every tile is an image of its own, as people saw it; else it is the whole images."""
 
     def options(self) -> Options:
         splits = None if self.splits is None else Shares(**self.splits.model_dump())
         formats = USUAL if self.formats is None else tuple(dict.fromkeys(self.formats))
-        return Options(formats, splits, self.pictures)
+        return Options(formats, splits, self.pictures, self.tiles)
 
 
 _USUAL = NewDataset()

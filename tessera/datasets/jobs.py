@@ -25,7 +25,6 @@ from tessera.datasets.manifest import File, canonical, described, files_of, mani
 from tessera.datasets.models import Dataset, DatasetRun, RunState
 from tessera.datasets.options import Options
 from tessera.datasets.spool import Spool, spooled
-from tessera.formats.records import LabelledImage
 from tessera.images.ingest import LIMITS
 from tessera.kernel import db, jobs
 from tessera.storage import keys
@@ -98,20 +97,15 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
     dataset = described(project, options, assembled.tally)
     with exporting(folder, dataset, options) as export:
         if options.pictures:
-            for image in spooled(spool):
+            for key, image in spooled(spool):
                 picture = folder / "picture"
-                await _fetch(context.store, project.images_of, image, picture)
+                await context.store.get_to_file(key, picture, max_bytes=LIMITS.file_bytes)
                 await asyncio.to_thread(export.add, [image], picture)
         else:
-            await asyncio.to_thread(export.add, spooled(spool))
+            await asyncio.to_thread(export.add, (image for _, image in spooled(spool)))
         await asyncio.to_thread(export.finish)
     there = await asyncio.to_thread(files, folder, dataset, options)
     return Version(run.project_id, manifest(project, options, assembled.tally, spent, there))
-
-
-async def _fetch(store: Store, project_id: UUID, image: LabelledImage, path: Path) -> None:
-    key = keys.original(project_id, UUID(image.uuid), image.sha256)
-    await store.get_to_file(key, path, max_bytes=LIMITS.file_bytes)
 
 
 async def _upload(store: Store, version: Version, folder: Path) -> None:

@@ -93,6 +93,7 @@ def manifest(
         if options.splits is None
         else {**asdict(options.splits), "images": dict(sorted(tally.splits.items()))},
         "pictures": options.pictures,
+        "tiles": options.tiles,
         "counts": tally.counts(schema),
         "confidence": tally.confidence(),
         "gold": {"answers": spent.gold_answers, "mean_score": spent.gold_score},

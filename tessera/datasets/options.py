@@ -1,4 +1,4 @@
-"""What an operator may choose of a version: formats, splits, pictures. Pure."""
+"""What an operator may choose of a version: formats, splits, pictures, tiles. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,12 +17,17 @@ class Options:
     """Keys of `formats.FORMATS`."""
     splits: Shares | None = None
     pictures: bool = False
+    tiles: bool = False
+    """Whether every tile is an image of its own."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Options":
         splits = data["splits"]
         return cls(
-            tuple(data["formats"]), None if splits is None else Shares(**splits), data["pictures"]
+            tuple(data["formats"]),
+            None if splits is None else Shares(**splits),
+            data["pictures"],
+            data.get("tiles", False),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[
             Tile.window_top,
             Tile.window_right,
             Tile.window_bottom,
+            Tile.key,
             Task.state,
             Task.settled_at,
             Task.settled_by,
@@ -166,6 +167,7 @@ def _tile(row: Row[Any]) -> SettledTile:
         confidence=row.confidence,
         source=row.settled_by,
         subject=row.subject,
+        picture=row.key,
     )
 
 

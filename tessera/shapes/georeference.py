@@ -104,6 +104,12 @@ class Georeference(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         return {"world": list(self.world), "epsg": self.epsg}
 
+    def moved(self, right: float, down: float) -> "Georeference":
+        """Of a part of the image that begins so many pixels further to the right and down."""
+        world = self.world
+        c, f = world.a * right + world.b * down, world.d * right + world.e * down
+        return Georeference(world._replace(c=world.c + c, f=world.f + f), self.epsg)
+
     def is_on_earth(self, width: int, height: int) -> bool:
         """Whether all of an image of this size has its longitude and latitude.
 

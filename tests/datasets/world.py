@@ -226,7 +226,7 @@ def _tile(project_id: UUID, picture: Picture, number: int, cut: Cut) -> dict[str
         "number": number,
         **{f"core_{e}": v for e, v in zip(edges, cut.core or cut.window, strict=True)},
         **{f"window_{e}": v for e, v in zip(edges, cut.window, strict=True)},
-        "key": "tiles/unused",
+        "key": "tiles/unused.jpg",
         "content_type": "image/jpeg",
         "bytes": 1,
     }

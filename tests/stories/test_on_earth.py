@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 import shapely
+from PIL import Image
 from rasterio import warp
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
@@ -115,6 +116,30 @@ async def test_fields_drawn_on_a_map_come_back_on_the_map(here: Court, tmp_path:
                 world = world_files.parsed(beside.read().decode())
             x, y = transform @ (0, 0)
             assert world.on_map([[0, 0]]).tolist() == [pytest.approx([x, y])]
+    await _are_in_their_tiles(here, drawn, tmp_path)
+
+
+async def _are_in_their_tiles(
+    here: Court, drawn: Sequence[tuple[str, shapely.Polygon]], folder: Path
+) -> None:
+    """Each field, put together of what the tiles show of it, and each tile as it was seen."""
+    files = await here.dataset(formats=["geojson", "json-lines"], pictures=True, tiles=True)
+    lines = [orjson.loads(line) for line in files["labels.jsonl"].splitlines()]
+    assert len(lines) == 8
+    with unpacked(_kept(folder / "tiles.tar", files["geojson_images.tar"])) as pictures:
+        for line in lines:
+            ((left, top, right, bottom),) = [each["window"] for each in line["tiles"]]
+            with pictures.open(f"images/{line['name']}") as file, Image.open(file) as tile:
+                assert tile.size == (line["width"], line["height"]) == (right - left, bottom - top)
+    pieces = [
+        (each["properties"]["image"], shapely.from_geojson(orjson.dumps(each["geometry"])))
+        for each in orjson.loads(files["annotations.geojson"])["features"]
+    ]
+    assert len(pieces) > len(drawn)
+    for image, expected in drawn:
+        near = [piece for name, piece in pieces if name.startswith(f"{image}/")]
+        whole = shapely.union_all([each for each in near if each.intersects(expected)])
+        assert whole.symmetric_difference(expected).area < 0.005 * expected.area
 
 
 def _kept(path: Path, data: bytes) -> Path:
