@@ -1,7 +1,8 @@
-"""No library here reads Label Studio's JSON: a strict reader of its documentation does.
+"""A strict reader of Label Studio's documentation finds all that we write; its SDK is another.
 
 Of `labelstud.io/tags` (rectanglelabels, polygonlabels, brushlabels, keypointlabels, choices,
-taxonomy) and, for masks, the description of rle-pack, which Label Studio packs them with.
+taxonomy) and, for masks, the description of rle-pack, which Label Studio packs them with. What the
+SDK makes of the same files is in `test_label_studio_sdk`.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""supervision and globox read what we write; what they leave out is read by LabelMe's own rules."""
+"""supervision, globox and annotation-parser read what we write.
+
+What they leave out, and some of what they do not, is read by LabelMe's own rules.
+"""
 
 import base64
 import io
@@ -12,6 +15,7 @@ import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from tessera.formats import labelme
@@ -34,6 +38,7 @@ SORTS = (
     "polyline",
     "semantic_mask",
 )
+WITHOUT_SHAPES = ("classify", "instance_mask", "polyline", "semantic_mask")
 cases = st.sampled_from(SORTS).flatmap(some_records.datasets)
 
 
@@ -106,6 +111,84 @@ def test_globox_reads_every_rectangle(case: Case) -> None:
         ]
 
 
+def files(root: Path) -> dict[str, Path]:
+    """By the names of the images that they are about."""
+    return {orjson.loads(path.read_bytes())["name"]: path for path in root.rglob("*.json")}
+
+
+def painted(corners: list[list[int]], mask: str, image: LabelledImage) -> NDArray[np.bool_]:
+    """The picture that a mask is, where its two corner pixels say."""
+    (left, top), (right, bottom) = corners
+    whole = np.zeros((image.height, image.width), dtype=np.bool_)
+    picture = Image.open(io.BytesIO(base64.b64decode(mask)))
+    whole[top : bottom + 1, left : right + 1] = np.array(picture).astype(np.bool_)
+    return whole
+
+
+@some_records.BY_OTHERS
+@given(some_records.datasets("keypoints"))
+def test_annotation_parser_reads_every_point_with_its_group(case: Case) -> None:
+    dataset, records = case
+    reader = import_module("annotation_parser.core").AnnotationFile
+    with some_records.a_folder() as folder:
+        root = some_records.extracted(some_records.written(labelme, case, folder))
+        found = {
+            name: reader(path, "labelme", keep_json=True).parse()
+            for name, path in files(root).items()
+        }
+    assert found.keys() == {each.name for each in records}
+    for image in records:
+        groups = [each.number for each in found[image.name]]
+        assert sorted({*groups}) == list(range(1, len(image.objects) + 1))
+        for number, each in enumerate(image.objects, 1):
+            box, *points = [one for one in found[image.name] if one.number == number]
+            named = dataset.schema.find(each.class_id)
+            assert named is not None
+            assert named.skeleton is not None
+            assert (box.type.name, box.label) == ("RECTANGLE", named.name)
+            assert (box.meta["score"], box.meta["difficult"]) == (each.confidence, each.crowd)
+            assert box.meta["attributes"] == each.attributes
+            objects = [{"class": named.id, **each.place}]
+            around = kind_of("keypoints").reach(objects, dataset.schema)[0]
+            assert [*box.coords[0], *box.coords[2]] == around.tolist()
+            assert {one.type.name for one in points} == {"POINT"}
+            seen = [(one.label, [*one.coords[0], 1 if one.flags else 2]) for one in points]
+            asked = zip(named.skeleton.points, each.place["points"], strict=True)
+            assert seen == [(point.name, place) for point, place in asked if place[2]]
+
+
+@some_records.BY_OTHERS
+@given(st.sampled_from(WITHOUT_SHAPES).flatmap(some_records.datasets))
+def test_annotation_parser_takes_every_flag_line_and_mask(case: Case) -> None:
+    """Of these it reads the file, but has no shapes of its own to make of them."""
+    dataset, records = case
+    model = import_module("annotation_parser.models.labelme_model").JsonLabelme
+    with some_records.a_folder() as folder:
+        root = some_records.extracted(some_records.written(labelme, case, folder))
+        found = {
+            name: model.model_validate_json(path.read_bytes()) for name, path in files(root).items()
+        }
+    assert found.keys() == {each.name for each in records}
+    for image in records:
+        read = found[image.name]
+        assert (read.imageWidth, read.imageHeight) == (image.width, image.height)
+        assert read.imagePath == Path(image.name).name
+        names = [some_records.named(dataset, each) for each in image.objects]
+        if dataset.kind == "classify":
+            assert read.shapes == []
+            classes = [each.name for each in dataset.schema.classes]
+            assert read.flags == {name: name in names for name in classes}
+            continue
+        for shape, name, each in zip(read.shapes, names, image.objects, strict=True):
+            assert shape.label == name
+            if "line" in each.place:
+                assert (shape.shape_type, shape.points) == ("linestrip", each.place["line"])
+            else:
+                assert shape.shape_type == "mask"
+                whole = some_records.drawn(each.place["mask"], Size(image.width, image.height))
+                np.testing.assert_array_equal(painted(shape.points, shape.mask, image), whole)
+
+
 OTHERS = ("classify", "instance_mask", "keypoints", "polyline", "semantic_mask")
 
 
@@ -139,10 +222,7 @@ def test_the_rest_is_what_labelme_makes_of_its_own_files(case: Case) -> None:
                     assert (shape["shape_type"], shape["points"]) == ("linestrip", line)
                 case {"mask": mask}:
                     assert shape["shape_type"] == "mask"
-                    (left, top), (right, bottom) = shape["points"]
-                    whole = np.zeros((image.height, image.width), dtype=bool)
-                    png = Image.open(io.BytesIO(base64.b64decode(shape["mask"])))
-                    whole[top : bottom + 1, left : right + 1] = np.array(png).astype(bool)
+                    whole = painted(shape["points"], shape["mask"], image)
                     size = Size(image.width, image.height)
                     np.testing.assert_array_equal(whole, some_records.drawn(mask, size))
                 case {"points": points}:

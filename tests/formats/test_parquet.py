@@ -1,10 +1,12 @@
-"""Parquet, read back: what our writer leaves, what others make of it, and what is none."""
+"""Parquet, read back: what our writer leaves, what DuckDB makes of it, and what is none."""
 
 import io
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import given, settings
 from tessera.formats import parquet
 from tessera.formats.archive import Folder
 from tessera.formats.errors import BadFile, Code
-from tessera.formats.protocol import Known, Refused, Wanted
-from tessera.kinds import LabelSchema, Size
+from tessera.formats.protocol import Described, Known, Refused, Wanted
+from tessera.formats.records import LabelledImage, LabelledObject
+from tessera.kinds import LabelSchema, Size, kind_of
 from tests.formats import memory, some_records
 from tests.formats.some_records import Case
 from tests.seeds import examples
@@ -39,6 +42,116 @@ CAR = {"image_name": "a.jpg", "class": "car", "place": '{"box":[1,2,30,40]}'}
 @given(some_records.cases)
 def test_what_is_written_is_read_back(case: Case) -> None:
     assert some_records.round_trip(parquet, case) == some_records.as_known(case[1])
+
+
+OF_IMAGE = {
+    "image_id": "BIGINT",
+    "image_uuid": "VARCHAR",
+    "image_name": "VARCHAR",
+    "image_width": "INTEGER",
+    "image_height": "INTEGER",
+    "image_sha256": "VARCHAR",
+    "split": "VARCHAR",
+    "soft": "MAP(VARCHAR, DOUBLE)",
+}
+OF_OBJECT = {
+    "object_id": "BIGINT",
+    "class_id": "INTEGER",
+    "class": "VARCHAR",
+    "left": "DOUBLE",
+    "top": "DOUBLE",
+    "right": "DOUBLE",
+    "bottom": "DOUBLE",
+    "place": "VARCHAR",
+    "attributes": "MAP(VARCHAR, VARCHAR)",
+    "confidence": "DOUBLE",
+    "source": "VARCHAR",
+    "tiles": "INTEGER[]",
+    "crowd": "BOOLEAN",
+}
+COLUMNS = OF_IMAGE | OF_OBJECT
+
+
+@settings(some_records.BY_OTHERS, max_examples=examples(100))
+@given(some_records.cases)
+def test_duckdb_reads_every_object(case: Case) -> None:
+    described, records = case
+    duckdb = import_module("duckdb")
+    with some_records.a_folder() as folder, duckdb.connect() as database:
+        path = str(some_records.written(parquet, case, folder) / parquet.FILE)
+        told = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+        rows = database.execute(
+            "SELECT * FROM read_parquet(?) ORDER BY image_id, object_id", [path]
+        ).fetchall()
+        about = database.execute(
+            "SELECT value FROM parquet_kv_metadata(?) WHERE key = 'tessera'::BLOB", [path]
+        ).fetchall()
+    assert [(name, type_) for name, type_, *_ in told] == list(COLUMNS.items())
+    assert [orjson.loads(value) for (value,) in about] == [described.schema.as_json()]
+    expected = [pair for image in records for pair in in_rows(image)]
+    names = {each.id: each.name for each in described.schema.classes}
+    number = 0
+    for values, (image, each) in zip(rows, expected, strict=True):
+        row = dict(zip(COLUMNS, values, strict=True))
+        for name in ("id", "uuid", "name", "width", "height", "sha256"):
+            assert row[f"image_{name}"] == getattr(image, name)
+        assert row["split"] == image.split
+        soft = {names[int(class_id)]: p for class_id, p in (image.soft or {}).items()}
+        assert row["soft"] == (None if image.soft is None else soft)
+        if each is None:
+            assert {row[name] for name in OF_OBJECT} == {None}
+        else:
+            number += 1
+            assert row["object_id"] == number
+            same(row, each, described)
+
+
+def in_rows(image: LabelledImage) -> list[tuple[LabelledImage, LabelledObject | None]]:
+    """An image without any object has a row all the same."""
+    return [(image, each) for each in image.objects] or [(image, None)]
+
+
+def same(row: dict[str, Any], each: LabelledObject, described: Described) -> None:
+    assert row["class_id"] == each.class_id
+    assert row["class"] == some_records.named(described, each)
+    assert (row["confidence"], row["source"]) == (each.confidence, each.source)
+    assert (row["tiles"], row["crowd"]) == (each.tiles, each.crowd)
+    assert row["attributes"] == {
+        name: value if isinstance(value, str) else orjson.dumps(value).decode()
+        for name, value in each.attributes.items()
+    }
+    edges = [row[name] for name in ("left", "top", "right", "bottom")]
+    if not each.place:
+        assert [*edges, row["place"]] == [None] * 5
+        return
+    assert orjson.loads(row["place"]) == each.place
+    objects = [{"class": each.class_id, **each.place}]
+    around = kind_of(described.kind).reach(objects, described.schema)[0]
+    np.testing.assert_allclose(edges, around, atol=0.006)
+
+
+def test_duckdb_counts_what_the_documentation_says(tmp_path: Path) -> None:
+    """`WHERE object_id IS NOT NULL` leaves the objects, `WHERE NOT crowd` those to train on."""
+    box = {"box": [1.0, 2.0, 3.0, 4.0]}
+    objects = [
+        LabelledObject(7, box, {"seats": 4.0}, 0.5, "gold", [0, 3], crowd=crowd)
+        for crowd in (False, False, True)
+    ]
+    records = [
+        LabelledImage(number, "u", f"{number}.jpg", 9, 9, "s", found, [])
+        for number, found in ((1, objects), (2, []))
+    ]
+    path = some_records.written(parquet, (Described("p", "n", "box", SCHEMA), records), tmp_path)
+    with import_module("duckdb").connect() as database:
+        database.execute(f"CREATE VIEW labels AS FROM '{path / parquet.FILE}'")
+        for asked, expected in (
+            ("count(*) FROM labels", 4),
+            ("count(*) FROM labels WHERE object_id IS NOT NULL", 3),
+            ("count(*) FROM labels WHERE NOT crowd", 2),
+            ("sum((place->>'$.box[2]')::DOUBLE) FROM labels", 9),
+            ("sum(attributes['seats']::DOUBLE) FROM labels WHERE list_contains(tiles, 3)", 12),
+        ):
+            assert database.execute(f"SELECT {asked}").fetchone() == (expected,)
 
 
 def read(folder: Path, rows: list[dict[str, Any]], kind: str = "box") -> list[Any]:

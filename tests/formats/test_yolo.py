@@ -1,7 +1,7 @@
 """supervision, labelformat and globox read boxes, corners and outlines.
 
-None of them, nor Datumaro, reads poses or folders of classes: those are checked against a parser of
-what Ultralytics' own loader asks for.
+A parser of what Ultralytics' own loader asks for reads all files of labels. Who else reads poses,
+and folders of classes, is in `test_yolo_by_others`.
 """
 
 from dataclasses import replace
