@@ -294,6 +294,14 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
     return {stems.of(name): name for name in sorted(names)}
 
 
+def as_json(value: object) -> bytes:
+    """Of what was read as JSON; numbers that are none become null, which is none either."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidAnswer("", f"has a value that nothing can have: {error}") from error
+
+
 def loaded(files: Files, name: str) -> Any:
     """A file of JSON.
 

@@ -140,7 +140,7 @@ class Document:
 
     def _take(self, part: str, number: int, value: object, take: _Take) -> None:
         try:
-            take(part, number, mapping(value, ""), _plain(value))
+            take(part, number, mapping(value, ""), checking.as_json(value))
         except InvalidAnswer as error:
             bad = checking.refused(f"{part}[{number}]", error)
             if part == "categories":  # whatever refers to it would be a guess
@@ -245,14 +245,6 @@ def _key(id_: object) -> int | str | None:
     if isinstance(id_, int) and not isinstance(id_, bool) and abs(id_) <= _LARGEST:
         return id_
     return id_ if isinstance(id_, str) else None
-
-
-def _plain(value: object) -> bytes:
-    """As JSON; numbers that are none become null, which is none either."""
-    try:
-        return orjson.dumps(value)
-    except TypeError as error:
-        raise InvalidAnswer("", f"has a value that nothing can have: {error}") from error
 
 
 def _whole(entry: _Record, field: str) -> int:

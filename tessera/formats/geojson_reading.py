@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessera.formats import checking, outlines, painting, world_files
+from tessera.formats import checking, json_stream, outlines, painting, world_files
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking, mapping, numbers
 from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.names import is_plain_name
+from tessera.formats.pile import Pile, a_pile
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, LabelClass, Size, fields
 from tessera.shapes.georeference import DEGREES, PIXELS, Georeference, Points, World, is_known
@@ -54,56 +55,80 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         raise BadFile("", "has no GeoJSON file")
     reader = _Reader(files, wanted)
     for name in documents:
-        document = checking.loaded(files, name)
-        if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
-            raise BadFile(name, "is not a FeatureCollection")
-        if document.get("coordinates", "pixels") != "pixels":
-            raise BadFile(name, "has coordinates that are no pixels")
-        yield from reader.images(name, document)
+        with a_pile() as features:
+            yield from reader.images(name, features)
 
 
-_Features = list[tuple[str, Mapping[str, Any]]]
+_LISTS = {"images", "features"}
+
+
+class _Told(NamedTuple):
+    """Of an image in the list of them."""
+
+    size: Size | None = None
+    there: Georeference | None = None
 
 
 class _Reader:
     def __init__(self, files: Files, wanted: Wanted) -> None:
         self._files, self._wanted, self._checking = files, wanted, Checking(wanted)
 
-    def images(self, path: str, document: Mapping[str, Any]) -> Iterator[Known | Refused]:
-        told: dict[str, Size | None] = {}
-        there: dict[str, Georeference] = {}
-        features: dict[str, _Features] = {}
-        for at, value in self._listed(path, document, "images"):
+    def images(self, path: str, features: Pile) -> Iterator[Known | Refused]:
+        """All of a file.
+
+        Args:
+            features: Empty, for what the file says of images: it may be of any length.
+        """
+        document = dict[str, Any]()
+        told = dict[str, _Told]()
+        """Of all images in their order; of some nothing is told."""
+        with self._files.open(path) as file:
+            for member, number, value in json_stream.members(file, path):
+                at = f"{path}: {member}" if number is None else f"{path}: {member}[{number}]"
+                if member not in _LISTS:
+                    document |= {member: value} if number is None else {}
+                elif number is not None:
+                    try:
+                        self._take(member, at, value, told, features)
+                    except InvalidAnswer as error:
+                        yield checking.refused(at, error)
+                elif value != []:
+                    raise BadFile(at, "must be a list")
+        if document.get("type") != "FeatureCollection":
+            raise BadFile(path, "is not a FeatureCollection")
+        if document.get("coordinates", "pixels") != "pixels":
+            raise BadFile(path, "has coordinates that are no pixels")
+        features.index()
+        for name, about in told.items():
+            size = self._wanted.images.get(name, about.size)
             try:
-                about = mapping(value, "")
-                name = _name(about.get("name"), "name")
-                if name in told:
-                    raise Unfit("name", "is there twice", Code.REPEATED)
-                told[name] = Size(
-                    *(fields.whole(about.get(e), e, InvalidAnswer) for e in ("width", "height"))
-                )
-                features[name] = []
-                if about.get("georeference") is not None:
-                    there[name] = _georeference(about["georeference"], "georeference")
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
-        for at, value in self._listed(path, document, "features"):
-            try:
-                properties = mapping(mapping(value, "").get("properties"), "properties")
-                name = _name(properties.get("image"), "properties.image")
-                features.setdefault(name, []).append((at, mapping(value, "")))
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
-        for name, found in features.items():
-            size = self._wanted.images.get(name, told.get(name))
-            try:
-                in_pixels = self._in_pixels(name, document, there.get(name))
+                in_pixels = self._in_pixels(name, document, about.there)
             except InvalidAnswer as error:
                 yield replace(checking.refused(path, error), image=name)
                 continue
             # of an unknown one nothing is read
             read = partial(self._object, size or Size(0, 0), in_pixels)
-            yield from self._checking.image(path, name, told.get(name), found, read)
+            yield from self._checking.image(path, name, about.size, features.of(name), read)
+
+    def _take(
+        self, member: str, at: str, value: object, told: dict[str, _Told], features: Pile
+    ) -> None:
+        found = mapping(value, "")
+        if member == "features":
+            properties = mapping(found.get("properties"), "properties")
+            name = _name(properties.get("image"), "properties.image")
+            features.add(name, at, checking.as_json(found))
+            told.setdefault(name, _Told())
+            return
+        name = _name(found.get("name"), "name")
+        if name in told and told[name].size is not None:
+            raise Unfit("name", "is there twice", Code.REPEATED)
+        sides = (fields.whole(found.get(e), e, InvalidAnswer) for e in ("width", "height"))
+        told[name] = _Told(Size(*sides))
+        if found.get("georeference") is not None:
+            told[name] = _Told(
+                told[name].size, _georeference(found["georeference"], "georeference")
+            )
 
     def _in_pixels(
         self, name: str, document: Mapping[str, Any], told: Georeference | None
@@ -136,15 +161,6 @@ class _Reader:
             return world_files.parsed(text)
         except ValueError as error:
             raise Unfit("", f"{there[0][:300]}: {error}", Code.BAD_FILE) from error
-
-    def _listed(
-        self, path: str, document: Mapping[str, Any], name: str
-    ) -> list[tuple[str, object]]:
-        try:
-            listed = fields.items(document.get(name, []), name, InvalidAnswer, most=10 * _MOST)
-            return [(f"{path}: {at}", each) for at, each in listed]
-        except InvalidAnswer as error:
-            raise BadFile(f"{path}: {name}", str(error.facts["why"])) from error
 
     def _object(
         self, size: Size, in_pixels: _InPixels, feature: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Reading a JSON object of any size: its lists come an element at a time."""
+"""Reading JSON of any size: a list, or those of an object, come an element at a time."""
 
 import codecs
 import json
@@ -47,6 +47,22 @@ def members(file: BinaryIO, path: str) -> Iterator[tuple[str, int | None, Any]]:
             yield name, None, text.value()
         text.at = path
         ended = text.take(",}") == "}"
+    if text.peek():
+        raise text.bad("has something after its end")
+
+
+def elements(file: BinaryIO, path: str) -> Iterator[tuple[int, Any]]:
+    """The elements of a list, each with its number.
+
+    Raises:
+        BadFile: It is no list, or no JSON; says in which element.
+    """
+    text = _Text(file, path)
+    if text.peek() != "[":
+        raise text.bad("it is no list")
+    text.at = f"{path}: "
+    yield from enumerate(_elements(text))
+    text.at = path
     if text.peek():
         raise text.bad("has something after its end")
 

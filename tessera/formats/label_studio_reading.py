@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import orjson
 
-from tessera.formats import checking
+from tessera.formats import checking, json_stream
 from tessera.formats import label_studio_runs as runs
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking, mapping, numbers
@@ -38,15 +39,14 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         raise BadFile("", "has no JSON file")
     reader = _Reader(wanted)
     for name in documents:
-        tasks = checking.loaded(files, name)
-        if not isinstance(tasks, list):
-            raise BadFile(name, "is not a list of tasks")
-        for number, task in enumerate(tasks):
-            at = f"{name}: [{number}]"
-            try:
-                yield from reader.image(at, mapping(task, ""))
-            except InvalidAnswer as error:
-                yield checking.refused(at, error)
+        with files.open(name) as file:
+            for number, task in json_stream.elements(file, name):
+                at = f"{name}: [{number}]"
+                try:
+                    task_ = orjson.loads(checking.as_json(task))
+                    yield from reader.image(at, mapping(task_, ""))
+                except InvalidAnswer as error:
+                    yield checking.refused(at, error)
 
 
 _SENT = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-(?P<name>.+)")

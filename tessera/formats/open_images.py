@@ -13,7 +13,6 @@ the image does not show the class.
 import csv
 import io
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,12 +21,14 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import numpy as np
+import orjson
 
 from tessera.formats import archive, checking
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import Checking
 from tessera.formats.errors import BadFile
 from tessera.formats.names import Stems
+from tessera.formats.pile import a_pile
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import InvalidAnswer, Size, kind_of
@@ -50,6 +51,8 @@ _OF_BOXES = (
     *("XMin", "XMax", "YMin", "YMax"),
     *("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside"),
 )
+_LONGEST = 1_000_000
+"""Letters of a line; a table may have any number of them."""
 _ENDINGS = {"box": "annotations-bbox.csv", "classify": "annotations-human-imagelabels.csv"}
 _IMAGES = "images-with-rotation.csv"
 _OF_IMAGES = (
@@ -153,20 +156,23 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     if not tables:
         raise BadFile("annotations", f"has no ...-{_ENDINGS[wanted.kind]}")
     names = checking.by_stem(wanted.images)
-    said: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+    ids = dict[str, None]()
     for table in files.names():
         if table.endswith((_IMAGES, "image_ids_and_rotation.csv")):
             for _, row in _table(files, table, {"ImageID"}):
-                said[row["ImageID"]] = []
+                ids[row["ImageID"]] = None
                 if row.get("Title") in wanted.images or not wanted.images:
                     names[row["ImageID"]] = row["Title"]
     needed = {*_OF_LABELS, *(_EDGES if wanted.kind == "box" else ())} - {"Source"}
-    for table in tables:
-        for at, row in _table(files, table, needed):
-            said[row["ImageID"]].append((at, row))
-    reader = _Reader(_classes(files), wanted)
-    for id_, rows in said.items():
-        yield from reader.image(f"ImageID {id_[:300]}", names.get(id_, id_), rows)
+    with a_pile() as said:
+        for table in tables:
+            for at, row in _table(files, table, needed):
+                ids[row["ImageID"]] = None
+                said.add(row["ImageID"], at, orjson.dumps(row))
+        said.index()
+        reader = _Reader(_classes(files), wanted)
+        for id_ in ids:
+            yield from reader.image(f"ImageID {id_[:300]}", names.get(id_, id_), said.of(id_))
 
 
 def _classes(files: Files) -> dict[str, str]:
@@ -191,14 +197,20 @@ def _table(files: Files, name: str, needed: set[str]) -> Iterator[tuple[str, dic
 
 def _lines(files: Files, name: str) -> Iterator[tuple[int, list[str]]]:
     with files.open(name) as file:
-        checking.refuse_large(file, name)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-        lines = csv.reader(text)
+        lines = csv.reader(_each_line(text, name))
         try:
             for row in lines:
                 yield lines.line_num, row
         except csv.Error as error:
             raise BadFile(f"{name}:{lines.line_num}", f"is not CSV: {error}") from error
+
+
+def _each_line(text: io.TextIOWrapper, name: str) -> Iterator[str]:
+    while line := text.readline(_LONGEST):
+        if len(line) == _LONGEST:
+            raise BadFile(name, f"has a line of {_LONGEST:,} letters or more")
+        yield line
 
 
 class _Reader:

@@ -54,8 +54,8 @@ THINGS: Mapping[str, str] = {
     ),
     "whole annotation import": (
         "id project_id purpose format size sha256 partial state images tasks left_tasks "
-        "untold_tiles refused_records left_out problem{} created_at finished_at report[].number report[].at "
-        "report[].image report[].tasks report[].left_tasks report[].untold_tiles "
+        "untold_tiles refused_records left_out problem{} created_at finished_at report[].number "
+        "report[].at report[].image report[].tasks report[].left_tasks report[].untold_tiles "
         "report[].problem{} next"
     ),
     "gold": "task_id expected{} source created_at",

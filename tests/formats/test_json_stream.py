@@ -84,3 +84,29 @@ def test_an_element_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "MOST_LETTERS", 999)
     with pytest.raises(BadFile, match="no end of it"):
         whole(b'{"a":["' + b"x" * 2_000 + b'"]}')
+
+
+def listed(content: bytes) -> list[Any]:
+    found = list(json_stream.elements(Dripping(content), "a.json"))
+    assert [number for number, _ in found] == [*range(len(found))]
+    return [value for _, value in found]
+
+
+@given(st.lists(values, max_size=6), st.sampled_from([None, 1]))
+def test_a_list_comes_element_by_element(document: list[Any], indent: int | None) -> None:
+    assert listed(json.dumps(document, indent=indent).encode()) == document
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", r"a\.json: .* it is no list"),
+        (b'{"a":1}', r"a\.json: .* it is no list"),
+        (b"[1,2,", r"a\.json: \[2\]: cannot"),
+        (b"[1,x]", r"a\.json: \[1\]: .*Expecting value"),
+        (b"[1]]", r"a\.json: .* after its end"),
+    ],
+)
+def test_a_list_that_is_none_is_told_by_its_element(content: bytes, why: str) -> None:
+    with pytest.raises(BadFile, match=why):
+        listed(content)

@@ -161,3 +161,12 @@ def test_what_is_something_else_is_a_bad_file(tmp_path: Path, table: str | bytes
         read(tmp_path, table)
     with pytest.raises(BadFile, match="has no"):
         list(open_images.read(Folder(tmp_path), Wanted("classify", SCHEMA)))
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "train-annotations-bbox.csv"
+    table.write_text(
+        f"ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n{'x' * 1_000_001}\n"
+    )
+    with pytest.raises(BadFile, match="has a line of 1,000,000 letters or more"):
+        list(open_images.read(Folder(tmp_path), Wanted("box", SCHEMA)))
