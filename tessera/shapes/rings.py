@@ -322,8 +322,8 @@ def _joined(faces: Geometries) -> Any:
     """The union of faces of one subdivision of the plane, whose edges match exactly."""
     try:
         return shapely.coverage_union_all(faces)
-    except shapely.GEOSException:
-        return shapely.union_all(faces, grid_size=GRID)
+    except shapely.GEOSException:  # of Voronoi cells that cross themselves, on sites in a lattice
+        return shapely.union_all(shapely.make_valid(faces), grid_size=GRID)
 
 
 def stitched(pieces: Areas, groups: Indices, windows: Boxes, cores: Boxes) -> Areas:

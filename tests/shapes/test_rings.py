@@ -8,6 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tessera.kinds import polygon
 from tessera.shapes import overlaps, rings
 from tessera.shapes.boxes import as_boxes
 from tests.seeds import examples
@@ -59,6 +60,40 @@ def test_measuring_areas_as_arrays_says_what_their_geometries_say(seed: int, awa
     boxes, square_pixels = rings.measured(rings.ragged(rings.nested_of(rings.on_grid(drawn))))
     np.testing.assert_array_equal(boxes, shapely.bounds(rings.on_grid(drawn)))
     np.testing.assert_allclose(square_pixels, shapely.area(rings.on_grid(drawn)), atol=1e-5)
+
+
+# as an earner drew a coin along the pixels of an enlarged picture
+COIN = """
+103.5 72, 113.5 71, 121.5 67, 125 63.5, 126 60.5, 129 56.5, 129 49.5, 127 46.5, 127 44.5, 119.5 36,
+115.5 34, 113.5 34, 112.5 33, 106.5 33, 105.5 34, 103.5 34, 102.5 35, 94.5 37, 89 42.5, 87 46.5,
+86 54.5, 87 55.5, 87 58.5, 88 59.5, 89 63.5, 95.5 70, 97.5 70, 98.5 71, 102.5 71, 103.5 72
+"""
+
+
+def agreed(one: Any, right: float, down: float) -> None:
+    """Of two drawings so far apart, what lies between is decided: about as if drawn midway."""
+    first, second, between = (
+        polygon.moved(areas(one), right * share, down * share) for share in (0, 1, 0.5)
+    )
+    (found,) = rings.voted(np.concatenate((first, second)), np.ones(2))
+    assert found.is_valid
+    off = float(shapely.area(shapely.symmetric_difference(found, between[0])))
+    assert off < 0.5 * float(shapely.length(between[0]))
+
+
+@pytest.mark.parametrize(("right", "down"), [(-1, 0), (1, 0), (0, 1), (0, -1), (1, 1), (-2, 1)])
+def test_two_drawings_along_the_same_pixels_are_agreed_upon(right: int, down: int) -> None:
+    agreed(shapely.from_wkt(f"POLYGON (({COIN}))"), right, down)
+
+
+@settings(max_examples=examples(60))
+@given(seeds, st.integers(-2, 2), st.integers(-2, 2))
+def test_two_drawings_on_one_lattice_are_agreed_upon(seed: int, right: int, down: int) -> None:
+    rng = np.random.default_rng(seed)
+    outline = blob(rng, points=30, radius=float(rng.uniform(8, 40))).exterior
+    agreed(
+        shapely.transform(shapely.Polygon(outline), lambda at: np.round(2 * at) / 2), right, down
+    )
 
 
 def test_outlines_go_clockwise_on_the_screen_from_the_top_left_and_holes_the_other_way() -> None:
