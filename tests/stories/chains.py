@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessera.kinds import Question, TileFrame, Window
-from tests.client import As
+from tests.client import As, browser
 from tests.stories.real_coins import COIN, Photograph, as_drawn, photographs, schema_of
 from tests.stories.test_every_kind import key_of
 from tests.world import World
@@ -100,6 +100,17 @@ class Chain:
             )
             found[key] = whole
         return found
+
+    async def dataset(self, stage: str, *formats: str) -> dict[str, bytes]:
+        """The files of a version of a stage, by name."""
+        path = f"/v1/projects/{self.stages[stage]}/datasets"
+        run = await self.operator.post(path, {"formats": formats})
+        await self.world.work.jobs()
+        run = await self.operator.get(f"/v1/dataset-runs/{run['id']}")
+        assert run["state"] == "done", run
+        links = (await self.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
+        async with browser() as http:
+            return {each["path"]: (await http.get(each["url"])).content for each in links}
 
     async def states(self, stage: str) -> list[str]:
         return sorted(each["state"] for each in (await self.tasks(stage)).values())

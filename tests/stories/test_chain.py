@@ -8,7 +8,6 @@ from typing import Any
 
 import shapely
 
-from tests.client import browser
 from tests.quality.facts import broken
 from tests.stories.chains import MISSING, YES, Chain, a_chain
 from tests.stories.real_coins import COIN
@@ -57,15 +56,8 @@ async def test_a_chain_goes_the_whole_way_and_what_is_wrong_goes_back_with_its_r
 
 async def looks_right(chain: Chain, empty: str) -> None:
     """The dataset of the last stage has every coin that the empty tile does not show."""
-    path = f"/v1/projects/{chain.stages['coverage']}/datasets"
-    run = await chain.operator.post(path, {"formats": ["json-lines"]})
-    await chain.world.work.jobs()
-    run = await chain.operator.get(f"/v1/dataset-runs/{run['id']}")
-    assert run["state"] == "done", run
-    links = (await chain.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    (link,) = [each for each in links if each["path"] == "labels.jsonl"]
-    async with browser() as http:
-        (image,) = map(json.loads, (await http.get(link["url"])).content.splitlines())
+    files = await chain.dataset("coverage", "json-lines")
+    (image,) = map(json.loads, files["labels.jsonl"].splitlines())
     found = [tuple(each["place"]["box"]) for each in image["objects"]]
     truth = [tuple(each["box"]) for each in chain.photo.known("box")]
     window = shapely.box(*chain.frames[empty].window)

@@ -3,16 +3,17 @@
 On a real photograph, through the HTTP API.
 """
 
-import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tessera.kinds import KINDS, LabelSchema, Piece, Question, TileFrame
 from tessera.kinds.objects import Objects
-from tests.client import As, browser
+from tests.client import As
 from tests.quality.facts import broken
 from tests.stories.chains import Chain, a_chain
+from tests.stories.opened import coco_boxes, coco_of
 from tests.stories.real_coins import schema_of
 from tests.world import World
 
@@ -49,22 +50,10 @@ def careless(chain: Chain) -> dict[str, dict[str, Any]]:
     raise AssertionError("no drawing leaves a doubt")
 
 
-async def found(chain: Chain) -> list[dict[str, Any]]:
-    path = f"/v1/projects/{chain.stages['join']}/datasets"
-    run = await chain.operator.post(path, {"formats": ["json-lines", "coco"]})
-    await chain.world.work.jobs()
-    run = await chain.operator.get(f"/v1/dataset-runs/{run['id']}")
-    assert run["state"] == "done", run
-    links = (await chain.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-    (link,) = [each for each in links if each["path"] == "labels.jsonl"]
-    async with browser() as http:
-        (image,) = map(json.loads, (await http.get(link["url"])).content.splitlines())
-    objects: list[dict[str, Any]] = image["objects"]
-    return objects
-
-
 @pytest.mark.parametrize("verdict", ["yes", "no"])
-async def test_people_decide_what_geometry_cannot(world: World, verdict: str) -> None:
+async def test_people_decide_what_geometry_cannot(
+    world: World, verdict: str, tmp_path: Path
+) -> None:
     chain = await a_chain(world, "draw")
     await chain.add("join", "draw")
     labels = careless(chain)
@@ -80,7 +69,9 @@ async def test_people_decide_what_geometry_cannot(world: World, verdict: str) ->
         return {"verdict": verdict}
 
     assert len(await chain.work("join", joined)) == 2 * doubts
-    assert len(await found(chain)) == count(chain, labels, same=verdict == "yes")
+    files = await chain.dataset("join", "coco")
+    found = coco_boxes(coco_of(files["coco.json"], tmp_path), chain.photo.name)
+    assert len(found) == count(chain, labels, same=verdict == "yes")
     assert await broken(world.sessions) == []
 
 
