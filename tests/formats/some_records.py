@@ -69,6 +69,10 @@ def attributes(draw: st.DrawFn) -> Attribute:
     return Attribute(draw(names), type_, values if type_ is Type.CHOICE else ())
 
 
+def soft_labels(schema: LabelSchema) -> st.SearchStrategy[dict[str, float]]:
+    return st.dictionaries(st.sampled_from([str(id_) for id_ in schema.ids]), sure)
+
+
 @st.composite
 def schemas(draw: st.DrawFn, sort: str, *, class_names: st.SearchStrategy[str] = names) -> Any:
     called = draw(st.lists(class_names, min_size=2, max_size=4, unique=True))
@@ -250,6 +254,7 @@ def datasets(
                 objects=_apart(found, sort, schema, size),
                 tiles=[],
                 split=draw(st.sampled_from(splits)) if splits else None,
+                soft=draw(soft_labels(schema)) if sort == "classify" else None,
             )
         )
     return Described("a project", "a dataset", kind, schema, splits), records
