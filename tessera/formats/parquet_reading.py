@@ -48,7 +48,9 @@ def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
         there = set(table.schema_arrow.names)
         if missing := needed - there:
             raise BadFile(name, f"has no column {min(missing)!r}")
-        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=sorted(_READ & there)):
+        # each thread keeps some memory, and how many there are is another question every time
+        some = {"columns": sorted(_READ & there), "use_threads": False}
+        for batch in table.iter_batches(_ROWS_AT_ONCE, **some):
             for row in batch.to_pylist():
                 yield row
                 number += 1
