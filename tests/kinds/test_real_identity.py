@@ -127,7 +127,7 @@ def test_real_keypoints_come_back_whole_where_each_object_fits_on_some_tile(
 def test_keypoints_that_no_tile_shows_whole_are_joined_only_where_two_show_the_same_point() -> None:
     """Nothing else tells that they are one. Of what comes in pieces no point is lost."""
     kind, schema, objects = there("keypoints")
-    pieces = cut(kind, schema, objects, (96, 8))
+    pieces = cut(kind, schema, objects, (96, 4))
     found = [labelled(each) for each in KINDS[kind].merge(pieces, schema)]
     shown = [labelled(each) for piece in pieces for each in piece.objects]
     in_pieces = 0
@@ -136,7 +136,7 @@ def test_keypoints_that_no_tile_shows_whole_are_joined_only_where_two_show_the_s
         assert sorted(map(sorted, parts)) == sorted(map(sorted, linked(coin, shown)))
         assert len(parts) == 1 or not in_one_tile(around, pieces)
         in_pieces += len(parts) > 1
-    assert (len(found), in_pieces) == (len(objects) + 3, 3)
+    assert (len(found), in_pieces) == (len(objects) + 8, 8)
 
 
 def labelled(found: Mapping[str, Any]) -> set[tuple[float, ...]]:

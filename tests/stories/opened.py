@@ -21,6 +21,12 @@ from tessera.kinds import Size, Window
 from tessera.shapes.masks import from_json
 from tests.stories.real_coins import NAMES, Known
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of its own code
+    # here, and not when it is used: what it sets as it is imported, it sets in the context of
+    # whoever does that, and that of an async test is gone with it
+    datumaro = import_module("datumaro")
+
 Place = NDArray[np.float64] | NDArray[np.bool_] | shapely.Geometry
 """Points, shape (N, 2); the pixels of a whole picture; or an outline or a line."""
 AS_DATUMARO_DRAWS = (0, 4, 5, 1, 7, 6, 2, 3)
@@ -74,7 +80,7 @@ def datumaro_of(data: bytes, folder: Path) -> Archive:
         tar.extractall(root, filter="data")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own code
-        dataset = import_module("datumaro").Dataset.import_from(str(root), "datumaro")
+        dataset = datumaro.Dataset.import_from(str(root), "datumaro")
         items = list(dataset)
         labels = [each.name for each in next(iter(dataset.categories().values())).items]
     said = {Path(each.media.path).name: each.annotations for each in items}
