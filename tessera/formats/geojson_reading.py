@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from tessera.formats import checking, json_stream, outlines, painting, world_files
 from tessera.formats.archive import Files
@@ -113,11 +114,12 @@ class _Reader:
     def _take(
         self, member: str, at: str, value: object, told: dict[str, _Told], features: Pile
     ) -> None:
-        found = mapping(value, "")
+        plain = checking.as_json(value)
+        found = mapping(orjson.loads(plain), "")
         if member == "features":
             properties = mapping(found.get("properties"), "properties")
             name = _name(properties.get("image"), "properties.image")
-            features.add(name, at, checking.as_json(found))
+            features.add(name, at, plain)
             told.setdefault(name, _Told())
             return
         name = _name(found.get("name"), "name")

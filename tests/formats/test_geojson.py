@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tessera.formats import geojson
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Refused, Wanted
 from tessera.formats.records import LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
@@ -212,6 +212,16 @@ def test_images_are_checked(tmp_path: Path) -> None:
     whys = [each.why for each in found]
     expected = ("the name", "an object", "whole number", "not an image", "8 x 9 pixels")
     assert all(why in said for why, said in zip(expected, whys, strict=True))
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Half of a letter, which JSON can write and nothing else can hold."""
+    about = rb'[{"name":"\ud800.jpg","width":8,"height":9},{"name":"a.jpg","width":9,"height":9}]'
+    refused, known = read(
+        tmp_path, b'{"type":"FeatureCollection","images":' + about + b',"features":[]}'
+    )
+    assert (refused.at, refused.code) == ("a.geojson: images[0]", Code.BAD_RECORD)
+    assert (known.name, known.objects) == ("a.jpg", [])
 
 
 def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
