@@ -77,6 +77,16 @@ class World:
         organisation = await operator.post("/v1/organisations", {"name": "Mosaic Ltd"})
         return operator, organisation["id"]
 
+    async def dataset(self, operator: As, project: str, **asked: Any) -> dict[str, bytes]:
+        """Build a version of a project, given by its path, and download its files, by name."""
+        run = await operator.post(f"{project}/datasets", asked)
+        await self.work.jobs()
+        run = await operator.get(f"/v1/dataset-runs/{run['id']}")
+        assert run["state"] == "done", run
+        links = (await operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
+        async with browser() as http:
+            return {each["path"]: (await http.get(each["url"])).content for each in links}
+
     async def member(self, owner: As, organisation_id: str, role: Role) -> As:
         member = await self.person("operator")
         await joins(member, owner, organisation_id, role)

@@ -29,7 +29,7 @@ from tessera.formats.protocol import Described, Loses
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
 from tessera.kinds import LabelClass, LabelSchema, Size, Window, kind_of
-from tessera.shapes import rasters, rings, rle, turned
+from tessera.shapes import nested, rasters, rle, turned
 from tessera.shapes.boxes import Boxes
 
 __all__ = [
@@ -163,8 +163,8 @@ class CocoWriter:
     def _measured(self, placed: Placed) -> tuple[Boxes, Areas | None, Iterator[dict[str, Any]]]:
         """Upright boxes around objects, areas if not those of the boxes, and fields of outlines."""
         if self._dataset.kind == "polygon":
-            drawn = rings.ragged([each.place["polygon"] for _, each in placed])
-            return *rings.measured(drawn), _of_polygons(placed, drawn)
+            drawn = nested.ragged([each.place["polygon"] for _, each in placed])
+            return *nested.measured(drawn), _of_polygons(placed, drawn)
         known = [{"class": each.class_id, **each.place} for _, each in placed]
         around = kind_of(self._dataset.kind).reach(known, self._dataset.schema)
         outline = _OUTLINES.get(self._dataset.kind, _as_it_is)
@@ -231,7 +231,7 @@ def _of_box(image: LabelledImage, found: LabelledObject) -> dict[str, Any]:
     return {"area": area, "segmentation": [corners], "rotated": box}
 
 
-def _of_polygons(placed: Placed, drawn: rings.Ragged) -> Iterator[dict[str, Any]]:
+def _of_polygons(placed: Placed, drawn: nested.Ragged) -> Iterator[dict[str, Any]]:
     numbers = drawn.points.ravel()
     lines = [numbers[start:end] for start, end in pairwise((2 * drawn.rings).tolist())]
     offsets = drawn.parts[drawn.areas]

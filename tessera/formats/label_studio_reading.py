@@ -43,8 +43,8 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
             for number, task in json_stream.elements(file, name):
                 at = f"{name}: [{number}]"
                 try:
-                    task_ = orjson.loads(checking.as_json(task))
-                    yield from reader.image(at, mapping(task_, ""))
+                    plain = orjson.loads(checking.as_json(task))
+                    yield from reader.image(at, mapping(plain, ""))
                 except InvalidAnswer as error:
                     yield checking.refused(at, error)
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tessera.kinds import InvalidAnswer, LabelSchema, Size
-from tessera.shapes import rasters, rings, rle
+from tessera.shapes import nested, rasters, rle
+from tessera.shapes.nested import Nested
 from tessera.shapes.rasters import Strokes
-from tessera.shapes.rings import Nested
 
 Picture = NDArray[np.integer[Any]]
 """Shape (height, width)."""
@@ -96,7 +96,7 @@ def outlined(strokes: Strokes) -> Nested:
     faces = shapely.get_parts(shapely.polygonize(np.asarray(edges)))
     inside = np.floor(shapely.get_coordinates(shapely.point_on_surface(faces))).astype(np.int64)
     parts = faces[_holds(strokes, inside)]  # of two faces at an edge, one is a part
-    return rings.nested_of(np.array([shapely.multipolygons(parts)], dtype=object))[0]
+    return nested.lists_of(np.array([shapely.multipolygons(parts)], dtype=object))[0]
 
 
 def _holds(strokes: Strokes, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from tessera.kinds.places import point
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
-from tessera.shapes import overlaps, rings
+from tessera.shapes import nested, overlaps, rings
 from tessera.shapes.boxes import Boxes, Indices, as_boxes, firsts, furthest, hulls, overlap, visible
 from tessera.shapes.frames import Size, Window
 from tessera.shapes.seams import FAR, REACH, TOLERANCE
@@ -65,11 +65,11 @@ def read(
     ]
     if sum(len(ring) for part in parts for ring in part) > MOST_POINTS:
         raise InvalidAnswer(at, f"has more than {MOST_POINTS} points")
-    area = rings.areas_of([parts])
+    area = nested.areas_of([parts])
     if rings.most_crossed(area) > MOST_CROSSED:
         raise InvalidAnswer(at, f"is hatched: a line crosses more than {MOST_CROSSED} of its edges")
     _sound(area[0], at)
-    return {"polygon": rings.nested_of(area)[0]}
+    return {"polygon": nested.lists_of(area)[0]}
 
 
 def _listed(value: object, at: str, what: str) -> list[tuple[str, object]]:
@@ -123,11 +123,11 @@ def cost(place: Mapping[str, Any], question: Question) -> float:
 def load(objects: Sequence[Mapping[str, Any]], schema: LabelSchema, origin: Origin) -> Shapes:
     """Shape (N,), of shapely MultiPolygon; see `shapes.rings`."""
     del schema, origin
-    return rings.areas_of([each["polygon"] for each in objects])
+    return nested.areas_of([each["polygon"] for each in objects])
 
 
 def dump(shapes: Shapes) -> list[dict[str, Any]]:
-    return [{"polygon": each} for each in rings.nested_of(rings.on_grid(shapes))]
+    return [{"polygon": each} for each in nested.lists_of(rings.on_grid(shapes))]
 
 
 def bounds(shapes: Shapes) -> Boxes:

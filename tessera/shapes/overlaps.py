@@ -16,7 +16,8 @@ import shapely
 from numpy.typing import NDArray
 
 from tessera.shapes.boxes import Indices, firsts
-from tessera.shapes.rings import Geometries, Measures, overlay
+from tessera.shapes.nested import Measures
+from tessera.shapes.rings import Geometries, overlay
 
 _FEW = 2_500
 """Pairs of edges that cost about as much as an overlay, of outlines that cross often."""

@@ -1,30 +1,24 @@
 """Areas bounded by rings, as object arrays of shapely MultiPolygons; pixels, y downwards.
 
-An area may come in several parts, and each part may have holes. As nested lists it is parts of
-rings of points [x, y], like the coordinates of a GeoJSON MultiPolygon but without the repeated last
-point; a part's first ring is its outline, the others are its holes.
+An area may come in several parts, and each part may have holes; `shapes.nested` has how they are
+written.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tessera.shapes.boxes import Boxes, Indices, crossing, firsts, overlap, shared_by, sides
+from tessera.shapes.boxes import Boxes, Indices, crossing, overlap, shared_by, sides
 from tessera.shapes.boxes import areas as square
+from tessera.shapes.nested import Areas, Measures, Points, parts_of
 from tessera.shapes.seams import TOLERANCE
 
-Areas = NDArray[Any]
-"""Shape (N,), of shapely MultiPolygon."""
 Geometries = NDArray[Any]
 """Shape (N,), of whatever an overlay makes of areas."""
-Points = NDArray[np.float64]
-"""Shape (P, 2), of x and y."""
-Measures = NDArray[np.float64]
-Nested = list[list[list[list[float]]]]
 
 GRID = 0.01
 """Pixels: the precision of every answer."""
@@ -40,123 +34,6 @@ _STEP = 1.0
 """Pixels between the points that stand for an outline, if they are not too many."""
 _MEASURED, _DIVIDED = 256, 2_000
 """Points, about, to measure how close two outlines are, and to find the middle between two."""
-
-
-class Ragged(NamedTuple):
-    """Nested lists as arrays: members of group i are those from `offsets[i]` to `offsets[i + 1]`.
-
-    Source:
-        GeoArrow, "Memory layout"; but no last point repeats the first.
-    """
-
-    points: Points
-    rings: Indices
-    """Shape (R + 1,), offsets in points."""
-    parts: Indices
-    """Shape (Q + 1,), offsets in rings."""
-    areas: Indices
-    """Shape (N + 1,), offsets in parts."""
-
-
-def ragged(nested: Sequence[Nested]) -> Ragged:
-    """Nested lists in any order and direction."""
-    parts = list(chain.from_iterable(nested))
-    rings = list(chain.from_iterable(parts))
-    flat = chain.from_iterable(chain.from_iterable(rings))
-    points = np.fromiter(flat, dtype=np.float64).reshape(-1, 2)
-    return Ragged(points, _offsets(rings), _offsets(parts), _offsets(nested))
-
-
-def _offsets(groups: Sequence[Sequence[object]]) -> Indices:
-    return np.fromiter(accumulate(map(len, groups), initial=0), dtype=np.int64)
-
-
-def measured(of: Ragged) -> tuple[Boxes, Measures]:
-    """The upright boxes around areas, and their square pixels; far faster than of geometries.
-
-    Args:
-        of: Areas of rings that do not cross; none of no parts, no part of no rings.
-    """
-    first = of.rings[of.parts[of.areas]]
-    x, y = of.points.T.copy()
-    left, top, right, bottom = (
-        most.reduceat(axis, first[:-1])
-        for most, axis in [(np.minimum, x), (np.minimum, y), (np.maximum, x), (np.maximum, y)]
-    )
-    x -= np.repeat(left, np.diff(first))  # the smaller the numbers, the less is lost below
-    y -= np.repeat(top, np.diff(first))
-    after = np.arange(1, len(x) + 1)
-    after[of.rings[1:] - 1] = of.rings[:-1]
-    within = np.abs(np.add.reduceat(x * y[after] - x[after] * y, of.rings[:-1])) / 2
-    outline = np.zeros(len(within), dtype=bool)
-    outline[of.parts[:-1]] = True
-    area = np.add.reduceat(np.where(outline, within, -within), of.parts[of.areas[:-1]])
-    return np.stack((left, top, right, bottom), axis=1), np.asarray(area)
-
-
-def areas_of(nested: Sequence[Nested]) -> Areas:
-    """Nested lists in any order and direction; rings of at least three points each."""
-    of = ragged(nested)
-    lines = np.asarray(shapely.linearrings(of.points, indices=_numbered(of.rings)))
-    whole = len(of.rings) == len(of.parts)  # no part has a hole, which is quicker
-    polygons = np.asarray(shapely.polygons(lines, indices=None if whole else _numbered(of.parts)))
-    return _parts_of(polygons, _numbered(of.areas), len(nested))
-
-
-def _numbered(offsets: Indices) -> Indices:
-    """For each member of each group, the number of the group."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-
-
-def _parts_of(polygons: Geometries, number: Indices, count: int) -> Areas:
-    """So many areas, of the polygons with the number of each; empty where there are none."""
-    areas = np.full(count, shapely.MultiPolygon(), dtype=object)
-    shapely.multipolygons(polygons, indices=number, out=areas)
-    return areas
-
-
-def nested_of(areas: Areas) -> list[Nested]:
-    """The one way to write each area down, so that equal areas are equal lists.
-
-    Outlines go clockwise on the screen, holes the other way, each from its topmost point (of
-    several, the leftmost); parts, and holes of a part, are in the order of those points.
-
-    Args:
-        areas: On the grid of 1/100 px.
-    """
-    if not len(areas):
-        return []
-    turned = shapely.orient_polygons(areas, exterior_cw=False)  # y goes down here
-    _, points, offsets = shapely.to_ragged_array(turned)
-    ring_ends, part_ends, area_ends = (each.tolist() for each in offsets)
-    points = _from_the_top(np.round(points, 2) + 0.0, offsets[0].astype(np.int64)).tolist()
-    rings = [points[start : end - 1] for start, end in pairwise(ring_ends)]
-    parts = [
-        [rings[start], *sorted(rings[start + 1 : end], key=_place)]
-        for start, end in pairwise(part_ends)
-    ]
-    return [sorted(parts[start:end], key=_outline) for start, end in pairwise(area_ends)]
-
-
-def _outline(part: list[list[list[float]]]) -> tuple[float, float, list[list[float]]]:
-    return _place(part[0])
-
-
-def _place(ring: list[list[float]]) -> tuple[float, float, list[list[float]]]:
-    return ring[0][1], ring[0][0], ring
-
-
-def _from_the_top(points: Points, offsets: Indices) -> Points:
-    """Closed rings turned to start with the topmost point, which ends up last but one as well."""
-    start = offsets[:-1]
-    counts = np.diff(offsets)
-    ring = np.repeat(np.arange(len(counts)), counts)
-    x, y = points.T
-    x = np.where(y == np.minimum.reduceat(y, start)[ring], x, np.inf)
-    leftmost = np.flatnonzero(x == np.minimum.reduceat(x, start)[ring])
-    top = leftmost[firsts(ring[leftmost])] - start
-    within = np.arange(len(points)) - start[ring]
-    return np.asarray(points[start[ring] + (within + top[ring]) % (counts[ring] - 1)])
 
 
 def on_grid(areas: Areas) -> Areas:
@@ -181,7 +58,7 @@ def solid(geometries: Geometries) -> Areas:
     none = np.full(len(parts), None, dtype=object)
     whole = np.asarray(shapely.polygons(rings[kept], indices=part[kept], out=none))
     left = np.flatnonzero(large[outline])
-    return _parts_of(whole[left], area[left], len(areas))
+    return parts_of(whole[left], area[left], len(areas))
 
 
 def too_small(rings: Geometries) -> NDArray[np.bool_]:
@@ -194,7 +71,7 @@ def _polygonal(geometries: Geometries) -> Areas:
     parts, number = shapely.get_parts(geometries, return_index=True)
     parts, within = shapely.get_parts(parts, return_index=True)  # a collection may hold several
     flat = (shapely.get_dimensions(parts) < _PLANE) | shapely.is_empty(parts)
-    return _parts_of(parts[~flat], number[within[~flat]], len(geometries))
+    return parts_of(parts[~flat], number[within[~flat]], len(geometries))
 
 
 def overlay(operation: Callable[..., Any], *areas: Any) -> Any:

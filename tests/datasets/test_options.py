@@ -58,6 +58,8 @@ async def test_what_a_format_cannot_carry_stands_in_the_manifest(context: JobCon
         ({"splits": {"train": 100}}, "invalid-request"),
         ({"splits": {"train": 80, "val": 10, "test": 10, "seed": -1}}, "invalid-request"),
         ({"pictures": "yes please"}, "invalid-request"),
+        ({"tiles": "some"}, "invalid-request"),
+        ({"tiles": None}, "invalid-request"),
         ({"pictures": True}, "format-unsuited"),
         ({"pictures": True, "formats": ["coco", "cvat"]}, "format-unsuited"),
         ({"format": ["coco"]}, "invalid-request"),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tessera.formats import painting
 from tessera.kinds import InvalidAnswer, LabelClass, LabelSchema, Size
-from tessera.shapes import rasters, rings, rle
+from tessera.shapes import nested, rasters, rle
 from tests.formats import areas
 
 Pixels = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ def test_outlines_enclose_just_the_pixels(mask: Pixels) -> None:
     if not mask.any():
         return
     parts = painting.outlined(strokes_of(mask))
-    area = rings.areas_of([parts])[0]
+    area = nested.areas_of([parts])[0]
     assert area.is_valid
     assert area.area == mask.sum()
     y, x = np.nonzero(mask)

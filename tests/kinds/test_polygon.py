@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tessera.kinds import Opinion, Piece, Size, TileFrame, Window, polygon
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.objects import Objects
-from tessera.shapes import rings
+from tessera.shapes import nested, rings
 from tessera.shapes.seams import TOLERANCE
 from tests.kinds.samples import a_schema, about, asked, gold_of, opinions, tiles_of
 from tests.seeds import examples
@@ -44,7 +44,7 @@ def an_object(area: Any, label: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def area_of(placed: dict[str, Any]) -> Any:
-    return rings.areas_of([placed["polygon"]])[0]
+    return nested.areas_of([placed["polygon"]])[0]
 
 
 def blob(rng: np.random.Generator, centre: Any, radius: float, *, holes: int = 0) -> Any:

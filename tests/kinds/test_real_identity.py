@@ -15,20 +15,11 @@ from tessera.kinds.shape import IN_IMAGE
 from tessera.shapes import turned
 from tessera.shapes.boxes import ious
 from tests.kinds.samples import asked, gold_of, tiles_of
-from tests.stories.real_coins import COIN, known, photographs, schema_of
+from tests.stories.real_coins import COIN, WAYS, kind_of, known, photographs, schema_of
 
 PHOTOGRAPH = photographs()[0]
 TILINGS = ((96, 16), (128, 24), (200, 40))
 """Side of a tile and its margin. On the first no tile shows 13 of the coins whole."""
-
-
-def in_turn(coin: shapely.Polygon) -> dict[str, Any]:
-    """The smallest rectangle around it, at whatever angle."""
-    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(coin))[:4]
-    first, second = corners[1] - corners[0], corners[2] - corners[1]
-    centre, half = corners.mean(axis=0), np.array([np.hypot(*first), np.hypot(*second)]) / 2
-    angle = np.degrees(np.arctan2(first[1], first[0]))
-    return {"box": np.round([*(centre - half), *(centre + half), angle], 2).tolist()}
 
 
 def opened(coin: shapely.Polygon) -> dict[str, Any]:
@@ -36,22 +27,15 @@ def opened(coin: shapely.Polygon) -> dict[str, Any]:
     return {"line": shapely.get_coordinates(coin.exterior)[:-1].tolist()}
 
 
-OTHERS = {"rotated": ("box", in_turn), "opened": ("polyline", opened)}
-"""Places besides those that the photograph has for each kind."""
-SORTS = (
-    *("box", "rotated", "polygon", "polyline", "opened"),
-    *("instance_mask", "semantic_mask", "cuboid"),
-)
+SORTS = sorted({*WAYS, "opened"} - {"classify", "several classes", "keypoints"})
 
 
 def there(sort: str) -> tuple[str, LabelSchema, Sequence[dict[str, Any]]]:
     """Kind, label schema, and what is known of the photograph."""
-    kind, place = OTHERS.get(sort, (sort, None))
-    schema = schema_of(kind) | ({"rotated": True} if sort == "rotated" else {})
-    if place is None:
-        return kind, LabelSchema.parse(schema), known(PHOTOGRAPH, kind)
-    objects = [{"class": COIN, **place(coin), "attributes": {}} for coin in PHOTOGRAPH.coins]
-    return kind, LabelSchema.parse(schema), objects
+    if sort != "opened":
+        return kind_of(sort), LabelSchema.parse(schema_of(sort)), known(PHOTOGRAPH, sort)
+    objects = [{"class": COIN, **opened(coin), "attributes": {}} for coin in PHOTOGRAPH.coins]
+    return "polyline", LabelSchema.parse(schema_of("polyline")), objects
 
 
 def cut(
@@ -70,8 +54,8 @@ def cut(
 
 def apart(found: Mapping[str, Any], true: Mapping[str, Any]) -> float:
     """By how many pixels the furthest point is off; of masks each pixel must be right."""
-    if "mask" in true:
-        return 0.0 if found["mask"] == true["mask"] else np.inf
+    for exact in {"mask", "solid"} & true.keys():
+        return 0.0 if found[exact] == true[exact] else np.inf
     if key := {"points", "cuboid"} & true.keys():
         name = key.pop()
         return float(np.abs(np.subtract(found[name], true[name])).max())

@@ -16,7 +16,7 @@ from tessera.assignment.lease import NEWCOMER_TASKS
 from tessera.images.models import Image, ImageState, Tile
 from tessera.kernel import db
 from tessera.storage import keys
-from tests.client import As, browser
+from tests.client import As
 from tests.world import World
 
 SIDE = 256
@@ -124,13 +124,7 @@ class Court:
 
     async def dataset(self, **asked: Any) -> dict[str, bytes]:
         """Build a version now, and download its files, by name."""
-        run = await self.operator.post(f"{self.path}/datasets", asked)
-        await self.judge()
-        run = await self.operator.get(f"/v1/dataset-runs/{run['id']}")
-        assert run["state"] == "done", run
-        links = (await self.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-        async with browser() as http:
-            return {each["path"]: (await http.get(each["url"])).content for each in links}
+        return await self.world.dataset(self.operator, self.path, **asked)
 
     async def earnings(self, earner: As) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = (await earner.get("/v1/earnings?limit=200"))["items"]

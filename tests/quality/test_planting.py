@@ -18,8 +18,7 @@ from tests.kinds.samples import tiles_of, whole
 from tests.kinds.test_planted import traits
 from tests.quality.court import Court, Leases, court, given
 from tests.quality.test_predictions import COINS, YES, a_coin, image, predict, subjects
-from tests.stories.real_coins import photographs, schema_of
-from tests.stories.test_every_kind import FLOORS
+from tests.stories.real_coins import WAYS, kind_of, photographs, schema_of
 from tests.world import BOX_SCHEMA, World
 
 GOLD = [f"gold {number}.jpg" for number in range(24)]
@@ -210,19 +209,20 @@ async def test_a_tile_on_which_nothing_is_can_be_shown_with_something(world: Wor
     assert sorted((await expected(world)).values()) == ["fix", "fix", "yes", "yes"]
 
 
-@pytest.mark.parametrize("kind", sorted(FLOORS))
+@pytest.mark.parametrize("way", WAYS)
 def test_of_every_kind_half_is_wrong_and_all_of_it_is_what_an_earner_could_have_sent(
-    kind: str,
+    way: str,
 ) -> None:
-    schema = LabelSchema.parse({**schema_of(kind), "of": kind})
-    under = LabelSchema.parse(schema_of(kind))
+    kind = kind_of(way)
+    schema = LabelSchema.parse({**schema_of(way), "of": kind})
+    under = LabelSchema.parse(schema_of(way))
     seen, state = [], {"is_new": True, "waits": True, "is_gold": False}
     photos = photographs()
     for photograph in photos[: 3 if kind == "classify" else 1]:
         frames = tiles_of(photograph.size, tile=160, margin=16)[:8]
         for frame in [whole(photograph.size)] * 4 if kind == "classify" else frames:
             place = Place(uuid4(), uuid4(), frame=frame, subject=None, **state)
-            seen.append(Seen(photograph.name, place, photograph.known(kind)))
+            seen.append(Seen(photograph.name, place, photograph.known(way)))
     cuts = watched(schema, seen)
     assert len(cuts) == len(seen)
     for each in cuts:
@@ -230,7 +230,7 @@ def test_of_every_kind_half_is_wrong_and_all_of_it_is_what_an_earner_could_have_
         label, question = each.subject["label"], Question(under, each.place.frame)
         assert json.dumps(KINDS[kind].validate(label, question)) == json.dumps(label)
         about = Question(schema, each.place.frame, each.subject)
-        truth = photos[0].known(kind) if kind == "classify" else seen[0].objects
+        truth = photos[0].known(way) if kind == "classify" else seen[0].objects
         assert each.expected == KINDS["verify"].to_tile(truth, about)
     verdicts = sorted(each.expected["verdict"] for each in cuts if each.expected)
     assert verdicts == ["fix"] * (len(cuts) // 2) + ["yes"] * (len(cuts) // 2)

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tessera.kinds import polygon
-from tessera.shapes import overlaps, rings
+from tessera.shapes import nested, overlaps, rings
 from tessera.shapes.boxes import as_boxes
 from tests.seeds import examples
 
 seeds = st.integers(0, 10_000)
 
 
-def areas(*geometries: Any) -> rings.Areas:
+def areas(*geometries: Any) -> nested.Areas:
     return rings.solid(np.array(geometries, dtype=object))
 
 
@@ -44,11 +44,11 @@ def test_equal_areas_are_written_down_alike_however_they_were_drawn(
 ) -> None:
     rng = np.random.default_rng(seed)
     several = shapely.MultiPolygon([blob(rng), shapely.box(0, 0, 3, 4), shapely.box(90, 0, 95, 9)])
-    written = rings.nested_of(areas(several, blob(rng)))
+    written = nested.lists_of(areas(several, blob(rng)))
     drawn = [
         [shuffled(part, chance) for part in chance.sample(area, len(area))] for area in written
     ]
-    assert json.dumps(rings.nested_of(rings.areas_of(drawn))) == json.dumps(written)
+    assert json.dumps(nested.lists_of(nested.areas_of(drawn))) == json.dumps(written)
     assert len(written[0]) == 3
 
 
@@ -57,7 +57,7 @@ def test_measuring_areas_as_arrays_says_what_their_geometries_say(seed: int, awa
     rng = np.random.default_rng(seed)
     several = shapely.MultiPolygon([blob(rng), shapely.box(0, 0, 3, 4), shapely.box(90, 0, 95, 9)])
     drawn = shapely.transform(areas(several, blob(rng), blob(rng)), lambda points: points + away)
-    boxes, square_pixels = rings.measured(rings.ragged(rings.nested_of(rings.on_grid(drawn))))
+    boxes, square_pixels = nested.measured(nested.ragged(nested.lists_of(rings.on_grid(drawn))))
     np.testing.assert_array_equal(boxes, shapely.bounds(rings.on_grid(drawn)))
     np.testing.assert_allclose(square_pixels, shapely.area(rings.on_grid(drawn)), atol=1e-5)
 
@@ -98,13 +98,13 @@ def test_two_drawings_on_one_lattice_are_agreed_upon(seed: int, right: int, down
 
 def test_outlines_go_clockwise_on_the_screen_from_the_top_left_and_holes_the_other_way() -> None:
     frame = shapely.box(0, 0, 9, 9) - shapely.box(3, 3, 6, 6)
-    assert rings.nested_of(areas(frame)) == [
+    assert nested.lists_of(areas(frame)) == [
         [[[[0, 0], [9, 0], [9, 9], [0, 9]], [[3, 3], [3, 6], [6, 6], [6, 3]]]]
     ]
 
 
 def test_no_areas_are_no_lists() -> None:
-    assert rings.nested_of(rings.areas_of([])) == []
+    assert nested.lists_of(nested.areas_of([])) == []
 
 
 def test_parts_and_holes_of_less_than_a_pixel_are_dropped_and_the_rest_stays() -> None:
@@ -121,7 +121,7 @@ def test_what_rounding_makes_cross_becomes_the_nearest_area_that_does_not() -> N
     (found,) = rings.on_grid(np.array([shapely.MultiPolygon([spike])]))
     assert found.is_valid
     assert found.area == pytest.approx(spike.area, abs=0.1)
-    assert rings.nested_of(rings.on_grid(np.array([found]))) == rings.nested_of(np.array([found]))
+    assert nested.lists_of(rings.on_grid(np.array([found]))) == nested.lists_of(np.array([found]))
 
 
 @pytest.mark.parametrize("teeth", [1, 7, 60])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessera.kinds import Question, TileFrame, Window
-from tests.client import As, browser
+from tests.client import As
 from tests.stories.real_coins import COIN, Photograph, as_drawn, photographs, schema_of
 from tests.stories.test_every_kind import key_of
 from tests.world import World
@@ -103,14 +103,8 @@ class Chain:
 
     async def dataset(self, stage: str, *formats: str) -> dict[str, bytes]:
         """The files of a version of a stage, by name."""
-        path = f"/v1/projects/{self.stages[stage]}/datasets"
-        run = await self.operator.post(path, {"formats": formats})
-        await self.world.work.jobs()
-        run = await self.operator.get(f"/v1/dataset-runs/{run['id']}")
-        assert run["state"] == "done", run
-        links = (await self.operator.get(f"/v1/datasets/{run['dataset_id']}/files"))["links"]
-        async with browser() as http:
-            return {each["path"]: (await http.get(each["url"])).content for each in links}
+        path = f"/v1/projects/{self.stages[stage]}"
+        return await self.world.dataset(self.operator, path, formats=formats)
 
     async def states(self, stage: str) -> list[str]:
         return sorted(each["state"] for each in (await self.tasks(stage)).values())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
+from shapely import affinity
 
 from tessera.kinds import Size, Window
 from tessera.shapes.masks import from_json
@@ -91,25 +92,32 @@ def datumaro_of(data: bytes, folder: Path) -> Archive:
 def compare(archive: Archive, name: str, expected: Known, size: Size, within: float) -> None:
     """What Datumaro says of a picture is what is expected, object by object.
 
+    It knows no holes, and of what is in parts each is an object of its own.
+
     Args:
         expected: Objects of ours, in image pixels, in any order.
         within: How far apart places may be, pixels.
     """
-    found = archive.said[name]
+    found, expected = archive.said[name], [part for each in expected for part in _apart(each)]
     assert len(found) == len(expected)
     drawn = [(each, as_drawn(each)) for each in found]
     known = [(each, as_known(each, size)) for each in expected]
     for at, of in zip(*pairs([p for _, p in drawn], [p for _, p in known]), strict=True):
         (annotation, place), (each, truth) = drawn[at], known[of]
         assert archive.labels[annotation.label] == NAMES[each["class"]]
-        assert {k: v for k, v in annotation.attributes.items() if k != "score"} == (
-            each["attributes"]
-        )
+        beside = annotation.attributes.keys() - {"score", "rotated"}
+        assert {name: annotation.attributes[name] for name in beside} == each["attributes"]
         if "confidence" in each:
             assert annotation.attributes["score"] == each["confidence"]
         if "points" in each:
             assert [int(v) for v in annotation.visibility] == [v for *_, v in each["points"]]
         assert apart(place, truth) <= within, f"{name}, {NAMES[each['class']]}: {place}"
+
+
+def _apart(each: Mapping[str, Any]) -> Known:
+    if "polygon" not in each:
+        return [dict(each)]
+    return [{**each, "polygon": [[outer]]} for outer, *_ in each["polygon"]]
 
 
 def pairs(
@@ -139,6 +147,8 @@ def as_drawn(annotation: Any) -> Place | None:
         return None
     if annotation.type.name == "mask":
         return np.asarray(annotation.image).astype(np.bool_)
+    if annotation.type.name == "cuboid_3d":
+        return np.array([annotation.position, annotation.rotation, annotation.scale])
     points = np.array(annotation.points, dtype=np.float64).reshape(-1, 2)
     outlines = {"polygon": shapely.LinearRing, "polyline": shapely.LineString}
     shape = outlines.get(annotation.type.name)
@@ -149,6 +159,8 @@ def as_known(each: Mapping[str, Any], size: Size) -> Place | None:
     """An object of ours, likewise."""
     place: Place | None = None
     match each:
+        case {"box": [_, _, _, _, angle]}:
+            place = affinity.rotate(shapely.box(*each["box"][:4]), angle).exterior
         case {"box": box}:
             place = np.reshape(box, (2, 2))
         case {"polygon": [[outer]]}:
@@ -159,6 +171,8 @@ def as_known(each: Mapping[str, Any], size: Size) -> Place | None:
             place = np.array(points, dtype=np.float64)[:, :2]
         case {"cuboid": corners}:
             place = np.array(corners)[list(AS_DATUMARO_DRAWS)]
+        case {"solid": {"centre": centre, "size": sides, "yaw": yaw}}:
+            place = np.array([centre, [0, yaw, 0], sides])
         case {"mask": mask}:
             place = whole(mask, size)
     return place
