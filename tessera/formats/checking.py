@@ -92,7 +92,7 @@ class Checking:
         try:
             plain, extent = self._image(name, size)
         except InvalidAnswer as error:
-            yield replace(refused(at, error), image=str(name)[:_SHOWN])
+            yield refused(at, error, name)
             return
         question = self._about(plain, extent)
         objects: list[ImageObject] = []
@@ -104,11 +104,11 @@ class Checking:
                 objects.append(self._object(said, question))
                 places.append(there)
             except InvalidAnswer as error:
-                yield replace(refused(there, error), image=plain)
+                yield refused(there, error, plain)
         try:
             self._together(objects, question)
         except InvalidAnswer as error:
-            yield replace(refused(at, error), image=plain)
+            yield refused(at, error, plain)
         else:
             self._known.add(plain)
             yield Known(at, plain, objects, extent, places, [*left_out.values()])
@@ -185,11 +185,16 @@ class Checking:
             raise Unfit(error.facts["at"], error.facts["why"], Code.BAD_OBJECT) from error
 
 
-def refused(at: str, error: InvalidAnswer) -> Refused:
-    """Of a record at a place, what the error says of a value of it."""
+def refused(at: str, error: InvalidAnswer, image: object = "") -> Refused:
+    """Of a record at a place, what the error says of a value of it.
+
+    Args:
+        image: What the file says that its image is called, as far as that can be read.
+    """
     where = str(error.facts["at"]).lstrip(".")
     code = error.reason if isinstance(error, Unfit) else Code.BAD_RECORD
-    return Refused(f"{at}.{where}" if where else at, str(error.facts["why"]), code)
+    there, name = f"{at}.{where}" if where else at, image if isinstance(image, str) else ""
+    return Refused(there, str(error.facts["why"]), code, name[:_SHOWN])
 
 
 def unreadable(error: BadFile) -> Refused:

@@ -162,10 +162,10 @@ class _Reader:
                 records = [(f"{there}.{place}", mapping(each, place)) for place, each in listed]
                 masks = self._masks(annotation, size)
             except InvalidAnswer as error:
-                yield checking.refused(there, error)
+                yield checking.refused(there, error, name)
                 return
         yield from [
-            Refused(there, "is the second of its image", Code.REPEATED)
+            Refused(there, "is the second of its image", Code.REPEATED, name)
             for there, _ in annotations[1:]
         ]
         if self._wanted.kind == "semantic_mask":

@@ -39,13 +39,17 @@ _NEEDED, _LABELS = ("images", "categories", "annotations"), "image_labels"
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE refused (at TEXT, why TEXT, code TEXT);
+CREATE TABLE refused (at TEXT, why TEXT, code TEXT, image INTEGER, name TEXT);
 CREATE TABLE images (
     number INTEGER PRIMARY KEY, id INTEGER UNIQUE, name TEXT UNIQUE, width INTEGER, height INTEGER
 );
 CREATE TABLE said (image INTEGER, part TEXT, number INTEGER, id, value BLOB, UNIQUE (part, id));
 """
 _GROUP = "CREATE INDEX of_image ON said (image, part, number)"
+_REFUSED = """
+SELECT at, why, code, coalesce(images.name, refused.name, '')
+FROM refused LEFT JOIN images ON images.id = refused.image ORDER BY refused.rowid
+"""
 _ORPHANS = "SELECT part, number FROM said WHERE image NOT IN (SELECT id FROM images)"
 _OF_IMAGE = "SELECT part, number, value FROM said WHERE image = ? ORDER BY part, number"
 
@@ -125,8 +129,8 @@ class Document:
 
     def images(self) -> Iterator[Said | Refused]:
         """Every image with all that is said of it; nothing, too, is a known answer."""
-        for at, why, code in self._tables.execute("SELECT * FROM refused ORDER BY rowid"):
-            yield Refused(f"{self.path}: {at}", why, Code(code))
+        for at, why, code, name in self._tables.execute(_REFUSED):
+            yield Refused(f"{self.path}: {at}", why, Code(code), name)
         for part, number in self._tables.execute(_ORPHANS):
             at = f"{self.path}: {part}[{number}].image_id"
             yield Refused(at, "is the id of nothing in this file", Code.MISSING)
@@ -145,8 +149,8 @@ class Document:
             bad = checking.refused(f"{part}[{number}]", error)
             if part == "categories":  # whatever refers to it would be a guess
                 raise BadFile(f"{self.path}: {bad.at}", bad.why) from error
-            row = (bad.at, bad.why, bad.code)
-            self._tables.execute("INSERT INTO refused VALUES (?, ?, ?)", row)
+            row = (bad.at, bad.why, bad.code, *_whose(part, value))
+            self._tables.execute("INSERT INTO refused VALUES (?, ?, ?, ?, ?)", row)
 
     def _category(self, part: str, number: int, category: _Record, plain: bytes) -> None:
         del part, number, plain
@@ -238,6 +242,14 @@ def referred(annotation: _Record, field: str, there: Mapping[int, _Found]) -> _F
 def _refuse_no_list(at: str, name: str, value: object) -> None:
     if name in {*_NEEDED, _LABELS} and not isinstance(value, list):
         raise BadFile(at, "must be a list")
+
+
+def _whose(part: str, value: object) -> tuple[int | None, str | None]:
+    """Of a record that was refused the id and the name of its image, if it says them."""
+    entry = value if isinstance(value, dict) else {}
+    id_, name = _key(entry.get("id" if part == "images" else "image_id")), entry.get("file_name")
+    called = name.encode(errors="replace").decode() if isinstance(name, str) else None
+    return id_ if isinstance(id_, int) else None, called
 
 
 def _key(id_: object) -> int | str | None:

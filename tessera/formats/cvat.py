@@ -274,7 +274,7 @@ class _Reader:
             size = Size(*(_whole(image, side) for side in ("width", "height")))
             objects = list(_objects(at, image))
         except InvalidAnswer as error:
-            yield checking.refused(at, error)
+            yield checking.refused(at, error, name)
             return
         yield from self._checking.image(at, name, size, objects, partial(self._object, size))
 

@@ -37,10 +37,11 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     ]
     if not documents:
         raise BadFile("annotations", "has no JSON file")
+    checked = Checking(wanted)
     for name in documents:
         try:
             categories = mapping(_told(files, name), "categories")
-            reader = _Reader(_labels(categories), _point_names(categories), wanted)
+            reader = _Reader(_labels(categories), _point_names(categories), checked, wanted)
         except InvalidAnswer as error:
             raise BadFile(f"{name}: {error.facts['at']}", error.facts["why"]) from error
         for at, item in _items(files, name):
@@ -101,12 +102,14 @@ class _Reader:
         self,
         labels: Sequence[object],
         points_of: Mapping[str, Sequence[object]],
+        checked: Checking,
         wanted: Wanted,
     ) -> None:
         self._labels, self._points_of = labels, points_of
-        self._wanted, self._checking = wanted, Checking(wanted)
+        self._wanted, self._checking = wanted, checked
 
     def image(self, at: str, item: object) -> Iterator[Known | Refused]:
+        image: Mapping[str, Any] = {}
         try:
             found = mapping(orjson.loads(checking.as_json(item)), "")
             image = mapping(found.get("image"), "image")
@@ -114,7 +117,7 @@ class _Reader:
             height, width = (None, None) if size is None else numbers(size, "image.size", 2)
             objects = list(self._objects(at, found.get("annotations", [])))
         except InvalidAnswer as error:
-            yield checking.refused(at, error)
+            yield checking.refused(at, error, image.get("path"))
             return
         told = None if height is None or width is None else Size(int(width), int(height))
         yield from self._checking.image(at, image.get("path"), told, objects, self._object)

@@ -7,7 +7,6 @@ the map of the world file beside the image; without one, and without `crs`, they
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -92,7 +91,7 @@ class _Reader:
                     try:
                         self._take(member, at, value, told, features)
                     except InvalidAnswer as error:
-                        yield checking.refused(at, error)
+                        yield checking.refused(at, error, _whose(member, value))
                 elif value != []:
                     raise BadFile(at, "must be a list")
         if document.get("type") != "FeatureCollection":
@@ -105,7 +104,7 @@ class _Reader:
             try:
                 in_pixels = self._in_pixels(name, document, about.there)
             except InvalidAnswer as error:
-                yield replace(checking.refused(path, error), image=name)
+                yield checking.refused(path, error, name)
                 continue
             # of an unknown one nothing is read
             read = partial(self._object, size or Size(0, 0), in_pixels)
@@ -126,11 +125,10 @@ class _Reader:
         if name in told and told[name].size is not None:
             raise Unfit("name", "is there twice", Code.REPEATED)
         sides = (fields.whole(found.get(e), e, InvalidAnswer) for e in ("width", "height"))
-        told[name] = _Told(Size(*sides))
-        if found.get("georeference") is not None:
-            told[name] = _Told(
-                told[name].size, _georeference(found["georeference"], "georeference")
-            )
+        there = found.get("georeference")
+        told[name] = _Told(
+            Size(*sides), None if there is None else _georeference(there, "georeference")
+        )
 
     def _in_pixels(
         self, name: str, document: Mapping[str, Any], told: Georeference | None
@@ -254,6 +252,15 @@ def _pixels(
         why = "is far away from the image: it must be in degrees, or of the map that `crs` names"
         raise InvalidAnswer(at, why)
     return found.tolist()
+
+
+def _whose(member: str, value: object) -> object:
+    """What a record says that its image is called, before it is known to make sense."""
+    entry = value if isinstance(value, dict) else {}
+    if member == "images":
+        return entry.get("name")
+    properties = entry.get("properties")
+    return properties.get("image") if isinstance(properties, dict) else None
 
 
 def _name(value: object, at: str) -> str:

@@ -61,6 +61,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
             if not line.strip():
                 continue  # as editors leave one at the end
             at = f"{FILE}: line {number}"
+            image: Mapping[str, Any] = {}
             try:
                 image = mapping(_decoded(line.removeprefix(BOM_UTF8)), "")
                 width, height = (
@@ -71,7 +72,7 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
                     image.get("objects"), "objects", InvalidAnswer, most=MOST_NUMBERS
                 )
             except InvalidAnswer as error:
-                yield refused(at, error)
+                yield refused(at, error, image.get("name"))
                 continue
             records = ((f"{at}: {place}", each) for place, each in objects)
             yield from checked.image(

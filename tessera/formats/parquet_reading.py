@@ -16,6 +16,10 @@ from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, Size, fields
 
 _ROWS_AT_ONCE = 1_024
+_BUFFER = 2**20
+"""Bytes of each column."""
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, LookupError)
+"""The last two of days that no calendar has, and of zones of time that nobody knows."""
 _SIDES = ("image_width", "image_height")
 _OF_OBJECTS = ("class", "place", "attributes", "confidence", "crowd")
 _READ = {"image_name", *_SIDES, *_OF_OBJECTS}
@@ -44,7 +48,8 @@ def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
     """
     number = 0
     try:
-        table = pq.ParquetFile(file, pre_buffer=False)  # it would read all ahead, and keep it
+        # else it reads a column of a row group at once, and a file may be one row group
+        table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
         there = set(table.schema_arrow.names)
         if missing := needed - there:
             raise BadFile(name, f"has no column {min(missing)!r}")
@@ -54,7 +59,7 @@ def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
             for row in batch.to_pylist():
                 yield row
                 number += 1
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise BadFile(f"{name}: row {number}", f"cannot be read: {error}") from error
 
 
@@ -69,7 +74,7 @@ class _Reader:
         try:
             size = _size(first)
         except InvalidAnswer as error:
-            yield checking.refused(at, error)
+            yield checking.refused(at, error, first["image_name"])
             return
         said = (
             (f"{path}: row {number}", row)

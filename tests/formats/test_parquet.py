@@ -1,6 +1,7 @@
 """Parquet, read back: what our writer leaves, what DuckDB makes of it, and what is none."""
 
 import io
+import random
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,24 @@ def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
             list(parquet.read(Folder(tmp_path), Wanted("box", SCHEMA, SIZES)))
 
 
+@pytest.mark.parametrize(
+    ("number", "type_"),
+    [
+        (2**31 - 1, pa.date32()),
+        (2**62, pa.timestamp("us")),
+        (2**40, pa.timestamp("us", tz="Nowhere/Land")),
+    ],
+)
+def test_days_and_zones_that_nobody_knows_are_a_bad_file(
+    tmp_path: Path, number: int, type_: Any
+) -> None:
+    columns = {name: [value] for name, value in CAR.items()}
+    table = pa.table({**columns, "attributes": pa.array([number], type_)})
+    pq.write_table(table, tmp_path / "any.parquet")
+    with pytest.raises(BadFile, match=r"any\.parquet: row 0: cannot be read"):
+        list(parquet.read(Folder(tmp_path), Wanted("box", SCHEMA, SIZES)))
+
+
 @settings(max_examples=examples(20))
 @given(some_records.datasets("box"))
 def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
@@ -256,18 +275,16 @@ def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
 
 
 @pytest.mark.long
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_of_a_group", [2_500, None])
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, rows_of_a_group: int | None) -> None:
+    """In many groups of rows, or all in one."""
     peaks = []
     for images in (500, 3_000):
         folder = tmp_path / str(images)
         folder.mkdir()
-        image = {"image_width": 100, "image_height": 80, "class": "coin"}
-        row = {**image, "place": CAR["place"], "attributes": {"note": "x" * 900}}
-        out = pq.ParquetWriter(folder / "a.parquet", pa.Table.from_pylist([_named(row, 0)]).schema)
-        for first in range(0, images, 100):
-            rows = [_named(row, number) for number in range(first, first + 100) for _ in range(25)]
-            out.write_table(pa.Table.from_pylist(rows))
-        out.close()
+        rows = [_named(number) for number in range(images) for _ in range(25)]
+        table = pa.Table.from_pylist(rows)
+        pq.write_table(table, folder / "a.parquet", row_group_size=rows_of_a_group)
         (found, objects, refused, edges), peak = memory.of_reading(folder, "parquet")
         assert (found, objects, refused, edges) == (images, 25 * images, 0, 25 * 73 * images)
         peaks.append(peak)
@@ -275,7 +292,8 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     assert large < small + 20, peaks
 
 
-def _named(row: dict[str, Any], number: int) -> dict[str, Any]:
-    """Notes that no dictionary makes shorter."""
-    note = f"{number:09}" + row["attributes"]["note"]
-    return {**row, "image_name": f"{number}.jpg", "attributes": {"note": note}}
+def _named(number: int) -> dict[str, Any]:
+    """With a note that nothing makes shorter."""
+    note = random.randbytes(450).hex()  # what it says does not matter
+    image = {"image_name": f"{number}.jpg", "image_width": 100, "image_height": 80}
+    return {**image, "class": "coin", "place": CAR["place"], "attributes": {"note": note}}
