@@ -107,7 +107,7 @@ class AnnotationImportOut(Refusable):
     """Of which the file does not tell the answer."""
     refused_records: int
     left_out: int
-    """Attributes that nobody asks for: of each image every name once. The objects were taken."""
+    """Attributes of what was taken that nobody asks for: once for each image, class and name."""
     created_at: datetime
     finished_at: datetime | None
 

@@ -14,7 +14,7 @@ from api.deps import Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import Route
 from api.schemas import In, Out
 from tessera.datasets import service
-from tessera.datasets.errors import FormatUnsuited
+from tessera.datasets.errors import FormatUnsuited, TilesUnsuited
 from tessera.datasets.models import Dataset, DatasetRun, RunKind, RunState
 from tessera.datasets.options import USUAL, Options
 from tessera.datasets.splits import Shares
@@ -103,7 +103,9 @@ class LinksOut(Out):
     "/projects/{project_id}/datasets",
     status_code=HTTPStatus.ACCEPTED,
     response_model=RunOut,
-    responses=problems.documented(NotFound, Forbidden, UnknownFormat, FormatUnsuited),
+    responses=problems.documented(
+        NotFound, Forbidden, UnknownFormat, FormatUnsuited, TilesUnsuited
+    ),
 )
 async def build(
     project_id: UUID, session: Write, caller: Caller, body: NewDataset = _USUAL

@@ -16,6 +16,7 @@ from tessera.images import service
 from tessera.images.errors import FilesRefused, LaterStage, NoImportBucket, ProjectCompleted
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
 from tessera.images.service import File
+from tessera.images.skipping import WHY, Skip
 from tessera.kernel import paging
 from tessera.kernel.errors import Forbidden, NotFound
 from tessera.storage import keys
@@ -117,6 +118,18 @@ class NewImport(In):
     """Of the keys in your organisation's import bucket; ignored for a zip."""
 
 
+class SkippedOut(Out):
+    name: str
+    """In the zip, or its key in the bucket; of a long one the beginning."""
+    code: Annotated[Skip, Field(exclude=True)]
+
+    @computed_field
+    def problem(self) -> dict[str, Any]:
+        """Why no image was made of it."""
+        detail = f"The file {WHY[self.code]}."
+        return problems.body(HTTPStatus.UNPROCESSABLE_ENTITY, self.code, detail)
+
+
 class ImportOut(Refusable):
     id: UUID
     project_id: UUID
@@ -125,6 +138,8 @@ class ImportOut(Refusable):
     state: ImportState
     found: int
     skipped: int
+    skipped_files: list[SkippedOut]
+    """The first 1,000 of them, once the import is done."""
     created_at: datetime
 
 
@@ -294,5 +309,5 @@ async def import_uploaded(import_id: UUID, session: Write, caller: Caller) -> Im
     "/imports/{import_id}", response_model=ImportOut, responses=problems.documented(NotFound)
 )
 async def get_import(import_id: UUID, session: Read, caller: Caller) -> Import:
-    """How far an import is; its images tell what became of each file."""
+    """How far an import is; its images tell what became of each file that was not skipped."""
     return await service.get_import(session, import_id, caller=caller)

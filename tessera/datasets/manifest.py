@@ -18,7 +18,7 @@ from tessera.formats import FORMATS, losses_of
 from tessera.formats.protocol import Described
 from tessera.kinds import parsed, shown
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Raised whenever the same labels would be written as other bytes."""
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.roles import Caller, Right
+from tessera.datasets.errors import TilesUnsuited
 from tessera.datasets.manifest import File, files_of, manifest_file
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
 from tessera.datasets.options import Options
@@ -27,9 +28,13 @@ async def request_build(
 
     Raises:
         FormatUnsuited: A format cannot hold what the project's kind says.
+        TilesUnsuited: The camera of its label schema shows whole images.
     """
     project = await owned(session, project_id, caller=caller, right=Right.DATASETS)
-    options.check(shown(project.kind, parsed(project.label_schema))[0])
+    kind, schema = shown(project.kind, parsed(project.label_schema))
+    options.check(kind)
+    if options.tiles and schema.camera is not None:
+        raise TilesUnsuited("The label schema's camera is that of whole images, not of tiles.")
     run = DatasetRun(project_id=project_id, kind=RunKind.BUILD, options=options.as_json())
     session.add(run)
     await session.flush()

@@ -10,7 +10,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, BinaryIO, Protocol, cast
@@ -20,9 +20,19 @@ from tessera.formats.errors import BadFile
 MEDIA_TYPE = "application/x-tar"
 MOST_GROWTH = 200
 """Of a zip whose members are unpacked; labels as text shrink to a fiftieth at most."""
-_MODE, _ANY_GROWTH, _SHOWN = 0o644, 2**24, 300
+_MODE, _ANY_GROWTH, _SHOWN, _AT_ONCE = 0o644, 2**24, 300, 2**20
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 """What the standard library says of a zip that is."""
+_DAMAGED_TAR = (
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    EOFError,
+    IndexError,
+    RecursionError,
+)
+"""And of a tar: some of its headers are read without a look at what they say."""
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _UNFIT = {stat.S_IFLNK: "is a link, which is not followed"}
 
 
@@ -66,7 +76,7 @@ class Folder:
         self._names = sorted(
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if path.is_file() and not path.is_symlink() and not _is_litter(path)
+            if path.is_file() and not path.is_symlink() and not is_litter(path)
         )
         self._known = frozenset(self._names)
 
@@ -82,9 +92,9 @@ class Folder:
         return (self._root / name).open("rb")
 
 
-def _is_litter(path: PurePath) -> bool:
-    """Whether a file is what a Mac keeps beside others, and packs with them."""
-    return "__MACOSX" in path.parts or path.name.startswith("._")
+def is_litter(path: PurePath) -> bool:
+    """Whether a file is what a Mac or Windows keeps beside others, and packs with them."""
+    return "__MACOSX" in path.parts or path.name.startswith("._") or path.name in _LITTER
 
 
 @contextmanager
@@ -92,16 +102,25 @@ def unpacked(path: Path) -> Iterator[Files]:
     """The files of a tar or a zip, which are read where they lie.
 
     Raises:
-        BadFile: It is neither; or something in it is no plain file, has a path that leads out of
-            it, or would be far larger than the archive.
+        BadFile: It is neither; or something in it is damaged, is no plain file, is there twice, has
+            a path that leads out of it, or would be far larger than the archive.
     """
     with ExitStack() as undo:
-        try:
-            tar = undo.enter_context(tarfile.open(path, mode="r:"))
-        except tarfile.TarError:
+        tar = _tar(path)
+        if tar is None:
             yield _Zip(path.name, undo.enter_context(_zip(path)), path.stat().st_size)
         else:
-            yield _Tar(path.name, tar, path.stat().st_size)
+            yield _Tar(path.name, undo.enter_context(tar), path.stat().st_size)
+
+
+def _tar(path: Path) -> tarfile.TarFile | None:
+    """Open it and read its first header; None if that is none."""
+    try:
+        return tarfile.open(path, mode="r:")
+    except tarfile.TarError:
+        return None
+    except _DAMAGED_TAR as error:
+        raise BadFile(path.name, f"is damaged: {error}") from error
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -116,11 +135,14 @@ class _Tar:
         self._tar, self._entries = tar, dict[str, tarfile.TarInfo]()
         try:
             for each in tar:
-                if not each.isdir() and not _is_litter(PurePosixPath(each.name)):
-                    self._entries[_inside(path, each.name)] = each
+                if each.size < 0:  # tarfile would go back, and read the same again for ever
+                    raise BadFile(path, f"is damaged at byte {each.offset:,}")
+                if not each.isdir() and not is_litter(PurePosixPath(each.name)):
+                    self._entries[_inside(path, each.name, self._entries)] = each
                     _refuse(path, each.name, _fault(each, size))
-        except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+        except _DAMAGED_TAR as error:
             raise BadFile(path, f"is damaged: {error}") from error
+        _see_to_the_end(path, tar)
 
     def names(self) -> Iterator[str]:
         return iter(sorted(self._entries))
@@ -133,6 +155,19 @@ class _Tar:
         if file is None:
             raise FileNotFoundError(name)
         return cast("BinaryIO", file)
+
+
+def _see_to_the_end(path: str, tar: tarfile.TarFile) -> None:
+    """Refuse what tarfile takes for the end though it is none: any header that it cannot read."""
+    file = cast("BinaryIO", tar.fileobj)
+    file.seek(tar.offset)
+    rest = file.read(tarfile.BLOCKSIZE)
+    whole = len(rest) == tarfile.BLOCKSIZE
+    while whole and rest:
+        whole, rest = not rest.strip(b"\0"), file.read(_AT_ONCE)
+    if not whole:
+        last = "".join(f", after {each.name[:_SHOWN]}" for each in tar.getmembers()[-1:])
+        raise BadFile(path, f"is damaged or cut off at byte {tar.offset:,}{last}")
 
 
 def _fault(entry: tarfile.TarInfo, size: int) -> str | None:
@@ -148,8 +183,8 @@ class _Zip:
         self._path, self._zip = path, archive
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for each in archive.infolist():
-            if not each.is_dir() and not _is_litter(PurePosixPath(each.filename)):
-                self._entries[_inside(path, each.filename)] = each
+            if not each.is_dir() and not is_litter(PurePosixPath(each.filename)):
+                self._entries[_inside(path, each.filename, self._entries)] = each
                 type_ = stat.S_IFMT(each.external_attr >> 16)
                 _refuse(path, each.filename, _UNFIT.get(type_))
                 _refuse(path, each.filename, "is encrypted" if each.flag_bits & 1 else None)
@@ -205,11 +240,14 @@ def _damaged(at: str) -> Iterator[None]:
         raise BadFile(at, f"is damaged: {error}") from error
 
 
-def _inside(path: str, name: str) -> str:
-    """The plain form of a member's path."""
+def _inside(path: str, name: str, known: Container[str]) -> str:
+    """The plain form of a member's path, which none of those known has."""
+    plain = name.removeprefix("./")
     if name.startswith("/") or ".." in name.split("/"):
-        raise BadFile(f"{path}: {name[:_SHOWN]}", "leads out of the archive")
-    return name.removeprefix("./")
+        _refuse(path, name, "leads out of the archive")
+    _refuse(path, name, "has a backslash: folders are parted by /" if "\\" in name else None)
+    _refuse(path, name, "is there twice" if plain in known else None)
+    return plain
 
 
 def _refuse(path: str, name: str, fault: str | None) -> None:

@@ -46,7 +46,7 @@ class LabelledImage:
     width: int
     height: int
     sha256: str
-    """Of the operator's file."""
+    """Of the operator's file, also where a tile of it is the image; so is `uuid`."""
     objects: list[LabelledObject]
     tiles: list[LabelledTile]
     split: str | None = None

@@ -9,7 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from tessera.formats.archive import is_litter
 from tessera.formats.names import is_plain_name
+from tessera.images.skipping import Skip
 from tessera.kernel.errors import Invalid
 
 MOST_ENTRIES = 100_000
@@ -64,10 +66,11 @@ class Archive:
         self._zip.close()
         self._file.close()
 
-    def files(self) -> tuple[dict[str, zipfile.ZipInfo], int]:
-        """Plain files to look at, by name, and how many there are with the others.
+    def files(self) -> tuple[dict[str, zipfile.ZipInfo], list[tuple[str, Skip]]]:
+        """Plain files to look at, by name; and names of the others, with what is wrong with each.
 
-        Folders do not count. A name is only ever a label: nothing is written by it.
+        Folders, and what a system packs with the files (`is_litter`), are neither. A name is only
+        ever a label: nothing is written by it.
 
         Raises:
             BadArchive: too-many-entries, too-many-bytes
@@ -75,13 +78,20 @@ class Archive:
         entries = [each for each in self._zip.infolist() if not each.filename.endswith("/")]
         if len(entries) > MOST_ENTRIES:
             raise BadArchive("too-many-entries", f"The zip has more than {MOST_ENTRIES:,} files.")
-        plain: dict[str, zipfile.ZipInfo] = {}
-        for entry in filter(_is_plain, entries):
-            plain.setdefault(entry.filename, entry)
+        plain, odd = dict[str, zipfile.ZipInfo](), list[tuple[str, Skip]]()
+        for entry in entries:
+            name = _name(entry)
+            if is_litter(PurePosixPath(name)):
+                continue
+            fault = _fault(entry, name) or (Skip.REPEATED if name in plain else None)
+            if fault is None:
+                plain[name] = entry
+            else:
+                odd.append((name, fault))
         if sum(entry.file_size for entry in plain.values()) > MOST_BYTES:
             gigabytes = MOST_BYTES // 2**30
             raise BadArchive("too-many-bytes", f"Unpacked, it has more than {gigabytes} GiB.")
-        return plain, len(entries)
+        return plain, odd
 
     def extract(self, entry: zipfile.ZipInfo, target: Path, *, max_bytes: int) -> None:
         """Unpack one file; no more comes out of it than it claims to have.
@@ -106,10 +116,16 @@ class Archive:
             raise BadArchive("corrupt", "The file is damaged in the zip.") from error
 
 
-def _is_plain(entry: zipfile.ZipInfo) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(entry.filename).parts)
-    link = stat.S_ISLNK(entry.external_attr >> 16)
-    return not hidden and not link and is_plain_name(entry.filename)
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Of a name with a NUL, which nothing else shows, zipfile keeps what comes before it."""
+    name = entry.orig_filename if "\0" in entry.orig_filename else entry.filename
+    return name.removeprefix("./")
+
+
+def _fault(entry: zipfile.ZipInfo, name: str) -> Skip | None:
+    if not is_plain_name(name):
+        return Skip.BAD_NAME
+    return Skip.LINK if stat.S_ISLNK(entry.external_attr >> 16) else None
 
 
 class _Bounded(io.FileIO):

@@ -1,7 +1,8 @@
 """The job that brings in many images at once, from a zip or from a bucket.
 
 It works in chunks, each complete in itself, and knows by the images' names how far it came, so
-it can be killed and goes on. What becomes of each file is told by its image.
+it can be killed and goes on. What becomes of each file is told by its image, or by the import if it
+became none.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from tessera.images.archive import Archive, BadArchive
 from tessera.images.ingest import LIMITS
 from tessera.images.models import Image, ImageState, Import, ImportSource, ImportState
 from tessera.images.refusals import OUR_FAULT, Reason
+from tessera.images.skipping import Skip, Skipped
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
 from tessera.projects.models import Project
@@ -78,9 +80,9 @@ async def _give_up(context: JobContext, made: Import) -> None:
 async def _bring_in(context: JobContext, made: Import, bucket: str | None) -> None:
     try:
         if made.source is ImportSource.ZIP:
-            seen = await _from_zip(context, made)
+            skipped = await _from_zip(context, made)
         else:
-            seen = await _from_bucket(context, made, bucket)
+            skipped = await _from_bucket(context, made, bucket)
     except BadArchive as unusable:
         await _end(
             context,
@@ -90,26 +92,25 @@ async def _bring_in(context: JobContext, made: Import, bucket: str | None) -> No
             reason=unusable.detail,
         )
     else:
-        await _done(context, made, seen)
+        await _done(context, made, skipped)
 
 
-async def _from_bucket(context: JobContext, made: Import, bucket: str | None) -> int:
-    """Take every key below the prefix; returns how many there are."""
+async def _from_bucket(context: JobContext, made: Import, bucket: str | None) -> Skipped:
+    """Take every key below the prefix."""
     if bucket is None:
         raise BadArchive("no-import-bucket", "Your organisation has no import bucket any more.")
-    seen, chunk = 0, list[str]()
+    skipped, chunk = Skipped(), list[str]()
     try:
         async for key in _files(context, bucket, made.prefix):
             chunk.append(key)
-            seen += 1
             if len(chunk) == CHUNK:
-                await _take_keys(context, made, chunk)
+                await _take_keys(context, made, chunk, skipped)
                 chunk.clear()
     except StorageRefused as error:
         raise BadArchive("bucket-unreachable", f"The import bucket: {error.detail}") from error
     if chunk:
-        await _take_keys(context, made, chunk)
-    return seen
+        await _take_keys(context, made, chunk, skipped)
+    return skipped
 
 
 async def _files(context: JobContext, bucket: str, prefix: str) -> AsyncIterator[str]:
@@ -118,9 +119,16 @@ async def _files(context: JobContext, bucket: str, prefix: str) -> AsyncIterator
             yield listed.key
 
 
-async def _take_keys(context: JobContext, made: Import, found: Sequence[str]) -> None:
-    """Keys that make no name for an image are passed over."""
-    named = {key.removeprefix(made.prefix).lstrip("/") or key: key for key in found}
+async def _take_keys(
+    context: JobContext, made: Import, found: Sequence[str], skipped: Skipped
+) -> None:
+    named = dict[str, str]()
+    for key in found:
+        name = key.removeprefix(made.prefix).lstrip("/") or key
+        if not is_plain_name(name):
+            skipped.add(key, Skip.BAD_NAME)
+        elif named.setdefault(name, key) != key:
+            skipped.add(key, Skip.REPEATED)
     images = [
         {
             "project_id": made.project_id,
@@ -130,7 +138,6 @@ async def _take_keys(context: JobContext, made: Import, found: Sequence[str]) ->
             "state": ImageState.REGISTERED,
         }
         for name, key in sorted(named.items())  # as in `service`: in one order, or they deadlock
-        if is_plain_name(name)
     ]
     if not images:
         return
@@ -142,10 +149,12 @@ async def _take_keys(context: JobContext, made: Import, found: Sequence[str]) ->
             .returning(Image.id)
         )
         await service.check(session, made.project_id, taken.all())
+    await _skip_others(context, made, named, skipped)
 
 
-async def _from_zip(context: JobContext, made: Import) -> int:
-    """Take every file in the zip; returns how many entries there are, without folders."""
+async def _from_zip(context: JobContext, made: Import) -> Skipped:
+    """Take every file in the zip."""
+    skipped = Skipped()
     with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
         path = Path(folder) / "zip"
         try:
@@ -160,12 +169,20 @@ async def _from_zip(context: JobContext, made: Import) -> int:
                 "too-many-bytes", f"The zip is larger than {gigabytes:.0f} GiB."
             ) from error
         with closing(await asyncio.to_thread(Archive, path)) as packed:
-            files, seen = packed.files()
-            names = list(files)
+            files, odd = packed.files()
+            hidden = [(name, Skip.HIDDEN) for name in files if _is_hidden(name)]
+            for name, fault in [*odd, *hidden]:
+                skipped.add(name, fault)
+            names = [name for name in files if not _is_hidden(name)]
             for start in range(0, len(names), CHUNK):
                 chunk = {name: files[name] for name in names[start : start + CHUNK]}
                 await _take_entries(context, made, packed, chunk, Path(folder))
-    return seen
+                await _skip_others(context, made, dict.fromkeys(chunk), skipped)
+    return skipped
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 async def _take_entries(
@@ -233,11 +250,35 @@ async def _registered(context: JobContext, made: Import, names: Sequence[str]) -
         return dict(rows.all())
 
 
-async def _done(context: JobContext, made: Import, seen: int) -> None:
+async def _skip_others(
+    context: JobContext, made: Import, named: Mapping[str, str | None], skipped: Skipped
+) -> None:
+    """Note which of these names, each with its key in the bucket, are those of another file."""
+    async with db.reading(context.sessions) as reader:
+        images = await reader.execute(
+            select(Image.name, Image.import_id, Image.source_key)
+            .where(Image.project_id == made.project_id, Image.name.in_(named))
+            .order_by(Image.name)
+        )
+    for name, import_id, key in images:
+        if import_id != made.id:
+            skipped.add(named[name] or name, Skip.NAME_TAKEN)
+        elif key != named[name]:
+            skipped.add(named[name] or name, Skip.REPEATED)
+
+
+async def _done(context: JobContext, made: Import, skipped: Skipped) -> None:
     async with db.reading(context.sessions) as reader:
         ours = select(func.count()).select_from(Image).where(Image.import_id == made.id)
         found = (await reader.execute(ours)).scalar_one()
-    await _end(context, made, state=ImportState.DONE, found=found, skipped=seen - found)
+    await _end(
+        context,
+        made,
+        state=ImportState.DONE,
+        found=found,
+        skipped=skipped.count,
+        skipped_files=skipped.told,
+    )
 
 
 async def _end(context: JobContext, made: Import, **how: object) -> None:

@@ -46,6 +46,10 @@ class Import(Entity):
     skipped: Mapped[int] = mapped_column(default=0)
     """Entries that are no files to look at, or whose name is none an image can have or is already
     taken in the project."""
+    skipped_files: Mapped[list[dict[str, str]]] = mapped_column(
+        JSONB, default=list, server_default="[]"
+    )
+    """The first of them, as `Skipped.told` has it."""
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
 

@@ -172,9 +172,14 @@ def _soft(probable: Mapping[int, float]) -> dict[int, float]:
 
 
 def soft(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
-    """See `Kind.soft`. By the rule of `merge`: of the tiles the most, or the mean.
+    """See `Kind.soft`, by the rule of `merge`.
 
-    What a person decided, or knows, is certain.
+    Any tile shows a class as probably as the tile does where it is most probable, the majority as
+    tiles do in the mean. Of a choice by what any tile shows, a class must be there and none that
+    the label schema lists before it. What a person decided, or knows, is certain.
+
+    Where tiles are in doubt another class can be more probable than the one that `merge` has,
+    which counts what each tile has decided for.
     """
     told: dict[int, list[float]] = defaultdict(list)
     for label in labels:
@@ -182,9 +187,19 @@ def soft(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
         known = dict.fromkeys(map(str, label["classes"]), sure)
         for class_id, p in label.get("soft", known).items():
             told[int(class_id)].append(p)
-    if _rule(schema) is OfTiles.ANY:
-        return _soft({class_id: max(of) for class_id, of in told.items()})
-    return _soft({class_id: math.fsum(of) / len(labels) for class_id, of in told.items()})
+    if _rule(schema) is OfTiles.MAJORITY:
+        return _soft({class_id: math.fsum(of) / len(labels) for class_id, of in told.items()})
+    anywhere = {class_id: max(of) for class_id, of in told.items()}
+    return _soft(anywhere if schema.multiple else _first(anywhere, schema))
+
+
+def _first(anywhere: Mapping[int, float], schema: LabelSchema) -> dict[int, float]:
+    found, none_before = dict[int, float](), 1.0
+    for each in schema.classes:
+        probable = anywhere.get(each.id, 0.0)
+        found[each.id] = none_before * probable
+        none_before *= 1 - probable
+    return found
 
 
 def _rule(schema: LabelSchema) -> OfTiles:

@@ -109,7 +109,8 @@ async def _fetch(store: Store, made: AnnotationImport, path: Path) -> None:
 
 
 async def _read(errand: _Errand, report: Report) -> None:
-    await _list_images(errand)
+    if not await _list_images(errand):
+        raise Unusable("unknown-image", "The project has no image that is ready.")
     kind, schema = shown(errand.project.kind, parsed(errand.project.label_schema))
     told = await reading(
         Request(
@@ -125,14 +126,14 @@ async def _read(errand: _Errand, report: Report) -> None:
         errand.folder,
     )
     report.refused, report.short = told["refused"], set(told["short"])
-    report.left_out = told["left_out"]
     if told["bad"] is not None:
-        at, why = told["bad"]["at"], told["bad"]["why"]
-        raise Unusable("bad-file", f"{at}: {why}" if at else why)
+        code, at, why = (told["bad"][name] for name in ("code", "at", "why"))
+        raise Unusable(code, f"{at}: {why}" if at else why)
 
 
-async def _list_images(errand: _Errand) -> None:
-    """Name, size and georeference of each image of the project, for the reader."""
+async def _list_images(errand: _Errand) -> int:
+    """Name, size and georeference of each image of the project, for the reader; how many."""
+    count = 0
     ready = (
         select(Image.name, Image.width, Image.height, Image.georeference)
         .where(Image.project_id == errand.project.images_of, Image.state == ImageState.READY)
@@ -143,6 +144,8 @@ async def _list_images(errand: _Errand) -> None:
         with errand.at("images").open("wb") as out:
             async for row in await reader.stream(ready):
                 out.write(orjson.dumps([*row], option=orjson.OPT_APPEND_NEWLINE))
+                count += 1
+    return count
 
 
 async def _cut(errand: _Errand, report: Report) -> None:

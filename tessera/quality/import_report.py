@@ -31,11 +31,11 @@ class Report:
             refused: Where the reader writes what it refuses.
             left_out: And what it leaves out of what it takes.
         """
-        self.refused = self.left_out = 0
+        self.refused = 0
         self.short: set[str] = set()
         """Images of which something was refused."""
         self._made, self._refused, self._left_out = made, refused, left_out
-        self._number = 0
+        self._number = self._left_out_count = 0
         self._images = 0
         self._counts = dict.fromkeys(_COUNTS, 0)
         self._last: dict[str, Any] | None = None
@@ -48,21 +48,22 @@ class Report:
         self.refused += 1
         self.short.add(known.name)
         if self.refused <= MOST_REFUSALS:
-            line = {"at": known.at, "image": known.name, "code": code, "why": why}
+            line = {"at": known.at, "image": known.name, "code": code, "reason": why}
             with self._refused.open("ab") as out:
                 out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def begin(self, session: AsyncSession) -> None:
-        """Write what was refused, and what was left out."""
-        for path in (self._refused, self._left_out):
-            for each in lines_of(path) if path.exists() else ():
-                await self._add(
-                    session,
-                    at=each["at"],
-                    image=each["image"],
-                    code=each["code"],
-                    reason=each["why"],
-                )
+        """Write what was refused, and what was left out of the images that are taken."""
+        await self._tell_refused(session)
+        for of_image in lines_of(self._left_out):
+            if of_image["image"] not in self.short:
+                self._left_out_count += of_image["count"]
+                for each in of_image["lines"]:
+                    await self._add(session, **each)
+
+    async def _tell_refused(self, session: AsyncSession) -> None:
+        for each in lines_of(self._refused) if self._refused.exists() else ():
+            await self._add(session, **each)
 
     async def take(
         self,
@@ -119,6 +120,7 @@ class Report:
             session,
             state=AnnotationImportState.DONE,
             images=self._images,
+            left_out=self._left_out_count,
             **self._counts,
         )
 
@@ -128,7 +130,7 @@ class Report:
         async with db.transaction(sessions) as session:
             told = {"reason_code": code, "reason": plain(why)}
             if await self._end(session, state=AnnotationImportState.REFUSED, **told):
-                await self.begin(session)
+                await self._tell_refused(session)
                 await self._flush(session)
 
     async def _end(self, session: AsyncSession, **how: object) -> bool:
@@ -139,7 +141,6 @@ class Report:
             .where(AnnotationImport.id == self._made.id, running)
             .values(
                 refused_records=self.refused,
-                left_out=self.left_out,
                 finished_at=func.now(),
                 **how,
             )

@@ -84,7 +84,7 @@ class AnnotationImport(Entity):
     refused_records: Mapped[int] = mapped_column(default=0)
     """All of them; the report has the first."""
     left_out: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Attributes that nobody asks for: of each image every name once. The objects were taken."""
+    """Attributes of what was taken that nobody asks for: once for each image, class and name."""
     reason_code: Mapped[str | None]
     """Why nothing was taken."""
     reason: Mapped[str | None]

@@ -3,14 +3,14 @@
 It keeps what a hostile file makes a reader do (all the memory, endless work, a crash) from the
 worker, and the worker's other jobs from waiting for it. The request is the one line of stdin,
 JSON; when stdin ends, the parent is gone, and so is this process. What the file says goes to
-`known`, one image to a line, what was refused to `refused`, and what was not asked for to
-`left_out`; the one line of stdout counts them.
+`known`, one image to a line, what was refused to `refused`, and what was not asked for of an image
+to `left_out`; the one line of stdout counts them.
 """
 
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -72,8 +72,9 @@ def read(request: Request) -> dict[str, Any]:
     """Write what a file says and what of it was refused.
 
     Returns:
-        Counts: `known`, `refused`, `left_out`; `short`, images of which something was refused;
-        and `bad`, with `at` and `why`, if the file could not be read, or not to its end.
+        Counts: `known` and `refused`; `short`, images of the project of which something was
+        refused; and `bad`, with `code`, `at` and `why`, if the file could not be read, or not to
+        its end.
     """
     schema, source = LabelSchema.parse(request.label_schema), source_of(request.format)
     if source is None:
@@ -87,51 +88,74 @@ def read(request: Request) -> dict[str, Any]:
     wanted = Wanted(request.kind, schema, images, georeferences=georeferences)
     with ExitStack() as files_:
         paths = request.known, request.refused, request.left_out
-        noting = _Noting(*(files_.enter_context(Path(each).open("wb")) for each in paths))
+        opened_ = (files_.enter_context(Path(each).open("wb")) for each in paths)
+        noting = _Noting(images, *opened_)
         try:
             lone = alone(request.format, request.kind, schema)
             with opened(Path(request.path), alone=lone) as files:
                 for each in source.read(files, wanted):
                     noting.note(each)
         except BadFile as error:
-            noting.bad = {name: plain(str(error.facts[name])) for name in ("at", "why")}
+            noting.stop("bad-file", str(error.facts["at"]), str(error.facts["why"]))
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours: they shall know how far it came
+            noting.stop("reader-crashed", f"after {noting.at}", f"{type(error).__name__}: {error}")
     return noting.told()
 
 
 class _Noting:
-    def __init__(self, known: BinaryIO, refused: BinaryIO, left_out: BinaryIO) -> None:
+    def __init__(
+        self, images: Container[str], known: BinaryIO, refused: BinaryIO, left_out: BinaryIO
+    ) -> None:
+        self._images = images
         self._known, self._refused, self._left_out = known, refused, left_out
-        self._counts = {"known": 0, "refused": 0, "left_out": 0}
+        self._counts = {"known": 0, "refused": 0}
+        self._told_left_out = 0
         self._short: set[str] = set()
-        self.bad: dict[str, Any] | None = None
+        """Of the images of the project: a file may name any number of others."""
+        self._bad: dict[str, Any] | None = None
+        self.at = "its beginning"
 
     def note(self, each: Known | Refused) -> None:
+        self.at = each.at
         if isinstance(each, Known):
             self._counts["known"] += 1
             bare = without_confidence(each)
             line = {"at": each.at, "name": each.name, "objects": bare.objects}
             self._known.write(orjson.dumps(line, option=_LINE))
-            kept = each.left_out if plain(each.name) not in self._short else ()
-            for attribute in kept:
-                self._tell("left_out", self._left_out, attribute, each.name)
+            if each.left_out:
+                self._leave_out(each)
             return
-        if each.image:
-            self._short.add(plain(each.image))
-        self._tell("refused", self._refused, each, each.image)
+        if each.image in self._images:
+            self._short.add(each.image)
+        self._counts["refused"] += 1
+        if self._counts["refused"] <= MOST_REFUSALS:
+            self._refused.write(orjson.dumps(_line(each, each.image), option=_LINE))
 
-    def _tell(self, counted: str, out: BinaryIO, each: Refused, image: str) -> None:
-        self._counts[counted] += 1
-        if self._counts[counted] <= MOST_REFUSALS:
-            line = {
-                "at": plain(each.at),
-                "image": plain(image) or None,
-                "code": each.code,
-                "why": plain(each.why),
-            }
-            out.write(orjson.dumps(line, option=_LINE))
+    def _leave_out(self, each: Known) -> None:
+        """A line with their number, and of the first of the file each."""
+        told = each.left_out[: MOST_REFUSALS - self._told_left_out]
+        self._told_left_out += len(told)
+        lines = [_line(attribute, each.name) for attribute in told]
+        line = {"image": each.name, "count": len(each.left_out), "lines": lines}
+        self._left_out.write(orjson.dumps(line, option=_LINE))
+
+    def stop(self, code: str, at: str, why: str) -> None:
+        self._bad = {"code": code, "at": plain(at), "why": plain(why)}
 
     def told(self) -> dict[str, Any]:
-        return {**self._counts, "short": sorted(self._short), "bad": self.bad}
+        return {**self._counts, "short": sorted(self._short), "bad": self._bad}
+
+
+def _line(each: Refused, image: str) -> dict[str, Any]:
+    """Of the report."""
+    return {
+        "at": plain(each.at),
+        "image": plain(image) or None,
+        "code": each.code,
+        "reason": plain(each.why),
+    }
 
 
 def plain(text: str) -> str:

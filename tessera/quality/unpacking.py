@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tessera.formats.archive import Files, unpacked
 from tessera.formats.errors import BadFile
 from tessera.images.archive import Archive, BadArchive
+from tessera.images.skipping import WHY, shown
 
 MOST_BYTES = 16 * 2**30
 """Of one file in a zip, unpacked."""
@@ -54,7 +55,9 @@ class _Zipped:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._entries, _ = archive.files()
+        self._entries, odd = archive.files()
+        for name, fault in odd:  # what it says would be missing, and nobody would know
+            raise BadFile(shown(name), WHY[fault])
 
     def names(self) -> Iterator[str]:
         return iter(sorted(self._entries))

@@ -40,8 +40,14 @@ THINGS: Mapping[str, str] = {
         "georeference.world[] georeference.epsg duplicate_of created_at"
     ),
     "tile": "number core[] window[] url content_type",
-    "import": "id project_id source prefix state found skipped problem{} created_at",
-    "new import": "id project_id source prefix state found skipped problem{} created_at put_url",
+    "import": (
+        "id project_id source prefix state found skipped skipped_files[].name "
+        "skipped_files[].problem{} problem{} created_at"
+    ),
+    "new import": (
+        "id project_id source prefix state found skipped skipped_files[].name "
+        "skipped_files[].problem{} problem{} created_at put_url"
+    ),
     "known image": "file_name gold_tasks launched_tasks",
     "predicted image": "file_name tasks gold_tasks launched_tasks untold_tiles",
     "annotation import": (

@@ -10,7 +10,7 @@ from tessera.storage.context import JobContext
 from tests.datasets.reading import as_lines, built, fetch
 from tests.datasets.world import MIXED, a_world
 from tests.quality.court import court
-from tests.world import World
+from tests.world import BOX_SCHEMA, World
 
 
 async def test_a_version_has_the_formats_that_were_asked_for_and_no_others(
@@ -71,3 +71,11 @@ async def test_options_that_make_no_sense_are_refused(
     here = await court(world)
     problem = await here.operator.post(f"{here.path}/datasets", body, status=422)
     assert problem["code"] == code
+
+
+async def test_of_what_a_camera_shows_of_whole_images_there_are_no_tiles(world: World) -> None:
+    camera = [[700, 0, 128, 0], [0, 700, 128, 0], [0, 0, 1, 0]]
+    here = await court(world, kind="cuboid", label_schema={**BOX_SCHEMA, "camera": camera})
+    problem = await here.operator.post(f"{here.path}/datasets", {"tiles": True}, status=422)
+    assert problem["code"] == "tiles-unsuited"
+    await here.operator.post(f"{here.path}/datasets", {}, status=202)

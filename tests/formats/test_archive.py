@@ -71,6 +71,8 @@ def test_what_is_in_it_is_read_from_any_place(tmp_path: Path, pack: Callable[[Pa
         (entry("../a"), "leads out"),
         (entry("a/../../b"), "leads out"),
         (entry("/etc/passwd"), "leads out"),
+        (entry("fine.json"), "is there twice"),
+        (entry("./fine.json"), "is there twice"),
         (entry("a", tarfile.SYMTYPE), "is a link"),
         (entry("a", tarfile.LNKTYPE), "is a link"),
         (entry("a", tarfile.CHRTYPE), "is no plain file"),
@@ -96,6 +98,8 @@ def linked() -> zipfile.ZipInfo:
     [
         ("../a", b"", "leads out"),
         ("/etc/passwd", b"", "leads out"),
+        ("./fine.json", b"", "is there twice"),
+        ("a\\b.json", b"", "has a backslash"),
         (linked(), b"/etc/passwd", "is a link"),
         ("bomb", bytes(2**26), "times its size"),
     ],
@@ -112,6 +116,75 @@ def test_a_zip_with_what_is_no_file_of_its_own(
 def test_what_is_no_archive(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(BadFile, match=r"a\.tar: is neither"), unpacked(tmp_path / "a.tar"):
+        pass
+
+
+def three(folder: Path) -> tuple[Path, bytearray]:
+    """A tar of three files of a block each, so that headers are at 0, 1024, and 2048."""
+    path = tar(folder / "a.tar", *(entry(name, size=9) for name in "abc"))
+    return path, bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("place", "after"), [(1024 + 5, "a"), (1024 + 150, "a"), (2048, "b"), (3072, "c"), (9999, "c")]
+)
+def test_nothing_is_lost_behind_a_damaged_header_of_a_tar(
+    tmp_path: Path, place: int, after: str
+) -> None:
+    path, content = three(tmp_path)
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    at = min(place // 1024 * 1024, 3072)
+    with pytest.raises(BadFile, match=rf"a\.tar: .*at byte {at:,}, after {after}"), unpacked(path):
+        pass
+
+
+@pytest.mark.parametrize("length", [1024, 2048 + 100, 3072])
+def test_a_tar_that_ends_without_an_end(tmp_path: Path, length: int) -> None:
+    path, content = three(tmp_path)
+    path.write_bytes(content[:length])
+    with pytest.raises(BadFile, match=r"cut off at byte"), unpacked(path):
+        pass
+
+
+def test_one_tar_behind_another(tmp_path: Path) -> None:
+    path, content = three(tmp_path)
+    path.write_bytes(content * 2)
+    with pytest.raises(BadFile, match=r"at byte 3,072, after c"), unpacked(path):
+        pass
+
+
+def extended(headers: dict[str, str]) -> tarfile.TarInfo:
+    made = entry("a")
+    made.pax_headers = headers
+    return made
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["first", "later"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.map": "abc,def"},
+        {"GNU.sparse.map": "1,2", "GNU.sparse.size": "x"},
+        {"GNU.sparse.size": "x"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"size": "-1"},
+        {"size": "-1536", "path": ".DS_Store"},
+        {"path": "../a"},
+    ],
+)
+def test_extended_headers_that_say_nonsense(
+    tmp_path: Path, headers: dict[str, str], order: int
+) -> None:
+    path = tar(tmp_path / "a.tar", *[extended(headers), entry("fine.json")][::order])
+    with pytest.raises(BadFile, match=r"a\.tar: "), unpacked(path):
+        pass
+
+
+def test_headers_that_extend_each_other_without_end(tmp_path: Path) -> None:
+    header = entry("a", tarfile.XHDTYPE).tobuf()
+    (tmp_path / "a.tar").write_bytes(header * 2_000 + bytes(1024))
+    with pytest.raises(BadFile, match="is damaged"), unpacked(tmp_path / "a.tar"):
         pass
 
 

@@ -197,7 +197,7 @@ def test_names_that_no_image_can_have(tmp_path: Path, format_: str, name: str) -
             assert isinstance(known, Known)
             assert (refused.code, known.name, out) == (code, "z.jpg", "")
             continue
-        assert "leads out of the archive" in out
+        assert "leads out of the archive" in out or "has a backslash" in out
 
 
 @pytest.mark.parametrize("format_", [each for each in BOXES if each not in WITHOUT_ATTRIBUTES])

@@ -153,6 +153,32 @@ async def test_attributes_that_nobody_asks_for_are_left_out_and_told(world: Worl
     assert [each["image"] for each in taken] == [NAMES[0], *NAMES[2:]]
 
 
+async def test_of_half_an_image_nothing_is_taken_nor_told_to_be_left_out(world: World) -> None:
+    """Two boxes of COCO have one id, and of one image there are two lines."""
+    here = await boxes(world)
+    again = coco(coco_box(1), coco_box(1), name=NAMES[0])
+    done = await brought(here, again, format="coco", partial=True)
+    assert (done["state"], done["images"], done["refused_records"]) == ("done", 0, 1)
+    shiny = [{**each, "attributes": {"shine": 3}} for each in KNOWN[NAMES[1]]]
+    twice = json_lines({NAMES[1]: shiny}) + json_lines({NAMES[1]: []})
+    done = await brought(here, twice, partial=True)
+    assert (done["images"], done["refused_records"], done["left_out"]) == (0, 1, 0)
+    assert [each["problem"]["code"] for each in done["report"]] == ["repeated"]
+    done = await brought(here, twice)
+    assert (done["state"], done["left_out"], len(done["report"])) == ("refused", 0, 1)
+    assert await expected(world) == {}
+
+
+def coco_box(id_: int) -> dict[str, Any]:
+    return {"id": id_, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40]}
+
+
+def coco(*annotations: dict[str, Any], name: str) -> bytes:
+    image = {"id": 1, "file_name": name, "width": 256, "height": 256}
+    said = {"images": [image], "categories": [{"id": 1, "name": "coin"}]}
+    return json.dumps({**said, "annotations": annotations}).encode()
+
+
 async def test_a_crowd_on_a_tile_is_one_refusal(world: World) -> None:
     here = await boxes(world)
     crowd = [{"class": 1, "box": [10, 10, 20, 20]}] * 501

@@ -4,6 +4,9 @@ import io
 import json
 import struct
 import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from tessera.accounts.models import Role
+from tessera.formats import json_lines as json_lines_format
+from tessera.formats.protocol import Known
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
-from tessera.quality import import_job
+from tessera.quality import import_job, reading
 from tessera.storage import keys
 from tests.api.unchanged import nothing_changes
 from tests.objects import put_bytes
@@ -51,6 +56,40 @@ async def is_refused(here: Court, made: dict[str, Any], code: str) -> None:
     assert (made["problem"]["status"], bool(made["problem"]["detail"])) == (422, True)
     assert (made["images"], made["tasks"]) == (0, 0)
     assert await expected(here.world) == {}
+
+
+async def test_where_no_image_is_ready_nothing_is_read(world: World) -> None:
+    here = await court(world, kind="box", label_schema=BOX_SCHEMA)
+    await is_refused(here, await brought(here, GOOD), "unknown-image")
+
+
+def read_alone(folder: Path, data: bytes) -> dict[str, Any]:
+    """What the reader of a file of two images tells, of which the project has one."""
+    (folder / "file").write_bytes(data)
+    (folder / "images").write_bytes(b'["a.jpg",256,256,null]\n')
+    names = ("images", "known", "refused", "left_out")
+    asked: dict[str, Any] = {name: str(folder / name) for name in names}
+    asked |= {"format": "json-lines", "kind": "box", "label_schema": BOX_SCHEMA}
+    return reading.read(reading.Request(path=str(folder / "file"), **asked))
+
+
+def test_no_names_are_kept_but_those_of_the_project(tmp_path: Path) -> None:
+    """A file may refuse as many others as it likes."""
+    told = read_alone(tmp_path, GOOD + json_lines({f"{i}.jpg": [] for i in range(999)}))
+    assert told == {"known": 1, "refused": 1_000, "short": [], "bad": None}
+    assert read_alone(tmp_path, GOOD + GOOD)["short"] == ["a.jpg"]
+
+
+def test_a_reader_that_breaks_tells_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> Iterator[Known]:
+        yield Known("line 7", "a.jpg", [])
+        raise KeyError("Title")
+
+    monkeypatch.setattr(json_lines_format, "read", breaks)
+    bad = read_alone(tmp_path, GOOD)["bad"]
+    assert bad == {"code": "reader-crashed", "at": "after line 7", "why": "KeyError: 'Title'"}
 
 
 async def sent_as(here: Court, data: bytes, **said: Any) -> dict[str, Any]:
@@ -132,11 +171,77 @@ async def test_what_is_not_the_format_is_a_bad_file(world: World, what: str) -> 
     await is_refused(here, made, made["problem"]["code"])
 
 
-async def test_no_name_in_an_archive_leads_anywhere(world: World) -> None:
+def linked(name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name)
+    made.external_attr = 0o120777 << 16
+    return made
+
+
+def voc(name: str) -> bytes:
+    return f"<annotation><filename>{name}</filename></annotation>".encode()
+
+
+ODD: dict[str, tuple[str | zipfile.ZipInfo, str]] = {
+    "leads out": ("../b.xml", "leads out of its folder"),
+    "absolute": ("/b.xml", "leads out of its folder"),
+    "a drive": ("c:b.xml", "leads out of its folder"),
+    "too long": ("Annotations/" + "q" * 300 + ".xml", "more than 300 characters"),
+    "backslash": ("Annotations\\b.xml", "a backslash"),
+    "control character": ("Annotations/\x01b.xml", "a control character"),
+    "link": (linked("Annotations/b.xml"), "is a link"),
+    "repeated": ("Annotations/a.xml", "the name of another"),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+async def test_no_file_of_a_zip_is_passed_over_without_a_word(world: World, what: str) -> None:
     here = await boxes(world)
-    data = zipped({"../../a.json": COCO, "/etc/b.json": b"{}", "c:d.json": b"{}", "e.json": COCO})
-    made = await brought(here, data, format="coco")
-    assert (made["state"], made["images"]) == ("done", 1), "the others are not looked at"
+    member, why = ODD[what]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("Annotations/a.xml", voc("a.jpg"))
+        packed.writestr(member, voc("b.jpg"))
+    for partial in (False, True):
+        made = await brought(here, out.getvalue(), format="voc", partial=partial)
+        await is_refused(here, made, "bad-file")
+        name = member if isinstance(member, str) else member.filename
+        assert made["problem"]["detail"].startswith(name[:200])
+        assert why in made["problem"]["detail"]
+
+
+async def test_what_every_tool_packs_with_the_files_is_no_matter(world: World) -> None:
+    here = await boxes(world)
+    litter = ["Annotations/", "__MACOSX/Annotations/._a.xml", ".DS_Store", "Annotations/Thumbs.db"]
+    data = zipped({**dict.fromkeys(litter, b"?"), "./Annotations/a.xml": voc("a.jpg")})
+    made = await brought(here, data, format="voc")
+    assert (made["state"], made["images"], made["refused_records"]) == ("done", 1, 0)
+
+
+def voc_tar(*members: tuple[str, str], **headers: str) -> bytearray:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, image in members:
+            entry = tarfile.TarInfo(f"Annotations/{name}.xml")
+            entry.size, entry.pax_headers = len(voc(image)), headers
+            tar.addfile(entry, io.BytesIO(voc(image)))
+    return bytearray(out.getvalue())
+
+
+async def test_no_file_of_a_tar_is_passed_over_without_a_word(world: World) -> None:
+    here = await boxes(world)
+    damaged_header = voc_tar(("a", "a.jpg"), ("b", "b.jpg"))
+    damaged_header[1024 + 5] ^= 0xFF
+    cases = {
+        "Annotations/a.xml: is there twice": voc_tar(("a", "a.jpg"), ("a", "b.jpg")),
+        "at byte 1,024, after Annotations/a.xml": damaged_header,
+        "cut off at byte 1,024": damaged_header[:1024],
+        "is damaged": voc_tar(("a", "a.jpg"), **{"GNU.sparse.map": "abc,def"}),
+    }
+    for why, data in cases.items():
+        made = await brought(here, bytes(data), format="voc")
+        await is_refused(here, made, "bad-file")
+        assert why in made["problem"]["detail"]
 
 
 async def test_what_an_archive_says_twice_is_refused(world: World) -> None:
