@@ -231,10 +231,7 @@ def numbers(value: object, at: str, count: int | None = None) -> list[float]:
     Raises:
         InvalidAnswer: It is something else, or not so many.
     """
-    found = [
-        fields.number(each, place, InvalidAnswer)
-        for place, each in fields.items(value, at, InvalidAnswer, most=MOST_NUMBERS)
-    ]
+    found = fields.numbers(value, at, InvalidAnswer, most=MOST_NUMBERS)
     if count is not None and len(found) != count:
         raise InvalidAnswer(at, f"must be {count} numbers")
     return found

@@ -30,7 +30,7 @@ from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import KINDS as _ALL
 from tessera.kinds import LabelClass, LabelSchema, Size, Window, kind_of
 from tessera.shapes import nested, rasters, rle, turned
-from tessera.shapes.boxes import Boxes
+from tessera.shapes.boxes import Boxes, hundredths
 
 __all__ = [
     "KINDS",
@@ -54,7 +54,6 @@ Placed = Sequence[tuple[LabelledImage, LabelledObject]]
 """Objects that are somewhere in their image."""
 _BUFFER = 2**16
 """Bytes. With Python's own 8 KiB, writing lines takes twice as long."""
-_NEARLY = 1e-3
 _DUMPS = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -148,9 +147,9 @@ class CocoWriter:
 
     def _elements(self, placed: Placed) -> Iterator[dict[str, Any]]:
         around, areas, outlines = self._measured(placed)
-        around = _rounded(around)
-        around[:, 2:] = _rounded(around[:, 2:] - around[:, :2])  # left, top, width, height
-        areas = _rounded(around[:, 2] * around[:, 3] if areas is None else areas)
+        around = hundredths(around)
+        around[:, 2:] = hundredths(around[:, 2:] - around[:, :2])  # left, top, width, height
+        areas = hundredths(around[:, 2] * around[:, 3] if areas is None else areas)
         numbers, rows = count(self._annotations.length + 1), (around.tolist(), areas.tolist())
         every = zip(numbers, placed, *rows, outlines, strict=False)
         for number, (image, each), box, area, outline in every:
@@ -198,15 +197,6 @@ class Elements:
             write(before + line)
             before = b",\n"
             self.length += 1
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What `round(value, 2)` makes of each, but far faster; halves are left to it."""
-    hundredths = values * 100
-    rounded = np.asarray(np.rint(hundredths) / 100)
-    halves = np.abs(np.abs(hundredths - np.rint(hundredths)) - 0.5) < _NEARLY
-    rounded[halves] = [round(each, 2) for each in values[halves].tolist()]
-    return rounded
 
 
 def _annotation(number: int, image: LabelledImage, found: LabelledObject) -> dict[str, Any]:

@@ -5,9 +5,12 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 
 from tessera.kernel.errors import Invalid
 
+_LARGEST = 2**53
+"""Of whole numbers: no float has all that are larger."""
 _JOINERS = dict.fromkeys((0x200C, 0x200D))
 
 Refuse = Callable[[str, str], Invalid]
@@ -53,11 +56,20 @@ def number(value: object, at: str, refuse: Refuse) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise refuse(at, "must be a number")
     # An int may be too large for a float (OverflowError), a float may be NaN or infinite.
-    if isinstance(value, int) and abs(value) > 2**53:
+    if isinstance(value, int) and abs(value) > _LARGEST:
         raise refuse(at, "is far too large")
     if not math.isfinite(value):
         raise refuse(at, "must be finite")
     return float(value)
+
+
+def numbers(value: object, at: str, refuse: Refuse, *, most: int) -> list[float]:
+    if isinstance(value, list) and len(value) <= most and {*map(type, value)} <= {int, float}:
+        # all at once, if nothing is wrong: files have lists of many
+        with suppress(OverflowError):
+            if sum(map(abs, value)) <= _LARGEST:
+                return [*map(float, value)]
+    return [number(each, place, refuse) for place, each in items(value, at, refuse, most=most)]
 
 
 def text(value: object, at: str, refuse: Refuse, *, most: int = 100) -> str:

@@ -15,7 +15,7 @@ import shapely
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
-from tessera.kinds.places import point
+from tessera.kinds.places import points
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
@@ -80,9 +80,10 @@ def _listed(value: object, at: str, what: str) -> list[tuple[str, object]]:
 
 
 def _ring(value: object, at: str, tile: Size) -> list[list[float]]:
-    points = [point(each, here, tile) for here, each in _listed(value, at, "point")]
-    before = [points[-1], *points[:-1]]
-    distinct = [each for each, last in zip(points, before, strict=True) if each != last]
+    drawn = points(value, at, tile, most=MOST_POINTS)
+    distinct = [
+        each for each, last in zip(drawn, [*drawn[-1:], *drawn], strict=False) if each != last
+    ]
     if len(distinct) < FEWEST_POINTS:
         raise InvalidAnswer(at, "must have at least three different points")
     return distinct

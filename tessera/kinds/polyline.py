@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import shapely
 
-from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer
-from tessera.kinds.places import point
+from tessera.kinds.places import points
 from tessera.kinds.protocol import Question
 from tessera.kinds.schema import LabelClass, LabelSchema
 from tessera.kinds.shape import Clipped, Measures, Origin, Seen, Shapes
@@ -54,11 +53,8 @@ def read(
     if "line" not in found:
         raise InvalidAnswer(at, "field 'line' is missing")
     at = f"{at}.line"
-    points = [
-        point(each, place, question.tile)
-        for place, each in fields.items(found["line"], at, InvalidAnswer, most=MOST_POINTS)
-    ]
-    distinct = [each for i, each in enumerate(points) if i == 0 or each != points[i - 1]]
+    drawn = points(found["line"], at, question.tile, most=MOST_POINTS)
+    distinct = [each for i, each in enumerate(drawn) if i == 0 or each != drawn[i - 1]]
     if math.fsum(math.dist(*each) for each in pairwise(distinct)) < SHORTEST:
         raise InvalidAnswer(at, "must be at least two points, a pixel apart")
     return {"line": _canonical(distinct)}

@@ -16,6 +16,7 @@ Ends = float | NDArray[np.float64]
 
 CROWD = 16
 """Boxes that one box is compared with, at most; more are on one spot only to do harm."""
+_NEARLY = 1e-3
 _STRIP = 256
 
 
@@ -181,6 +182,15 @@ def crossing(
 def tidy(value: float) -> float:
     """To 1/100 px, the precision of every answer; never -0.0, so that equal is equal bytes."""
     return round(float(value), 2) + 0.0
+
+
+def hundredths(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`tidy` of each, but far faster; halves are left to it."""
+    times = values * 100
+    rounded = np.asarray(np.rint(times) / 100) + 0.0
+    halves = np.abs(np.abs(times - np.rint(times)) - 0.5) < _NEARLY
+    rounded[halves] = [tidy(each) for each in values[halves].tolist()]
+    return rounded
 
 
 def visible(

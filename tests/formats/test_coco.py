@@ -92,7 +92,7 @@ def same(
             pixels = found.annToMask(one).astype(bool)
             y, x = np.mgrid[: image.height, : image.width] + 0.5
             centres = import_module("shapely").points(x, y)
-            area = import_module("tessera.shapes.rings").areas_of([parts])[0]
+            area = import_module("tessera.shapes.nested").areas_of([parts])[0]
             inside = import_module("shapely").contains(area, centres[pixels])
             assert inside.all() or abs(inside.sum() - pixels.sum()) <= 2
             assert pixels.sum() == painting.filled(parts, Size(*pixels.shape[::-1])).pixels

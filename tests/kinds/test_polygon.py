@@ -80,7 +80,7 @@ RAGGED: Ring = [*COMB, [98, 79], [0, 79]]
         (None, "", "must be a list"),
         ([], "", "at least one part"),
         ([[]], "[0]", "at least one ring"),
-        ([[[]]], "[0][0]", "at least one point"),
+        ([[[]]], "[0][0]", "at least three different points"),
         ([square(1, 1, 9)], "[0][0][0]", "must be a list"),
         (square(1, 1, 9), "[0][0]", "must be a list"),
         ([[[[7]]]], "[0][0][0]", "x, y"),
