@@ -30,6 +30,8 @@ INDEX = "tiles.json"
 TILES = "tiles"
 _MOST_TILES = 10_000_000
 _EDGES = 4
+_LONGEST = 2**31 - 1
+"""Side of an image, pixels: what formats have numbers for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,9 @@ class Index:
             raise BadFile(INDEX, f"is not JSON: {error}") from error
         if not isinstance(found, dict) or found.get("version") != VERSION:
             raise BadFile(INDEX, f"is not of version {VERSION}")
-        listed = fields.items(found.get("images"), "images", BadFile, most=_MOST_TILES)
+        listed = [*fields.items(found.get("images"), "images", BadFile, most=_MOST_TILES)]
+        if not listed:
+            raise BadFile(f"{INDEX}: images", "must be at least one")
         schema, kind, tiles_as = (found.get(of) for of in ("label_schema", "kind", "tiles_as"))
         if kind not in [None, *ASKED] or tiles_as not in [None, *SOURCES]:
             raise BadFile(INDEX, "is of a kind or format that is not known here")
@@ -114,9 +118,13 @@ def _image(value: object, at: str) -> Image:
     asked = {"name", "width", "height", "sha256", "tiles"}
     found = fields.record(value, at, BadFile, required=asked, optional=frozenset({"georeference"}))
     width, height = (fields.whole(found[side], at, BadFile) for side in ("width", "height"))
+    if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
+        raise BadFile(at, f"must have a width and a height between 1 and {_LONGEST}")
     whole = Window(0, 0, width, height)
     listed = fields.items(found["tiles"], f"{at}.tiles", BadFile, most=_MOST_TILES)
     tiles = tuple(_tile(each, here, whole) for here, each in listed)
+    if not tiles:
+        raise BadFile(f"{at}.tiles", "must be at least one")
     name, there = _name(found["name"], at), found.get("georeference")
     if there is not None:
         try:

@@ -26,7 +26,7 @@ from tessera.formats.errors import Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.kinds import InvalidAnswer, Size, fields
+from tessera.kinds import InvalidAnswer, LabelClass, Size, fields
 from tessera.shapes import rasters
 
 FILE = "coco_panoptic.tar"
@@ -138,7 +138,9 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
                 yield from reader.image(each)
 
 
-_Records = list[tuple[str, Mapping[str, Any]]]
+_Segment = Mapping[str, Any]
+_Masks = dict[int, dict[str, Any]]
+_Records = list[tuple[str, _Segment]]
 
 
 class _Reader:
@@ -148,9 +150,12 @@ class _Reader:
 
     def image(self, said: Said) -> Iterator[Known | Refused]:
         at, name, told, annotations = said
+        if self._checking.is_foreign(name):
+            annotations = []  # it is refused as a whole
         size = told or self._wanted.images.get(name, Size(0, 0))
         records: _Records = []
-        masks: dict[int, dict[str, Any]] = {}
+        lone: list[tuple[str, int]] = []
+        masks: _Masks = {}
         for there, annotation in annotations[:1]:
             try:
                 listed = fields.items(
@@ -160,7 +165,9 @@ class _Reader:
                     most=MOST_NUMBERS,
                 )
                 records = [(f"{there}.{place}", mapping(each, place)) for place, each in listed]
-                masks = self._masks(annotation, size)
+                path, masks = self._masks(annotation, size)
+                known = {_id(each) for _, each in records}
+                lone = [(path, number) for number in masks if number not in known]
             except InvalidAnswer as error:
                 yield checking.refused(there, error, name)
                 return
@@ -169,41 +176,64 @@ class _Reader:
             for there, _ in annotations[1:]
         ]
         if self._wanted.kind == "semantic_mask":
-            records = _together(records, masks, size)
-        yield from self._checking.image(at, name, told, records, partial(self._object, masks))
+            records = self._together(records, masks, size)
+        every = [*records, *lone]
+        yield from self._checking.image(at, name, told, every, partial(self._object, masks))
 
-    def _masks(self, annotation: Mapping[str, Any], size: Size) -> dict[int, dict[str, Any]]:
+    def _masks(self, annotation: Mapping[str, Any], size: Size) -> tuple[str, _Masks]:
         path = f"{self._folder}/{annotation.get('file_name')}"
         if not self._files.has(path):
             raise Unfit("file_name", f"{path[:300]!r} is not there", Code.MISSING)
-        with self._files.open(path) as file:
-            return dict(painting.masks(painting.numbers_of(file, size)))
+        return path, dict(painting.masks(painting.picture_in(self._files, path, size)))
 
-    def _object(
-        self, masks: dict[int, dict[str, Any]], segment: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _together(self, records: _Records, masks: _Masks, size: Size) -> _Records:
+        """One segment of each class, the first, which gets the pixels of all of them.
+
+        What is not that of any class or pixels stays by itself, to be refused.
+        """
+        firsts: dict[int, int] = {}
+        kept: _Records = []
+        for at, segment in records:
+            id_ = _id(segment)
+            try:
+                class_id = self._class(segment).id
+            except InvalidAnswer:
+                class_id = None
+            if class_id is None or id_ not in masks or id_ in firsts.values():
+                kept.append((at, segment))
+            elif class_id not in firsts:
+                firsts[class_id] = id_
+                kept.append((at, segment))
+            else:
+                drawn = [rasters.from_json(masks[firsts[class_id]])]
+                drawn.append(rasters.from_json(masks.pop(id_)))
+                masks[firsts[class_id]] = painting.together(drawn, size.height).as_json()
+        return kept
+
+    def _class(self, segment: _Segment) -> LabelClass:
         category = referred(segment, "category_id", self._document.categories)
-        crowd = segment.get("iscrowd") and self._wanted.kind == "instance_mask"
-        id_ = fields.whole(segment.get("id"), "id", InvalidAnswer)
+        return self._checking.named(category.name)
+
+    def _object(self, masks: _Masks, said: _Segment | int) -> dict[str, Any]:
+        if isinstance(said, int):
+            why = f"has a pixel of {said}, which is the id of no segment"
+            raise Unfit("", why, Code.MISSING)
+        named = self._class(said)
+        crowd = said.get("iscrowd") and self._wanted.kind == "instance_mask"
+        id_ = fields.whole(said.get("id"), "id", InvalidAnswer)
         if id_ not in masks:
             raise Unfit("id", "is that of no pixel, or there twice", Code.MISSING)
         mask = masks.pop(id_)
         return {
-            "class": self._checking.named(category.name).id,
+            "class": named.id,
             "mask": mask,
-            "attributes": mapping(segment.get("attributes", {}), "attributes"),
+            "attributes": mapping(said.get("attributes", {}), "attributes"),
             **({"optional": True} if crowd else {}),
-            **({"confidence": segment["score"]} if "score" in segment else {}),
+            **({"confidence": said["score"]} if "score" in said else {}),
         }
 
 
-def _together(records: _Records, masks: dict[int, dict[str, Any]], size: Size) -> _Records:
-    """One segment of each category, the first, which gets the pixels of all of them."""
-    firsts: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for at, segment in records:
-        _, first = firsts.setdefault(str(segment.get("category_id")), (at, segment))
-        one, other = first.get("id"), segment.get("id")
-        if isinstance(one, int) and isinstance(other, int) and {one, other} <= masks.keys():
-            drawn = [rasters.from_json(masks[one]), rasters.from_json(masks[other])]
-            masks[one] = painting.together(drawn, size.height).as_json()
-    return list(firsts.values())
+def _id(segment: _Segment) -> int:
+    """0, which is void, if it has none."""
+    id_ = segment.get("id")
+    return id_ if isinstance(id_, int) and not isinstance(id_, bool) else 0

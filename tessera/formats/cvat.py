@@ -352,14 +352,19 @@ def _line(element: ET.Element) -> list[list[float]]:
 
 def _seen(skeleton: ET.Element, named: LabelClass) -> list[list[float]]:
     """In the order of the class; what is not there is not labelled."""
-    by_name = {each.get("label"): each for each in skeleton.iterfind("points")}
+    by_name: dict[str | None, ET.Element] = {}
+    for each in skeleton.iterfind("points"):
+        name = each.get("label")
+        if name in by_name:
+            raise Unfit("points", f"has the point {str(name)[:50]!r} twice", Code.REPEATED)
+        by_name[name] = each
     points = () if named.skeleton is None else named.skeleton.points
-    if foreign := by_name.keys() - {each.name for each in points}:
+    if foreign := by_name.keys() - {asked.name for asked in points}:
         why = f"has a point {min(map(str, foreign))[:50]!r}"
         raise Unfit("points", why, Code.UNKNOWN_POINT)
     found = []
-    for each in points:
-        point = by_name.get(each.name)
+    for asked in points:
+        point = by_name.get(asked.name)
         if point is None or point.get("outside") == "1":
             found.append([0.0, 0.0, 0])
         else:

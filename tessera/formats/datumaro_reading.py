@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from tessera.formats import checking, json_stream
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking, mapping, numbers, points
@@ -46,12 +44,13 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
             raise BadFile(f"{name}: {error.facts['at']}", error.facts["why"]) from error
         for at, item in _items(files, name):
             yield from reader.image(at, item)
+            del item  # before the next is read
 
 
 def _told(files: Files, name: str) -> object:
     """They may stand behind the items, which need them; a file may be of any length."""
     with files.open(name) as file:
-        for member, _, value in json_stream.members(file, name):
+        for member, _, value in json_stream.members(file, name, images=True):
             if member == "categories":
                 return value
     return None
@@ -60,7 +59,7 @@ def _told(files: Files, name: str) -> object:
 def _items(files: Files, name: str) -> Iterator[tuple[str, object]]:
     there = False
     with files.open(name) as file:
-        for member, number, value in json_stream.members(file, name):
+        for member, number, value in json_stream.members(file, name, images=True):
             if member == "items" and number is None:
                 there = value == []
             elif member == "items":
@@ -111,8 +110,9 @@ class _Reader:
     def image(self, at: str, item: object) -> Iterator[Known | Refused]:
         image: Mapping[str, Any] = {}
         try:
-            found = mapping(orjson.loads(checking.as_json(item)), "")
+            found = mapping(item, "")
             image = mapping(found.get("image"), "image")
+            checking.as_json(item)  # not again read from it: that would take twice as much
             size = image.get("size")
             height, width = (None, None) if size is None else numbers(size, "image.size", 2)
             objects = list(self._objects(at, found.get("annotations", [])))
@@ -202,11 +202,15 @@ def _by_name(
         return seen
     if len(names) != len(seen):
         raise InvalidAnswer("points", f"must be {len(names)}, as many as have names")
-    found = dict(zip(map(repr, names), seen, strict=True))
+    found: dict[str, list[object]] = {}
+    for name, point in zip(map(repr, names), seen, strict=True):
+        if name in found:
+            raise Unfit("points", f"has the point {name[:50]} twice", Code.REPEATED)
+        found[name] = point
     asked = [each.name for each in named.skeleton.points]
     if foreign := found.keys() - set(map(repr, asked)):
         raise Unfit("points", f"has a point {min(foreign)[:50]}", Code.UNKNOWN_POINT)
-    return [found.get(repr(name), [0.0, 0.0, 0]) for name in asked]
+    return [found.get(repr(each), [0.0, 0.0, 0]) for each in asked]
 
 
 def _corners(value: object) -> list[list[float]]:

@@ -8,6 +8,7 @@ the map of the world file beside the image; without one, and without `crs`, they
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +118,7 @@ class _Reader:
         found = mapping(orjson.loads(plain), "")
         if member == "features":
             properties = mapping(found.get("properties"), "properties")
+            _refuse_no_number(value)
             name = _name(properties.get("image"), "properties.image")
             features.add(name, at, plain)
             told.setdefault(name, _Told())
@@ -263,6 +265,14 @@ def _whose(member: str, value: object) -> object:
     return properties.get("image") if isinstance(properties, dict) else None
 
 
+def _refuse_no_number(feature: Any) -> None:
+    """Of what is left away where it is null, which JSON makes of NaN."""
+    for key in ("confidence", "crowd", "attributes"):
+        value = feature["properties"].get(key)
+        if isinstance(value, float) and not isfinite(value):
+            raise InvalidAnswer(f"properties.{key}", "must be finite")
+
+
 def _name(value: object, at: str) -> str:
     if not isinstance(value, str):
         raise InvalidAnswer(at, "must be the name of an image")
@@ -325,7 +335,12 @@ def _seen(
     )
     if not len(names) == len(visible) == len(points):
         raise InvalidAnswer("properties", "must have a name and a visibility of each point")
-    found = {str(n): [*at, v] for n, at, v in zip(names, points, visible, strict=True)}
+    found: dict[str, list[object]] = {}
+    for name, at, v in zip(map(str, names), points, visible, strict=True):
+        if name in found:
+            why = f"has the point {name[:50]!r} twice"
+            raise Unfit("properties.points", why, Code.REPEATED)
+        found[name] = [*at, v]
     asked = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in asked}:
         why = f"has a point {min(foreign)[:50]!r}"

@@ -20,6 +20,8 @@ from tessera.kinds import InvalidAnswer, Size, fields
 MEDIA_TYPE = "application/x-ndjson"
 FILE = "labels.jsonl"
 KINDS = frozenset(_ALL)
+_NO_PLACE = frozenset({"class", "attributes", "confidence", "optional"})
+"""What objects have beside it."""
 
 
 def files(dataset: Described) -> dict[str, str]:
@@ -95,8 +97,20 @@ def _object(classes: Mapping[int, str], value: object) -> dict[str, Any]:
     crowd = fields.truth(found.get("crowd", False), "crowd", InvalidAnswer)
     return {
         "class": class_id,
-        **mapping(found.get("place", {}), "place"),
+        **place_of(found.get("place", {})),
         "attributes": mapping(found.get("attributes", {}), "attributes"),
         "confidence": found.get("confidence", 1.0),
         **({"optional": True} if crowd else {}),
     }
+
+
+def place_of(value: object) -> Mapping[str, Any]:
+    """Where an object is, and nothing else that is said of it.
+
+    Raises:
+        InvalidAnswer: It is something else.
+    """
+    place = mapping(value, "place")
+    if other := sorted(_NO_PLACE & place.keys()):
+        raise InvalidAnswer(f"place.{other[0]}", "is nothing that a place has")
+    return place

@@ -10,23 +10,33 @@ from tessera.formats.errors import BadFile
 
 MOST_LETTERS = 32 * 2**20
 """Of one element of a list, or of one member that is no list."""
+MOST_OF_IMAGE = 192 * 2**20
+"""Of one that is an image with all that is said of it. It takes 15 times as much memory until its
+objects are known, and whoever reads has 4 GiB."""
 _CHUNK = 2**18
 _SPACE = re.compile(r"[ \t\n\r]*")
 _GOES_ON = re.compile(r"[-+.eE0-9]*")
 """What may follow the part of a number that is read."""
 _decoded = json.JSONDecoder().raw_decode
+_finite = json.JSONDecoder(parse_constant=lambda _: None).raw_decode
 
 
-def members(file: BinaryIO, path: str) -> Iterator[tuple[str, int | None, Any]]:
+def members(
+    file: BinaryIO, path: str, *, images: bool = False
+) -> Iterator[tuple[str, int | None, Any]]:
     """The members of an object, in their order, by name.
 
     A list is None and an empty list, to say that it is there, and then each element with its
     number. Numbers may be NaN, infinite, or far too large.
 
+    Args:
+        images: Whether elements are images with all that is said of them: they may be larger, and
+            NaN is null.
+
     Raises:
         BadFile: It is no object, or no JSON; says in which element.
     """
-    text = _Text(file, path)
+    text = _Text(file, path, images=images)
     if text.peek() == "[":
         raise text.bad("it is a list, of what nothing tells what it belongs to")
     text.take("{")
@@ -41,8 +51,7 @@ def members(file: BinaryIO, path: str) -> Iterator[tuple[str, int | None, Any]]:
         text.take(":")
         if text.peek() == "[":
             yield name, None, []
-            for number, value in enumerate(_elements(text)):
-                yield name, number, value
+            yield from ((name, *element) for element in _elements(text))
         else:
             yield name, None, text.value()
         text.at = path
@@ -52,28 +61,29 @@ def members(file: BinaryIO, path: str) -> Iterator[tuple[str, int | None, Any]]:
 
 
 def elements(file: BinaryIO, path: str) -> Iterator[tuple[int, Any]]:
-    """The elements of a list, each with its number.
+    """The elements of a list of images with all that is said of them, each with its number.
 
     Raises:
         BadFile: It is no list, or no JSON; says in which element.
     """
-    text = _Text(file, path)
+    text = _Text(file, path, images=True)
     if text.peek() != "[":
         raise text.bad("it is no list")
     text.at = f"{path}: "
-    yield from enumerate(_elements(text))
+    yield from _elements(text)
     text.at = path
     if text.peek():
         raise text.bad("has something after its end")
 
 
-def _elements(text: "_Text") -> Iterator[Any]:
+def _elements(text: "_Text") -> Iterator[tuple[int, Any]]:
+    """Each with its number; `enumerate` would keep one until the next is read."""
     at, number = text.at, 0
     text.take("[")
     ended = text.skip("]")
     while not ended:
         text.at = f"{at}[{number}]"
-        yield text.value()
+        yield number, text.value()
         ended = text.take(",]") == "]"
         number += 1
 
@@ -81,8 +91,10 @@ def _elements(text: "_Text") -> Iterator[Any]:
 class _Text:
     """What is not yet read of a file, and where that is, for people."""
 
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        self.at = path
+    def __init__(self, file: BinaryIO, path: str, *, images: bool) -> None:
+        self.at, self._most = path, MOST_OF_IMAGE if images else MOST_LETTERS
+        self._advice = "send COCO, which is read object by object" if images else "divide it"
+        self._decoded = _finite if images else _decoded
         self._file, self._decoder = file, codecs.getincrementaldecoder("utf-8-sig")()
         self._text, self._place = "", 0
 
@@ -114,7 +126,7 @@ class _Text:
         self.peek()
         while True:
             try:
-                value, end = _decoded(self._text, self._place)
+                value, end = self._decoded(self._text, self._place)
             except RecursionError as error:
                 raise self.bad("is nested too deeply") from error
             except ValueError as error:
@@ -124,6 +136,8 @@ class _Text:
             length = end - self._place
             if not _GOES_ON.fullmatch(self._text, end) or not self._more():
                 self._place += length
+                if length > _CHUNK:  # whoever takes it may need the memory
+                    self._text, self._place = self._text[self._place :], 0
                 return value
 
     def bad(self, why: str) -> BadFile:
@@ -132,9 +146,9 @@ class _Text:
     def _more(self) -> bool:
         """Twice as much of what has begun; whether there was any."""
         self._text, self._place = self._text[self._place :], 0
-        if len(self._text) > MOST_LETTERS:
-            raise self.bad(f"there is no end of it within {MOST_LETTERS // 2**20} MB")
-        chunk = self._file.read(max(_CHUNK, len(self._text)))
+        if len(self._text) > self._most:
+            raise self.bad(f"there is no end of it within {self._most // 2**20} MB; {self._advice}")
+        chunk = self._file.read(max(_CHUNK, min(len(self._text), self._most - len(self._text) + 1)))
         try:
             self._text += self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:

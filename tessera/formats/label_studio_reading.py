@@ -1,14 +1,12 @@
 """Reading Label Studio's tasks; see `label_studio`."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import orjson
 
 from tessera.formats import checking, json_stream
 from tessera.formats import label_studio_runs as runs
@@ -43,15 +41,23 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
             for number, task in json_stream.elements(file, name):
                 at = f"{name}: [{number}]"
                 try:
-                    plain = orjson.loads(checking.as_json(task))
-                    yield from reader.image(at, mapping(plain, ""))
+                    checking.as_json(task)  # not again read from it: that would take twice as much
+                    yield from reader.image(at, mapping(task, ""))
                 except InvalidAnswer as error:
-                    yield checking.refused(at, error)
+                    yield checking.refused(at, error, reader.told(task))
+                del task  # before the next is read
 
 
 _SENT = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-(?P<name>.+)")
 """The path of a file that was sent to Label Studio."""
 _Results = list[Mapping[str, Any]]
+
+
+class _Region(NamedTuple):
+    results: _Results
+    """What is said of it; that which says where it is first."""
+    again: bool = False
+    """Whether there was another of its id."""
 
 
 class _Reader:
@@ -80,12 +86,25 @@ class _Reader:
                 at, name, size, _regions(at, results, self._wanted.kind), partial(self._object, of)
             )
 
+    def told(self, task: object) -> object:
+        """The name of its image, of a task that may be anything."""
+        found = task.get("data") if isinstance(task, dict) else None
+        data = found if isinstance(found, dict) else {}
+        try:
+            return self._name(data)
+        except InvalidAnswer:
+            return _image(data)
+
     def _name(self, data: Mapping[str, Any]) -> object:
         """The image's name as it is, or as Label Studio has it for files that it serves itself."""
-        name = data.get("image", next(iter(data.values()), None))
+        name = _image(data)
         if not isinstance(name, str) or name in self._wanted.images:
             return name
-        where = urlsplit(name)
+        try:
+            where = urlsplit(name)
+        except ValueError as error:
+            why = f"{name[:300]!r} is no address of an image: {error}"
+            raise Unfit("data", why, Code.BAD_NAME) from error
         served = parse_qs(where.query).get("d", [])
         sent = _SENT.fullmatch(where.path)
         tried = [*served, *([sent["name"]] if sent else []), where.path.lstrip("/")]
@@ -98,8 +117,11 @@ class _Reader:
             **({} if score is None else {"confidence": score}),
         }
 
-    def _object(self, size: Size, results: _Results) -> Mapping[str, Any]:
-        first, type_ = results[0], TYPES[self._wanted.kind]
+    def _object(self, size: Size, region: _Region) -> Mapping[str, Any]:
+        results, type_ = region.results, TYPES[self._wanted.kind]
+        first = results[0]
+        if region.again:
+            raise Unfit("id", "is that of another region", Code.REPEATED)
         if first.get("type") != type_:
             raise InvalidAnswer("type", f"is {str(first.get('type'))[:50]!r}, not {type_!r}")
         value = mapping(first.get("value"), "value")
@@ -136,6 +158,10 @@ class _Reader:
             return {"mask": runs.unpacked(value.get("rle"), size)}
         except ValueError as error:
             raise InvalidAnswer("value.rle", str(error)) from error
+
+
+def _image(data: Mapping[str, Any]) -> object:
+    return data.get("image", next(iter(data.values()), None))
 
 
 def _size(results: Sequence[tuple[str, Mapping[str, Any]]]) -> Size | None:
@@ -184,21 +210,36 @@ def _chosen(
 
 def _regions(
     at: str, results: Sequence[tuple[str, Mapping[str, Any]]], kind: str
-) -> Iterator[tuple[str, _Results]]:
-    """The results about each region, that which says where it is first.
+) -> Iterator[tuple[str, _Region]]:
+    """Each region, by the place of the first result about it.
 
     Points belong to the box around them; of other kinds what lies in a region is one of its own.
+    So is what has no id.
     """
-    about: dict[str, _Results] = defaultdict(list)
+    ids = {repr(each["id"]) for _, each in results if _is_shape(each) and each.get("id")}
+    about: dict[str, _Region] = {}
     begins: dict[str, str] = {}
+    drawn = set[str]()
     for place, each in results:
-        parent = each.get("parentID") if kind == "keypoints" else None
-        region = repr(parent or each.get("id"))
-        shape = str(each.get("type")).endswith("labels") and each.get("type") != POINT
-        about[region].insert(0 if shape else len(about[region]), each)
-        begins.setdefault(region, place)
-    for region, each_result in about.items():
-        yield f"{at}.{begins[region]}", each_result
+        id_ = each.get("id")
+        if kind == "keypoints" and each.get("parentID") and repr(id_) not in ids:
+            id_ = each["parentID"]
+        key = place if id_ is None or id_ == "" else repr(id_)
+        if not _is_shape(each):
+            about.setdefault(key, _Region([])).results.append(each)
+        elif key in drawn:
+            key = place
+            about[key] = _Region([each], again=True)
+        else:
+            drawn.add(key)
+            about.setdefault(key, _Region([])).results.insert(0, each)
+        begins.setdefault(key, place)
+    for key, region in about.items():
+        yield f"{at}.{begins[key]}", region
+
+
+def _is_shape(result: Mapping[str, Any]) -> bool:
+    return str(result.get("type")).endswith("labels") and result.get("type") != POINT
 
 
 def _only(value: object, at: str) -> object:
@@ -245,6 +286,8 @@ def _seen(results: _Results, named: LabelClass, size: Size) -> list[list[float]]
         if not isinstance(name, str):
             raise InvalidAnswer(f"value.{POINT}", "must be the name of a point")
         at = [fields.number(value.get(axis), f"value.{axis}", InvalidAnswer) for axis in "xy"]
+        if name in found:
+            raise Unfit("", f"has the point {name[:50]!r} twice", Code.REPEATED)
         found[name] = [*_pixels(at, size), 2]
     points = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in points}:

@@ -12,7 +12,6 @@ is a crowd, `difficult`, as X-AnyLabeling has them; and a file the `name` of its
 """
 
 import base64
-import binascii
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,11 +170,12 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         raise BadFile("", "has no JSON file")
     reader = _Reader(wanted)
     for name in documents:
+        document: Mapping[str, Any] = {}
         try:
             document = mapping(checking.loaded(files, name), "")
             yield from reader.image(name, document)
         except InvalidAnswer as error:
-            yield checking.refused(name, error)
+            yield checking.refused(name, error, reader.name(name, document))
         except BadFile as error:
             yield checking.unreadable(error)
 
@@ -188,7 +188,7 @@ class _Reader:
         self._wanted, self._checking = wanted, Checking(wanted)
 
     def image(self, path: str, document: Mapping[str, Any]) -> Iterator[Known | Refused]:
-        name = self._name(path, document)
+        name = self.name(path, document)
         if self._checking.is_foreign(name):
             yield from self._checking.image(path, name, None, [], self._class)
             return
@@ -209,7 +209,7 @@ class _Reader:
             of = size or self._wanted.images.get(str(name), Size(0, 0))
             yield from self._checking.image(path, name, size, objects, partial(self._object, of))
 
-    def _name(self, path: str, document: Mapping[str, Any]) -> object:
+    def name(self, path: str, document: Mapping[str, Any]) -> object:
         """Ours, or the image's path from here; if that leads out, its end that is a known name."""
         name, beside = document.get("name"), document.get("imagePath")
         if name is not None or not isinstance(beside, str):
@@ -296,7 +296,10 @@ def _seen(points: Sequence[Mapping[str, Any]], named: LabelClass) -> list[list[f
     found: dict[str, list[float]] = {}
     for each in points:
         hidden = mapping(each.get("flags") or {}, "flags").get(HIDDEN) is True
-        found[str(each.get("label"))] = [*_line(each)[0], 1 if hidden else 2]
+        name = str(each.get("label"))
+        if name in found:
+            raise Unfit("", f"has the point {name[:50]!r} twice", Code.REPEATED)
+        found[name] = [*_line(each)[0], 1 if hidden else 2]
     asked = () if named.skeleton is None else named.skeleton.points
     if foreign := found.keys() - {each.name for each in asked}:
         raise Unfit("", f"has a point {min(foreign)[:50]!r}", Code.UNKNOWN_POINT)
@@ -313,7 +316,7 @@ def _mask(shape: Mapping[str, Any], size: Size) -> dict[str, Any]:
     extent = Size(right - left + 1, bottom - top + 1)
     try:
         png = base64.b64decode(str(shape.get("mask")), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # of letters that are not ASCII it is no binascii.Error
         raise InvalidAnswer("mask", "is not base64") from error
     pixels = painting.numbers_of(io.BytesIO(png), extent) > 0
     counts = rle.to_string(rle.encode(pixels))

@@ -6,7 +6,7 @@ give. An image is known by the path of its file, with or without `_leftImg8bit`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -87,9 +87,9 @@ class _Reader:
                 read_mask = partial(self._mask, self._names_below(top))
                 yield from self._checking.image(path, name, size, drawn, read_mask)
         except InvalidAnswer as error:
-            yield checking.refused(path, error)
+            yield checking.refused(path, error, name)
         except BadFile as error:
-            yield checking.unreadable(error)
+            yield replace(checking.unreadable(error), image=name)
 
     def _outlined(self, path: str) -> tuple[Size, list[tuple[str, object]]]:
         document = mapping(checking.loaded(self._files, path), "")
@@ -128,14 +128,13 @@ class _Reader:
                 (path, (number // TOGETHER or number, number < TOGETHER, mask))
                 for number, mask in found
             ]
-        labels = self._picture(path.replace("_instanceIds.png", "_labelIds.png"), size).ravel()
+        beside = path.replace("_instanceIds.png", "_labelIds.png")
+        labels = painting.picture_in(self._files, beside, size).ravel()
         firsts = np.unique(picture, return_index=True)
         classes = {number: int(labels[first]) for number, first in zip(*firsts, strict=True)}
         return [(path, (classes[number], False, mask)) for number, mask in found]
 
     def _picture(self, path: str, size: Size) -> painting.Picture:
-        if not self._files.has(path):
-            raise Unfit("", f"has no {path[:300]!r} beside it", Code.MISSING)
         with self._files.open(path) as file:
             return painting.numbers_of(file, size)
 

@@ -156,23 +156,25 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     if not tables:
         raise BadFile("annotations", f"has no ...-{_ENDINGS[wanted.kind]}")
     names = checking.by_stem(wanted.images)
-    ids = dict[str, None]()
+    ids = dict[str, str]()
+    """And where each is first."""
     for table in files.names():
         if table.endswith((_IMAGES, "image_ids_and_rotation.csv")):
-            for _, row in _table(files, table, {"ImageID"}):
-                ids[row["ImageID"]] = None
-                if row.get("Title") in wanted.images or not wanted.images:
-                    names[row["ImageID"]] = row["Title"]
+            for at, row in _table(files, table, {"ImageID"}):
+                ids.setdefault(row["ImageID"], at)
+                title = row.get("Title") or row["ImageID"]
+                if title in wanted.images or not wanted.images:
+                    names[row["ImageID"]] = title
     needed = {*_OF_LABELS, *(_EDGES if wanted.kind == "box" else ())} - {"Source"}
     with a_pile() as said:
         for table in tables:
             for at, row in _table(files, table, needed):
-                ids[row["ImageID"]] = None
+                ids.setdefault(row["ImageID"], at)
                 said.add(row["ImageID"], at, orjson.dumps(row))
         said.index()
         reader = _Reader(_classes(files), wanted)
-        for id_ in ids:
-            yield from reader.image(f"ImageID {id_[:300]}", names.get(id_, id_), said.of(id_))
+        for id_, at in ids.items():
+            yield from reader.image(at, names.get(id_, id_), said.of(id_))
 
 
 def _classes(files: Files) -> dict[str, str]:

@@ -15,6 +15,8 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tessera.formats.archive import Files
+from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.kinds import InvalidAnswer, LabelSchema, Size
 from tessera.shapes import nested, rasters, rle
 from tessera.shapes.nested import Nested
@@ -31,10 +33,15 @@ MOST_PIXELS = 2**27
 _IN_STRIP = 2**21
 """Pixels that are painted at once: some tens of bytes are needed for each."""
 _FAR = 2**31
+_SHOWN = 300
 _NO_STROKES = Strokes(*np.zeros((3, 0), dtype=np.int64))
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BITS, _KIND = 24, 25
+"""Where a PNG says them."""
 _GREY, _RGB, _PALETTE = 0, 2, 3
-_CHANNELS = 3
+_CHANNELS, _WHITE = 3, 255
+_FEW_BITS = (2, 4)
+"""Of greys that some spread out to 8 bits, so that 1 becomes 85 or 17, and others do not."""
 
 
 def filled(parts: Nested, size: Size) -> Strokes:
@@ -225,29 +232,48 @@ class Png:
 
     def whole(self) -> bytes:
         header = pack(">IIBBBBB", *self._size, self._bits, self._kind, 0, 0, 0)
-        chunks = [(b"IHDR", header)]
+        chunks = [_chunk(b"IHDR", header)]
         if self._palette is not None:
             most = max(self._palette) + 1
             entries = (self._palette.get(number, (0, 0, 0)) for number in range(most))
-            chunks.append((b"PLTE", bytes(number for entry in entries for number in entry)))
+            chunks.append(_chunk(b"PLTE", bytes(number for entry in entries for number in entry)))
         pixels = b"".join([*self._parts, self._deflate.flush()])
-        chunks += [(b"IDAT", pixels), (b"IEND", b"")]
-        parts = (
-            pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
-            for name, data in chunks
-        )
-        return _SIGNATURE + b"".join(parts)
+        return b"".join([_SIGNATURE, *chunks, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")])
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
+
+
+def picture_in(files: Files, path: str, size: Size) -> Picture:
+    """What `numbers_of` has, of a file that something else refers to.
+
+    Raises:
+        InvalidAnswer: It is not there, or not that; says which file.
+    """
+    if not files.has(path):
+        raise Unfit("", f"has no {path[:_SHOWN]!r} beside it", Code.MISSING)
+    try:
+        with files.open(path) as file:
+            return numbers_of(file, size)
+    except (BadFile, InvalidAnswer) as error:
+        code = Code.BAD_FILE if isinstance(error, BadFile) else Code.BAD_RECORD
+        why = f"has a {path[:_SHOWN]!r} that {error.facts['why']}"
+        raise Unfit("", why, code) from error
 
 
 def numbers_of(file: BinaryIO, size: Size) -> Picture:
     """What a PNG of indices, of greys or of R + 256 G + 65,536 B has, whichever of them it is.
 
+    Black and white, of one bit, are 0 and 1.
+
     Raises:
-        InvalidAnswer: It is none, or of another size.
+        InvalidAnswer: It is none, is damaged, or is of another size; or one cannot tell what its
+            greys are.
     """
-    data = file.read()
+    data = _with_indices_as_colours(file.read())
     try:
-        image = pyvips.Image.pngload_buffer(data)
+        image = pyvips.Image.pngload_buffer(data, fail_on="error")  # else what is missing is 0
         if (image.width, image.height) != size:  # before anything is unpacked
             width, height = image.width, image.height
             raise InvalidAnswer("", f"is of {width} x {height} pixels, not {size[0]} x {size[1]}")
@@ -255,28 +281,28 @@ def numbers_of(file: BinaryIO, size: Size) -> Picture:
             raise InvalidAnswer("", f"has more than {MOST_PIXELS:,} pixels")
         pixels = image.numpy().reshape(image.height, image.width, -1)
     except pyvips.Error as error:
-        raise InvalidAnswer("", "is not a PNG") from error
-    if pixels.shape[2] < _CHANNELS:
+        raise InvalidAnswer("", "is not a PNG, or is damaged") from error
+    bits, kind = data[_BITS], data[_KIND]
+    if kind == _PALETTE:
         return np.asarray(pixels[..., 0])
+    if pixels.shape[2] < _CHANNELS:
+        if bits in _FEW_BITS:
+            raise InvalidAnswer("", f"has greys of {bits} bits, not of 8 or 16")
+        return np.asarray(pixels[..., 0] // (_WHITE if bits == 1 else 1))
     if pixels.dtype != np.uint8:
         raise InvalidAnswer("", "has colours of more than 8 bits")
-    numbers = pixels[..., :3].astype(np.int64) @ np.array([1, 2**8, 2**16])
-    palette = _palette(data)
-    if palette is None:
-        return np.asarray(numbers)
-    known, index = np.unique(palette, return_index=True)
-    place = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
-    return np.asarray(index[place].astype(np.uint8))
+    return np.asarray(pixels[..., :3].astype(np.int64) @ np.array([1, 2**8, 2**16]))
 
 
-def _palette(data: bytes) -> NDArray[np.int64] | None:
-    """Of a PNG in indices, its colours as numbers; only the first chunks are looked at."""
-    if data[25] != _PALETTE:
-        return None
+def _with_indices_as_colours(data: bytes) -> bytes:
+    """Of a PNG in indices: two of them may have one colour, and libvips tells colours only."""
+    if data[_KIND : _KIND + 1] != bytes([_PALETTE]):
+        return data
     at = len(_SIGNATURE)
     while (name := data[at + 4 : at + 8]) not in {b"PLTE", b"IDAT", b""}:
         at += 12 + unpack(">I", data[at : at + 4])[0]
     if name != b"PLTE":
-        return None
-    entries = np.frombuffer(data, np.uint8, unpack(">I", data[at : at + 4])[0], at + 8)
-    return np.asarray(entries.reshape(-1, 3).astype(np.int64) @ np.array([1, 2**8, 2**16]))
+        return data
+    end = at + 12 + unpack(">I", data[at : at + 4])[0]
+    entries = bytes(i for i in range(2 ** min(data[_BITS], 8)) for _ in range(_CHANNELS))
+    return data[:at] + _chunk(b"PLTE", entries) + data[end:]

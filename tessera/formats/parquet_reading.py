@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from tessera.formats import checking
 from tessera.formats.archive import Files
-from tessera.formats.checking import Checking, mapping
-from tessera.formats.errors import BadFile
+from tessera.formats.checking import Checking
+from tessera.formats.errors import BadFile, Code, Unfit
+from tessera.formats.json_lines import place_of
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, Size, fields
 
@@ -69,19 +70,27 @@ class _Reader:
 
     def image(self, path: str, numbered: Iterator[tuple[int, _Row]]) -> Iterator[Known | Refused]:
         """One, of rows that all name it."""
-        number, first = next(numbered)
-        at = f"{path}: row {number}"
+        begin, first = next(numbered)
+        at, name = f"{path}: row {begin}", first["image_name"]
         try:
             size = _size(first)
         except InvalidAnswer as error:
-            yield checking.refused(at, error, first["image_name"])
+            yield checking.refused(at, error, name)
             return
-        said = (
-            (f"{path}: row {number}", row)
-            for number, row in chain([(number, first)], numbered)
-            if any(row.get(column) is not None for column in _OF_OBJECTS)
-        )
-        yield from self._checking.image(at, first["image_name"], size, said, self._object)
+        other: list[Refused] = []
+
+        def said() -> Iterator[tuple[str, _Row]]:
+            for number, row in chain([(begin, first)], numbered):
+                there = f"{path}: row {number}"
+                try:
+                    _refuse_other_size(row, size, begin)
+                except InvalidAnswer as error:
+                    other.append(checking.refused(there, error, name))
+                if any(row.get(column) is not None for column in _OF_OBJECTS):
+                    yield there, row
+
+        for each in self._checking.image(at, name, size, said(), self._object):
+            yield other[0] if other and isinstance(each, Known) else each
 
     def _object(self, row: _Row) -> dict[str, Any]:
         named = self._checking.named(row["class"])
@@ -102,11 +111,16 @@ def _size(row: _Row) -> Size | None:
     return Size(*(fields.whole(row.get(side), side, InvalidAnswer) for side in _SIDES))
 
 
+def _refuse_other_size(row: _Row, size: Size | None, begin: int) -> None:
+    if _size(row) != size:
+        raise Unfit("", f"says another size of its image than row {begin}", Code.OTHER_SIZE)
+
+
 def _place(value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     try:
-        return mapping(orjson.loads(value if isinstance(value, str) else b""), "place")
+        return place_of(orjson.loads(value if isinstance(value, str) else b""))
     except orjson.JSONDecodeError as error:
         raise InvalidAnswer("place", "is not JSON") from error
 

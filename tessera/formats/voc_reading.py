@@ -3,11 +3,13 @@
 Pixels are counted from 1 (see `voc`). Masks of objects are those of `SegmentationObject`, by their
 place in the XML file; regions those of `SegmentationClass`, whose numbers are lines of
 `labelmap.txt`, the first of which is 0, or without it the classes of the project from 1. Pictures
-of colours without a palette are not read.
+of colours without a palette are not read. Datasets of VOC have them of some of their images only:
+of the others it is not known what they show.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
+from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -28,6 +30,7 @@ _MAP = "labelmap.txt"
 _FOLDERS = {"instance_mask": "SegmentationObject", "semantic_mask": "SegmentationClass"}
 
 _Masks = Mapping[int, dict[str, Any]]
+_Placed = tuple[str, tuple[int, ET.Element | None]]
 
 
 def labels_of(schema: LabelSchema) -> list[str]:
@@ -89,32 +92,53 @@ class _Reader:
     def image(self, path: str, root: ET.Element) -> Iterator[Known | Refused]:
         top, _, stem = f"/{path.removesuffix('.xml')}".rpartition("/Annotations/")
         stem = stem.lstrip("/")  # of a file in no such folder
-        name = _text(root, "filename")
-        if name not in self._wanted.images:
-            name = self._stems.get(stem, name)
+        name = self._name(_text(root, "filename"), stem)
+        drawn = f"{top}/{_FOLDERS.get(self._wanted.kind)}/{stem}.png".lstrip("/")
         try:
             size = _size(root)
-            masks = self._masks(top, stem, size or self._wanted.images.get(name))
+            masks = self._masks(drawn, name, size, root)
         except InvalidAnswer as error:
-            yield checking.refused(path, error)
+            yield checking.refused(path, error, name)
             return
         if self._wanted.kind == "semantic_mask":
             regions = ((path, number) for number in masks)
             read_region = partial(self._region, masks, self._labels_below(top))
             yield from self._checking.image(path, name, size, regions, read_region)
         else:
-            objects = enumerate(root.iterfind("object"), 1)
-            placed = ((f"{path}: object[{i - 1}]", (i, each)) for i, each in objects)
+            objects: list[_Placed] = [
+                (f"{path}: object[{i - 1}]", (i, each))
+                for i, each in enumerate(root.iterfind("object"), 1)
+            ]
+            lone = (number for number in masks if number > len(objects))
+            placed = [*objects, *((drawn, (number, None)) for number in lone)]
             read_object = partial(self._object, masks)
             yield from self._checking.image(path, name, size, placed, read_object)
 
-    def _masks(self, top: str, stem: str, size: Size | None) -> _Masks:
-        """By the numbers of the picture; void is the highest that it can have."""
-        path = f"{top}/{_FOLDERS.get(self._wanted.kind)}/{stem}.png".lstrip("/")
-        if size is None or not self._files.has(path):
+    def _name(self, said: str, stem: str) -> str:
+        """As it is said if the path of the file agrees; else that of the path, if it is one.
+
+        Many tools say the last part only, which may be that of an image in another folder.
+        """
+        if said in self._wanted.images:
+            path = PurePosixPath(said)
+            plain = str(path.with_name(path.stem))
+            if f"/{plain}".endswith(f"/{stem}") or plain == stem.rpartition("~")[0]:  # see `Stems`
+                return said
+        return self._stems.get(stem, said)
+
+    def _masks(self, path: str, name: str, told: Size | None, root: ET.Element) -> _Masks:
+        """By the numbers of the picture; void is the highest that it can have.
+
+        Raises:
+            InvalidAnswer: It cannot be read, or is not there though something should be in it.
+        """
+        size = told or self._wanted.images.get(name)
+        if self._wanted.kind not in _FOLDERS or size is None or self._checking.is_foreign(name):
             return {}
-        with self._files.open(path) as file:
-            numbers = painting.numbers_of(file, size)
+        nothing = self._wanted.kind == "instance_mask" and root.find("object") is None
+        if nothing and not self._files.has(path):
+            return {}
+        numbers = painting.picture_in(self._files, path, size)
         void = np.iinfo(numbers.dtype).max
         return {number: mask for number, mask in painting.masks(numbers) if number != void}
 
@@ -124,8 +148,11 @@ class _Reader:
             raise Unfit("", why, Code.UNKNOWN_CLASS)
         return {"class": self._checking.named(labels[number]).id, "mask": masks[number]}
 
-    def _object(self, masks: _Masks, said: tuple[int, ET.Element]) -> dict[str, Any]:
+    def _object(self, masks: _Masks, said: tuple[int, ET.Element | None]) -> dict[str, Any]:
         number, element = said
+        if element is None:
+            why = f"has a pixel of {number}, which is the number of no object"
+            raise Unfit("", why, Code.MISSING)
         named = self._checking.named(_text(element, "name"))
         place: dict[str, Any]
         match self._wanted.kind:
@@ -176,11 +203,13 @@ def _number(text: str | None, at: str) -> float:
 
 def _outline(element: ET.Element) -> list[list[float]]:
     """Of x1, y1, x2, y2, ..., in whichever order they stand."""
-    polygon = element.find("polygon")
-    if polygon is None:
-        raise InvalidAnswer("", "has no polygon")
-    said = {each.tag: each.text for each in polygon}
-    names = (f"{axis}{number}" for number in range(1, len(said) // 2 + 1) for axis in "xy")
+    polygons = element.findall("polygon")
+    if len(polygons) != 1:
+        why = f"has {len(polygons)} polygons, not one" if polygons else "has no polygon"
+        raise InvalidAnswer("", why)
+    said = {each.tag: each.text for each in polygons[0]}
+    count = (len(polygons[0]) + 1) // 2  # so of what is odd, or has one twice, one is missing
+    names = (f"{axis}{number}" for number in range(1, count + 1) for axis in "xy")
     flat = [_number(said.get(name), f"polygon.{name}") - FIRST for name in names]
     return [flat[i : i + 2] for i in range(0, len(flat), 2)]
 

@@ -46,10 +46,15 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
         return
     settings = Settings(files)
     reader = _Reader(settings, files, wanted)
+    taken: set[str | None] = set()
     for each in settings.placed(list(wanted.images)):
         if each.image is None:
             yield Refused(each.at, "is of no image of this project", Code.FOREIGN_IMAGE)
+        elif each.labels in taken:
+            why = f"has the labels of another line: {each.labels}"
+            yield Refused(each.at, why, Code.REPEATED, each.image)
         else:
+            taken |= {each.labels} - {None}
             yield from reader.image(each.labels or each.at, each.image, each.labels)
 
 

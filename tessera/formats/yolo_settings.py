@@ -2,10 +2,12 @@
 
 Of its keys `path`, `train`, `val`, `test`, `names` and `kpt_shape` are read. A split is a folder of
 images, or several, or a list of them: a text file with a path in each line. Paths are those of
-somebody's disk, so what leads out of the files here is left away from their beginnings. An image
-without a file of labels shows nothing, if there is its picture, or a line of a list.
+somebody's disk, so what leads out of the files here is left away from their beginnings. What stands
+below `images` in them is not: there are as many `x.jpg` as there are folders. An image without a
+file of labels shows nothing, if there is its picture, or a line of a list.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -19,11 +21,15 @@ from tessera.formats.protocol import Split
 
 _ENDINGS = (".yaml", ".yml")
 _MOST_BYTES = 2**20
-_LIST = ".txt"
+_LIST, _IMAGES = ".txt", "images"
 _DEEPEST = 64
 """Folders that are looked at of a path, from its end."""
 _PICTURES = frozenset({".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _OUTSIDE = frozenset({"", ".", ".."})
+_OF_SPLIT = re.compile(
+    r"(train(ing)?|val(id(ation)?)?|test(ing)?)[-_\d]{0,8}(dev)?[-_\d]{0,8}", re.IGNORECASE
+)
+"""A folder of all images of a split, in `images` or in its place: no part of their names."""
 
 
 class Placed(NamedTuple):
@@ -116,12 +122,16 @@ class Settings:
                     yield self._line(f"{path}:{number}", line.strip().replace("\\", "/"), stems)
 
     def _line(self, at: str, line: str, stems: Mapping[str, str]) -> Placed:
-        """By as much of the end of a path as names something here."""
+        """By as much of the end of a path as there is here, but for what is below `images`."""
         *folders, name_ = _plain(line)[-_DEEPEST:] or [""]
         parts = [*folders, PurePosixPath(name_).stem]
-        ends = ["/".join(parts[i:]) for i in range(len(parts))]
-        labels = (_below(root, label_path(end)) for end in ends for root in self._roots)
+        below = max((i for i, each in enumerate(folders, 1) if each == _IMAGES), default=0)
+        of_split = below < len(folders) and bool(_OF_SPLIT.fullmatch(folders[below]))
+        ends = ["/".join(parts[i:]) for i in range(below + of_split + 1)]
         name = next((stems[end] for end in ends if end in stems), None)
+        labels = (
+            _below(root, label_path(end)) for end in ends[: max(below, 1)] for root in self._roots
+        )
         return Placed(at, name, next((path for path in labels if self._files.has(path)), None))
 
     def _names_of(self, stem: str) -> Iterator[str]:

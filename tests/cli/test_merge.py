@@ -247,6 +247,9 @@ def test_labels_that_make_no_sense_are_refused(
         (b'"images":[', b'"images":[7,', "images[0]: must be an object"),
         (b'"window":[0,0,128,128]', b'"window":[0,0,128,999]', "tiles[0].window"),
         (b'"core":[0,0,112,100]', b'"core":[0,0,112]', "tiles[0].core"),
+        (b'"width":300', b'"width":9223372036854775808', "width and a height between 1 and"),
+        (b'"height":200', b'"height":0', "width and a height between 1 and"),
+        (b'"images":[', b'"images":[],"was":[', "images: must be at least one"),
     ],
 )
 def test_a_folder_of_tiles_that_makes_no_sense_is_refused(
@@ -259,6 +262,14 @@ def test_a_folder_of_tiles_that_makes_no_sense_is_refused(
     assert (status, refusal.split(": ")[0]) == (1, "bad-file")
     assert said in refusal
     assert not (tmp_path / "merged.json").exists()
+
+
+def test_an_image_without_tiles_is_refused(tessera: Shell, tmp_path: Path, sliced: Path) -> None:
+    index = orjson.loads((sliced / "tiles.json").read_bytes())
+    index["images"].append({**index["images"][0], "name": "b.png", "tiles": []})
+    (sliced / "tiles.json").write_bytes(orjson.dumps(index))
+    status, (refusal,) = tessera.refused("merge", sliced, "--out", tmp_path / "merged.json")
+    assert (status, refusal) == (1, "bad-file: images[1].tiles: must be at least one")
 
 
 @pytest.mark.parametrize(

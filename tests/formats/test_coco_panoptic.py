@@ -157,7 +157,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         (changed(file_name="b.png"), "[0].file_name", "not there"),
         (changed(file_name="../panoptic/a.png"), "[0].file_name", "not there"),
         (changed(file_name=None), "[0].file_name", "not there"),
-        (changed(file_name="small.png"), "[0]", "9 x 2"),
+        (changed(file_name="small.png"), "[0]", "'panoptic/small.png' that is of 9 x 2"),
         (changed(file_name="text.png"), "[0]", "is not a PNG"),
         (changed(segments_info=None), "[0].segments_info", "list"),
         (changed(segments_info=[7]), "[0]", "object"),
@@ -178,6 +178,78 @@ def test_what_cannot_be_used_is_refused(
     assert isinstance(refused, Refused)
     assert refused.at.removeprefix("panoptic.json: annotations").startswith(at)
     assert why in refused.why
+
+
+def told(found: list[Known | Refused]) -> tuple[list[Any], list[int]]:
+    """What was refused, and the pixels of each object."""
+    *refused, known = found
+    assert isinstance(known, Known)
+    there = [each for each in refused if isinstance(each, Refused)]
+    assert {each.image for each in there} <= {"a.jpg"}
+    size = Size(9, 4)
+    pixels = [int(some_records.drawn(each["mask"], size).sum()) for each in known.objects]
+    return [(each.at.partition(": ")[2] or each.at, each.code) for each in there], pixels
+
+
+CAR, BUS = 5, 6
+INFO = "annotations[0].segments_info"
+
+
+@pytest.mark.parametrize(
+    ("segments", "refused", "pixels"),
+    [
+        ([(1, CAR), (2, CAR), (3, CAR), (9, CAR)], [f"{INFO}[3].id"], [3]),
+        ([(9, CAR), (1, CAR), (2, CAR), (3, CAR)], [f"{INFO}[0].id"], [3]),
+        ([(1, CAR), (3, CAR), (3, CAR), (2, BUS)], [f"{INFO}[2].id"], [2, 1]),
+        ([(1, CAR), (1, BUS), (2, BUS), (3, BUS)], [f"{INFO}[1].id"], [1, 2]),
+    ],
+)
+def test_no_segment_is_lost_in_the_region_of_its_class(
+    tmp_path: Path, segments: list[tuple[int, int]], refused: list[str], pixels: list[int]
+) -> None:
+    info = [{"id": id_, "category_id": category} for id_, category in segments]
+    found = told(read(tmp_path, changed(segments_info=info), "semantic_mask"))
+    assert found == ([(at, Code.MISSING) for at in refused], pixels)
+
+
+def test_segments_of_no_class_are_refused_one_by_one(tmp_path: Path) -> None:
+    info = [{"id": 1, "category_id": 9}, {"id": 2, "category_id": 9}, {"id": 3, "category_id": 5}]
+    found = told(read(tmp_path, changed(segments_info=info), "semantic_mask"))
+    at = [f"{INFO}[{i}].category_id" for i in (0, 1)]
+    assert found == ([(each, Code.MISSING) for each in at], [1])
+
+
+@pytest.mark.parametrize("kind", SORTS)
+def test_pixels_of_no_segment_are_refused_by_their_number(tmp_path: Path, kind: str) -> None:
+    info = [{"id": 3, "category_id": 6}]
+    found = read(tmp_path, changed(segments_info=info), kind)
+    assert told(found) == ([("panoptic/a.png", Code.MISSING)] * 2, [1])
+    for number, each in enumerate(found[:2], 1):
+        assert isinstance(each, Refused)
+        assert each.why == f"has a pixel of {number}, which is the id of no segment"
+
+
+def test_a_damaged_picture_is_refused_and_others_are_not(tmp_path: Path) -> None:
+    images = [DOCUMENT["images"][0], {"id": 2, "file_name": "b.jpg", "width": 9, "height": 4}]
+    annotations = [DOCUMENT["annotations"][0], {"image_id": 2, "file_name": "b.png"}]
+    annotations[1]["segments_info"] = DOCUMENT["annotations"][0]["segments_info"]
+    read(tmp_path, {**DOCUMENT, "images": images, "annotations": annotations})
+    whole = (tmp_path / "panoptic/a.png").read_bytes()
+    (tmp_path / "panoptic/b.png").write_bytes(whole[:-20])
+    wanted = Wanted("instance_mask", SCHEMA, dict.fromkeys(("a.jpg", "b.jpg"), Size(9, 4)))
+    known, refused = coco_panoptic.read(Folder(tmp_path), wanted)
+    assert isinstance(known, Known)
+    assert isinstance(refused, Refused)
+    assert (known.name, len(known.objects)) == ("a.jpg", 3)
+    assert (refused.image, refused.at) == ("b.jpg", "panoptic.json: annotations[1]")
+    assert refused.why == "has a 'panoptic/b.png' that is not a PNG, or is damaged"
+
+
+def test_what_is_said_of_images_of_others_is_foreign_and_nothing_else(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": "z.jpg", "width": 9, "height": 4}]
+    (refused,) = read(tmp_path, {**changed(file_name="z.png"), "images": images})
+    assert isinstance(refused, Refused)
+    assert refused.foreign
 
 
 def test_two_annotations_of_one_image_are_one_too_many(tmp_path: Path) -> None:

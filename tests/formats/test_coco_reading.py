@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tessera.formats import coco
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import LabelClass, LabelSchema, Size
 from tests.formats import some_records
@@ -77,6 +77,22 @@ def test_an_annotation_without_a_box_is_about_the_whole_image() -> None:
 def test_classes_with_boxes_are_of_a_part_of_the_image() -> None:
     known, _ = read(GOOD, "classify")
     assert [each["box"] for each in known["a.jpg"].objects] == [[10, 20, 40.5, 60], [0, 0, 100, 80]]
+
+
+@pytest.mark.parametrize("said", ["false", "0", "1", "", 2, -1, 0.5, [0], {}])
+def test_a_crowd_is_0_or_1(said: object) -> None:
+    wrong = {**GOOD["annotations"][0], "iscrowd": said}
+    known, (refused,) = read({**GOOD, "annotations": [wrong, GOOD["annotations"][1]]})
+    assert (refused.at, refused.code) == ("some.json: annotations[0].iscrowd", Code.BAD_RECORD)
+    assert (refused.image, len(known["a.jpg"].objects)) == ("a.jpg", 1)
+
+
+def test_a_crowd_may_be_true_or_false_or_not_said() -> None:
+    said: list[dict[str, Any]] = [{"iscrowd": each} for each in (0, 1, False, True, None)]
+    for crowd in [{}, *said]:
+        one = GOOD["annotations"][0] | crowd
+        known, _ = read({**GOOD, "annotations": [one]})
+        assert ("optional" in known["a.jpg"].objects[0]) is bool(crowd.get("iscrowd"))
 
 
 def first(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """GDAL opens the files; shapely (GEOS) reads every geometry; the properties are plain JSON."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,20 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     )
     assert (refused.at, refused.code) == ("a.geojson: images[0]", Code.BAD_RECORD)
     assert (known.name, known.objects) == ("a.jpg", [])
+
+
+@pytest.mark.parametrize("member", ["confidence", "crowd", "attributes"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999"])
+def test_what_is_no_number_is_not_nothing(tmp_path: Path, member: str, number: str) -> None:
+    """To other members of a feature it is: nobody reads them."""
+    ignored = feature(area=0.5)
+    wrong = feature()
+    wrong["properties"][member] = 0.5
+    text = json.dumps(collection(wrong, ignored)).replace("0.5", number)
+    refused, known = read(tmp_path, text.encode())
+    at = f"a.geojson: features[0].properties.{member}"
+    assert (refused.at, refused.why, refused.image) == (at, "must be finite", "a.jpg")
+    assert len(known.objects) == 1
 
 
 def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ LINE = {
     "height": SIDE,
     "objects": [{"class_id": 1, "place": {"box": BOX}, "attributes": {}}],
 }
+LABELME = {"imagePath": NAME, "imageWidth": SIDE, "imageHeight": SIDE, "shapes": []}
 Images = dict[str, Any]
 
 
@@ -85,6 +86,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "annotations/a.json": datumaro(2),
             "annotations/b.json": datumaro(2, z_order="a", group=[]),
         },
+    ),
+    "labelme: no list": (
+        "labelme",
+        {"a.json": LABELME, "b.json": {**LABELME, "shapes": 5}},
     ),
     "json-lines: no list": ("json-lines", {"labels.jsonl": [LINE, {**LINE, "objects": 5}]}),
     "json-lines: twice": ("json-lines", {"labels.jsonl": [LINE, LINE]}),

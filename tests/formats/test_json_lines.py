@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from tessera.formats import json_lines
+from tessera.formats import json_lines, parquet
 from tessera.formats.archive import Folder
 from tessera.formats.errors import BadFile
 from tessera.formats.protocol import Known, Refused, Wanted
@@ -17,7 +19,12 @@ from tests.formats.some_records import Case
 
 SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00ff00")))
 ASKED = Wanted("box", SCHEMA, {"a.jpg": Size(100, 80)})
-CAR = {"class_id": 7, "place": {"box": [1, 2, 30, 40]}, "attributes": {}, "confidence": 0.5}
+CAR: dict[str, Any] = {
+    "class_id": 7,
+    "place": {"box": [1, 2, 30, 40]},
+    "attributes": {},
+    "confidence": 0.5,
+}
 
 
 @given(some_records.cases)
@@ -48,6 +55,26 @@ def test_a_record_that_makes_no_sense_is_refused_and_the_others_are_taken(tmp_pa
         "labels.jsonl: line 1: objects[4].class_id",
         "labels.jsonl: line 1: objects[5]",
     ]
+
+
+@pytest.mark.parametrize("format_", ["json-lines", "parquet"])
+@pytest.mark.parametrize(
+    "more", [{"class": 3}, {"attributes": {}}, {"confidence": 0.1}, {"optional": True}]
+)
+def test_a_place_says_nothing_but_where(tmp_path: Path, format_: str, more: dict[str, Any]) -> None:
+    place = CAR["place"] | more
+    if format_ == "json-lines":
+        found = read(tmp_path, line({**CAR, "place": place}, CAR))
+    else:
+        places = [orjson.dumps(each).decode() for each in (place, CAR["place"])]
+        columns = {"image_name": ["a.jpg"] * 2, "class": ["car"] * 2, "place": places}
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+        found = list(parquet.read(Folder(tmp_path), ASKED))
+    refused, known = found
+    assert isinstance(refused, Refused)
+    assert isinstance(known, Known)
+    assert (refused.at.split(".")[-1], refused.image) == (*more, "a.jpg")
+    assert [(each["class"], each["box"]) for each in known.objects] == [(7, [1, 2, 30, 40])]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,23 @@ def test_an_element_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         whole(b'{"a":["' + b"x" * 2_000 + b'"]}')
 
 
+def test_an_image_may_be_longer_than_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "MOST_LETTERS", 2**20)
+    monkeypatch.setattr(json_stream, "MOST_OF_IMAGE", 3 * 2**20)
+    two, four = (b'["' + b"x" * (n * 2**20) + b'"]' for n in (2, 4))
+    assert len(list(json_stream.elements(io.BytesIO(two), "a.json"))) == 1
+    assert len(list(json_stream.members(io.BytesIO(b'{"a":%s}' % two), "a", images=True))) == 2
+    with pytest.raises(BadFile, match="no end of it within 1 MB; divide it"):
+        list(json_stream.members(io.BytesIO(b'{"a":%s}' % two), "a.json"))
+    with pytest.raises(BadFile, match=r"\[0\]: .* within 3 MB; send COCO, which is read object by"):
+        list(json_stream.elements(io.BytesIO(four), "a.json"))
+
+
+def test_of_an_image_what_is_no_number_is_nothing() -> None:
+    content = b'[{"a":NaN,"b":[-Infinity,1]}]'
+    assert list(json_stream.elements(io.BytesIO(content), "")) == [(0, {"a": None, "b": [None, 1]})]
+
+
 def listed(content: bytes) -> list[Any]:
     found = list(json_stream.elements(Dripping(content), "a.json"))
     assert [number for number, _ in found] == [*range(len(found))]
@@ -94,7 +111,8 @@ def listed(content: bytes) -> list[Any]:
 
 @given(st.lists(values, max_size=6), st.sampled_from([None, 1]))
 def test_a_list_comes_element_by_element(document: list[Any], indent: int | None) -> None:
-    assert listed(json.dumps(document, indent=indent).encode()) == document
+    text = json.dumps(document, indent=indent)
+    assert listed(text.encode()) == json.loads(text, parse_constant=lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ taxonomy) and, for masks, the description of rle-pack, which Label Studio packs 
 SDK makes of the same files is in `test_label_studio_sdk`.
 """
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from tessera.formats import label_studio, label_studio_runs
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage
 from tessera.kinds import LabelClass, LabelSchema, Size, kind_of
@@ -217,7 +218,7 @@ def test_runs_of_values_that_differ_are_read_too(runs: list[Any], data: st.DataO
 
 def read(folder: Path, content: Any, schema: LabelSchema = SCHEMA, kind: str = "box") -> list[Any]:
     path = folder / "export.json"
-    path.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return list(label_studio.read(Folder(folder), Wanted(kind, schema, {"a.jpg": Size(10, 10)})))
 
 
@@ -277,6 +278,20 @@ def test_a_task_that_cannot_be_used_is_refused(tmp_path: Path, found: Any, why: 
     (refused,) = read(tmp_path, [found])
     assert isinstance(refused, Refused)
     assert why in refused.why
+
+
+@pytest.mark.parametrize("address", ["http://[x", "//[a/b.jpg", "http://a\u2100b/a.jpg"])
+def test_an_address_that_is_none_is_refused_and_the_next_task_read(
+    tmp_path: Path, address: str
+) -> None:
+    refused, known = read(tmp_path, [task(box(), image=address), task(box())])
+    assert (refused.at, refused.code) == ("export.json: [0].data", Code.BAD_NAME)
+    assert (refused.image, known.name) == (address, "a.jpg")
+
+
+def test_a_task_that_is_refused_tells_of_which_image_it_is(tmp_path: Path) -> None:
+    wrong = task(3, image="/data/local-files/?d=a.jpg"), task(box(), id=2**70)
+    assert [each.image for each in read(tmp_path, list(wrong))] == ["a.jpg"] * 2
 
 
 def test_the_annotation_counts_that_is_true_and_predictions_where_there_is_none(

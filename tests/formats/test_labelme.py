@@ -308,6 +308,7 @@ def png(width: int, height: int) -> str:
         ("polyline", box(), "is 'rectangle', not 'linestrip'"),
         ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask=png(9, 9)), "3 x 3"),
         ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask="!"), "base64"),
+        ("instance_mask", box(shape_type="mask", points=[[1, 1], [3, 3]], mask="é"), "base64"),
         (
             "instance_mask",
             box(shape_type="mask", points=[[1, 1], [3, 3]], mask="aaaa"),

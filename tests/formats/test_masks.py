@@ -1,5 +1,6 @@
 """Pillow decodes all pictures; Datumaro reads regions, cityscapesscripts outlines and instances."""
 
+import io
 import json
 from dataclasses import replace
 from importlib import import_module
@@ -14,7 +15,7 @@ from PIL import Image
 
 from tessera.formats import masks, painting
 from tessera.formats.archive import Folder
-from tessera.formats.errors import BadFile
+from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Described, Known, Loses, Refused, Split, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
 from tessera.kinds import LabelClass, LabelSchema, Size
@@ -324,11 +325,39 @@ def test_images_of_cityscapes_are_found_by_the_names_of_their_labels(tmp_path: P
 def test_what_is_no_picture_or_of_no_image_is_refused(tmp_path: Path) -> None:
     name = "a_gtFine_labelIds.png"
     (refused,) = read(tmp_path, b"text", "semantic_mask", name)
-    assert refused == Refused(f"gtFine/train/{name}", "is not a PNG")
+    assert refused == Refused(f"gtFine/train/{name}", "is not a PNG, or is damaged")
+    assert refused.image == "a.jpg", "of which it is not known what it shows"
     (refused,) = read(tmp_path, painting.png(np.zeros((2, 2), np.uint8)), "semantic_mask", name)
     assert "2 x 2" in refused.why
     found = read(tmp_path, b"text", "semantic_mask", "../../a/gtFine/train/b_gtFine_labelIds.png")
     assert "'b' is not an image" in found[0].why
+
+
+def test_masks_that_are_damaged_are_refused_and_others_are_not(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).choice(np.array([3, 7], dtype=np.uint8), (8, 9))
+    whole = painting.png(noise)
+    (known,) = read(tmp_path, whole, "semantic_mask", "a_gtFine_labelIds.png")
+    assert [each["class"] for each in known.objects] == [3, 7]
+    (tmp_path / "gtFine/train/b_gtFine_labelIds.png").write_bytes(whole[:-20])
+    images = dict.fromkeys(("a.jpg", "b.jpg"), Size(9, 8))
+    known, refused = masks.read(Folder(tmp_path), Wanted("semantic_mask", SCHEMA, images))
+    assert isinstance(known, Known)
+    assert isinstance(refused, Refused)
+    assert (known.name, refused.image, refused.code) == ("a.jpg", "b.jpg", Code.BAD_RECORD)
+    assert refused.at == "gtFine/train/b_gtFine_labelIds.png"
+
+
+def test_white_of_one_bit_is_a_class_and_not_void(tmp_path: Path) -> None:
+    there = io.BytesIO()
+    Image.fromarray(np.arange(72).reshape(8, 9) < 40).save(there, "png")
+    one = LabelSchema((LabelClass(1, "car", "#ff0000"),))
+    path = tmp_path / "gtFine/train/a_gtFine_labelIds.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(there.getvalue())
+    wanted = Wanted("semantic_mask", one, {"a.jpg": Size(9, 8)})
+    (known,) = masks.read(Folder(tmp_path), wanted)
+    assert isinstance(known, Known)
+    assert [some_records.drawn(each["mask"], Size(9, 8)).sum() for each in known.objects] == [40]
 
 
 def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:

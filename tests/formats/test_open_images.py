@@ -149,8 +149,18 @@ def test_what_cannot_be_used_is_refused_with_its_line(
 def test_images_of_other_projects_are_refused(tmp_path: Path) -> None:
     (refused,) = read(tmp_path, f"{BOXES}{GOOD.replace('a,x', '../a,x')}\n")
     assert isinstance(refused, Refused)
-    assert refused.at == "ImageID ../a"
+    assert refused.at == "oidv6-train-annotations-bbox.csv:2"
     assert "not an image" in refused.why
+
+
+def test_a_table_of_images_need_not_tell_their_names(tmp_path: Path) -> None:
+    """Nor need they be known: a project may have no image yet."""
+    (tmp_path / "train-images-with-rotation.csv").write_text("ImageID,Subset\na,train\nb,train\n")
+    known, refused = read(tmp_path, f"{BOXES}{GOOD}\n")
+    assert (known.name, known.at) == ("a.jpg", "train-images-with-rotation.csv:2")
+    assert (refused.at, refused.image) == ("train-images-with-rotation.csv:3", "b")
+    found = list(open_images.read(Folder(tmp_path), Wanted("box", SCHEMA)))
+    assert {each.image for each in found if isinstance(each, Refused)} == {"a", "b"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Filled as Pillow decodes it, and OpenCV traces it; outlined and filled again it is the same."""
 
 import io
+import struct
+import zlib
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -164,6 +167,77 @@ def test_what_is_no_picture_of_that_size_is_refused() -> None:
     ):
         with pytest.raises(InvalidAnswer, match=why):
             painting.numbers_of(io.BytesIO(content), Size(9, 9))
+
+
+SORTS: dict[str, tuple[type[np.unsignedinteger[Any]], int]] = {
+    "grey": (np.uint8, 2),
+    "wide": (np.uint16, 2),
+    "palette": (np.uint8, 2),
+    "colours": (np.uint8, 3),
+}
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@given(at=st.floats(0, 1, exclude_max=True), how=st.one_of(st.none(), st.integers(1, 255)))
+def test_a_damaged_picture_is_refused_or_nothing_is_amiss(
+    sort: str, at: float, how: int | None
+) -> None:
+    """Cut off there, or with other bits in that byte."""
+    type_, ndim = SORTS[sort]
+    rows = np.random.default_rng(0).integers(0, 5, (20, 20, 3)[:ndim]).astype(type_)
+    palette = {i: (i, 2 * i, 3 * i) for i in range(5)} if sort == "palette" else None
+    content = bytearray(painting.png(rows, palette))
+    place = int(at * len(content))
+    content[place:] = b"" if how is None else bytes([content[place] ^ how]) + content[place + 1 :]
+    intact = painting.numbers_of(io.BytesIO(painting.png(rows, palette)), Size(20, 20))
+    with suppress(InvalidAnswer):
+        found = painting.numbers_of(io.BytesIO(content), Size(20, 20))
+        np.testing.assert_array_equal(found, intact)
+
+
+def test_half_a_picture_and_one_with_another_byte_are_damaged() -> None:
+    noise = np.random.default_rng(0).integers(0, 3, (100, 100)).astype(np.uint8)
+    whole = painting.png(noise)
+    other = bytearray(whole)
+    other[len(whole) // 2] ^= 255
+    for content in (whole[: len(whole) // 2], bytes(other)):
+        with pytest.raises(InvalidAnswer, match="damaged"):
+            painting.numbers_of(io.BytesIO(content), Size(100, 100))
+
+
+@given(pictures(4), st.sampled_from([1, 2, 4, 8]), st.integers(0, 4))
+def test_indices_are_told_apart_whatever_their_colours(
+    picture: Pixels, bits: int, count: int
+) -> None:
+    """Of the same colour, or of none, as those are that the palette ends before."""
+    indices = (picture % 2**bits).astype(np.uint8)
+    file = io.BytesIO()
+    made = Image.fromarray(indices, "P")
+    made.putpalette([7, 7, 7] * max(count, 1))
+    made.save(file, "png", bits=bits, transparency=0)
+    file.seek(0)
+    found = painting.numbers_of(file, Size(*made.size))
+    np.testing.assert_array_equal(found, indices)
+
+
+def a_grey(bits: int, *rows: int) -> io.BytesIO:
+    """A PNG of eight bits of samples in each row."""
+    size = struct.pack(">II", 8 // bits, len(rows))
+    pixels = zlib.compress(b"".join(bytes([0, row]) for row in rows))
+    parts = (b"IHDR", size + bytes([bits, 0, 0, 0, 0])), (b"IDAT", pixels), (b"IEND", b"")
+    chunks = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    ]
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+def test_of_greys_of_one_bit_white_is_1_and_of_a_few_nobody_knows_what_they_are() -> None:
+    found = painting.numbers_of(a_grey(1, 0b10010110), Size(8, 1))
+    assert found.tolist() == [[1, 0, 0, 1, 0, 1, 1, 0]]
+    for bits in (2, 4):
+        with pytest.raises(InvalidAnswer, match=f"greys of {bits} bits"):
+            painting.numbers_of(a_grey(bits, 0b11000110), Size(8 // bits, 1))
 
 
 def test_a_picture_that_is_far_too_large_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ SCHEMA = LabelSchema((LabelClass(7, "car", "#ff0000"), LabelClass(3, "bus", "#00
 
 BOX = "<bndbox><xmin>2</xmin><ymin>2</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
 SIZE = "<size><width>9</width><height>8</height><depth>3</depth></size>"
+ODD, TWICE = ": object[0].polygon.y4", ": object[0].polygon.x4"
 OUTLINE = "<polygon><x1>2</x1><y1>2</y1><x2>6</x2><y2>2</y2><x3>6</x3><y3>6</y3></polygon>"
 
 
@@ -50,10 +51,13 @@ def read(
         ("box", an_object(BOX.replace("4", "40")), ": object[0].box[2]", "outside"),
         ("box", an_object(BOX.replace("4", "1")), ": object[0].box", "no area"),
         ("polygon", an_object(BOX), ": object[0]", "no polygon"),
-        ("polygon", an_object("<polygon/>"), ": object[0].polygon[0][0]", "one point"),
+        ("polygon", an_object("<polygon/>"), ": object[0].polygon[0][0]", "point"),
         ("polygon", an_object(OUTLINE.replace("y3", "z3")), ": object[0].polygon.y3", "a number"),
         ("polygon", an_object(OUTLINE.replace(">6<", ">2<")), ": object[0].polygon[0][0]", "three"),
-        ("instance_mask", an_object(BOX), ": object[0]", "no pixel of 1"),
+        ("polygon", an_object(OUTLINE.replace("</p", "<x4>2</x4></p")), ODD, "a number"),
+        ("polygon", an_object(OUTLINE.replace("<y3>6</y3>", "")), ": object[0].polygon.y3", ""),
+        ("polygon", an_object(OUTLINE.replace("</p", "<x1>2</x1><y1>8</y1></p")), TWICE, "number"),
+        ("polygon", an_object(OUTLINE * 2), ": object[0]", "has 2 polygons"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_place(
@@ -120,9 +124,10 @@ def test_a_number_of_no_class_is_refused(tmp_path: Path, kind: str, number: int)
     assert (number == 3 and "'void'" in refused.why) or f"pixel of {number}" in refused.why
     assert [each["class"] for each in known.objects] == [7]
     path.write_bytes(painting.png(numbers[:4]))
-    assert read(tmp_path, document(""), kind) == [
-        Refused("VOC2012/Annotations/a.xml", "is of 9 x 4 pixels, not 9 x 8")
-    ]
+    (refused,) = read(tmp_path, document(""), kind)
+    why = "has a 'VOC2012/SegmentationClass/a.png' that is of 9 x 4 pixels, not 9 x 8"
+    assert refused == Refused("VOC2012/Annotations/a.xml", why)
+    assert refused.image == "a.jpg"
 
 
 def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:

@@ -212,14 +212,51 @@ def test_a_split_may_be_a_list_of_paths(tmp_path: Path, listed: str, top: str) -
     ]
 
 
+LISTED = "path: .\ntrain: train.txt\nnames: [bus, car]\n"
+
+
+@pytest.mark.parametrize("before", ["./", "", "/home/me/set/", "C:\\sets\\mine\\", "data/"])
+def test_images_of_one_name_in_two_folders_are_two(tmp_path: Path, before: str) -> None:
+    """Their labels as well: those of `x.jpg` are of none of them, and none of them is `x.jpg`."""
+    sizes = dict.fromkeys(("d1/x.jpg", "d2/x.jpg", "x.jpg"), Size(100, 50))
+    lines = [f"{before}images/{name}" for name in ("d1/x.jpg", "d2/x.jpg", "x.jpg", "d3/x.jpg")]
+    files: dict[str, str | bytes] = {"data.yaml": LISTED, "train.txt": "\n".join(lines)}
+    found = read(tmp_path, files | {"labels/x.txt": GOOD, "labels/d2/x.txt": GOOD * 2}, sizes=sizes)
+    expected = [("d1/x.jpg", 0), ("d2/x.jpg", 2), ("x.jpg", 1), Code.FOREIGN_IMAGE]
+    assert places(found) == expected
+    only = {"x.jpg": Size(100, 50)}
+    (tmp_path / "labels/x.txt").unlink()
+    found = read(tmp_path, files | {"train.txt": "\n".join(lines[:2])}, sizes=only)
+    assert places(found) == [Code.FOREIGN_IMAGE] * 2
+
+
+@pytest.mark.parametrize("folder", ["train", "Train", "train2017", "valid", "test-dev2017"])
+def test_the_folder_of_a_split_is_no_part_of_a_name(tmp_path: Path, folder: str) -> None:
+    lines = f"/set/images/{folder}/d1/x.jpg\n/set/images/{folder}/a.jpg\n{folder}/b.jpg\n"
+    files: dict[str, str | bytes] = {"data.yaml": LISTED, "train.txt": lines}
+    files |= {f"labels/{folder}/{each}.txt": GOOD for each in ("d1/x", "a", "b")}
+    sizes = SIZES | {"d1/x.jpg": Size(9, 9), "x.jpg": Size(9, 9)}
+    found = places(read(tmp_path, files, sizes=sizes))
+    assert found == [("d1/x.jpg", 1), ("a.jpg", 1), ("b.jpg", 1)]
+
+
+def test_a_file_of_labels_is_of_one_line(tmp_path: Path) -> None:
+    lines = "/one/images/a.jpg\n/two/images/train/a.jpg\n/two/images/a.jpg\n"
+    files: dict[str, str | bytes] = {"data.yaml": LISTED, "train.txt": lines, "labels/a.txt": GOOD}
+    found = read(tmp_path, files)
+    assert places(found) == [("a.jpg", 1), Code.REPEATED, Code.REPEATED]
+    assert [(each.at, each.image) for each in found[2:]] == [("train.txt:3", "a.jpg")]
+
+
 def test_a_list_may_have_any_lines(tmp_path: Path) -> None:
-    lines = ["/", ".", "..", "z/..", "\0", ".jpg", "/" * 100_000, "a/" * 100_000 + "a.jpg"]
+    lines = ["/", ".", "..", "z/..", "\0", ".jpg", "/" * 100_000, f"images/{'1' * 100_000}/a.jpg"]
+    lines.append("a/" * 100_000 + "images/a.jpg")
     files: dict[str, str | bytes] = {
         "data.yaml": "train: train.txt\nnames: [bus, car]\n",
         "train.txt": "\n".join(lines).encode() + b"\n\xff.jpg\n",
     }
     found = places(read(tmp_path, files))
-    assert found == [Code.FOREIGN_IMAGE] * 7 + [("a.jpg", 0), Code.FOREIGN_IMAGE]
+    assert found == [Code.FOREIGN_IMAGE] * 8 + [("a.jpg", 0), Code.FOREIGN_IMAGE]
 
 
 def test_lists_of_which_none_is_there_are_a_bad_file(tmp_path: Path) -> None:
