@@ -35,6 +35,8 @@ SURE = 1.0
 _CHUNK = 2**16
 _SHOWN = 300
 _ROTATION = "rotation"
+_NO_PLACE = frozenset({"class", "attributes", "confidence", "optional"})
+"""What objects have beside their place."""
 _FLAGS = {"true": True, "false": False}
 
 Record = TypeVar("Record")
@@ -223,6 +225,18 @@ def mapping(value: object, at: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidAnswer(at, "must be an object")
     return value
+
+
+def place_of(value: object) -> Mapping[str, Any]:
+    """Where an object is, and nothing else that is said of it.
+
+    Raises:
+        InvalidAnswer: It is something else.
+    """
+    place = mapping(value, "place")
+    if other := sorted(_NO_PLACE & place.keys()):
+        raise InvalidAnswer(f"place.{other[0]}", "is nothing that a place has")
+    return place
 
 
 def numbers(value: object, at: str, count: int | None = None) -> list[float]:

@@ -175,7 +175,8 @@ class _Reader:
         }
         if properties.get("confidence") is not None:
             found["confidence"] = properties["confidence"]
-        if properties.get("crowd") is True:
+        crowd = properties.get("crowd")
+        if crowd is not None and fields.truth(crowd, "properties.crowd", InvalidAnswer):
             found["optional"] = True
         if self._wanted.kind == "classify":
             return found

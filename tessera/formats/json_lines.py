@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from tessera.formats.archive import Files
-from tessera.formats.checking import MOST_NUMBERS, Checking, mapping, refused
+from tessera.formats.checking import MOST_NUMBERS, Checking, mapping, place_of, refused
 from tessera.formats.errors import BadFile, Code, Unfit
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
 from tessera.formats.records import LabelledImage
@@ -20,8 +20,6 @@ from tessera.kinds import InvalidAnswer, Size, fields
 MEDIA_TYPE = "application/x-ndjson"
 FILE = "labels.jsonl"
 KINDS = frozenset(_ALL)
-_NO_PLACE = frozenset({"class", "attributes", "confidence", "optional"})
-"""What objects have beside it."""
 
 
 def files(dataset: Described) -> dict[str, str]:
@@ -102,15 +100,3 @@ def _object(classes: Mapping[int, str], value: object) -> dict[str, Any]:
         "confidence": found.get("confidence", 1.0),
         **({"optional": True} if crowd else {}),
     }
-
-
-def place_of(value: object) -> Mapping[str, Any]:
-    """Where an object is, and nothing else that is said of it.
-
-    Raises:
-        InvalidAnswer: It is something else.
-    """
-    place = mapping(value, "place")
-    if other := sorted(_NO_PLACE & place.keys()):
-        raise InvalidAnswer(f"place.{other[0]}", "is nothing that a place has")
-    return place

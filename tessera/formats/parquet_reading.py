@@ -12,7 +12,6 @@ from tessera.formats import checking
 from tessera.formats.archive import Files
 from tessera.formats.checking import Checking
 from tessera.formats.errors import BadFile, Code, Unfit
-from tessera.formats.json_lines import place_of
 from tessera.formats.protocol import Known, Refused, Wanted
 from tessera.kinds import InvalidAnswer, Size, fields
 
@@ -95,11 +94,12 @@ class _Reader:
     def _object(self, row: _Row) -> dict[str, Any]:
         named = self._checking.named(row["class"])
         attributes, sure = row.get("attributes") or {}, row.get("confidence")
+        crowd = False if row.get("crowd") is None else row["crowd"]
         return {
             **_place(row.get("place")),
             "class": named.id,
             "attributes": checking.typed(_attributes(attributes), named),
-            **({"optional": True} if row.get("crowd") is True else {}),
+            **({"optional": True} if fields.truth(crowd, "crowd", InvalidAnswer) else {}),
             **({} if sure is None else {"confidence": sure}),
         }
 
@@ -120,7 +120,7 @@ def _place(value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     try:
-        return place_of(orjson.loads(value if isinstance(value, str) else b""))
+        return checking.place_of(orjson.loads(value if isinstance(value, str) else b""))
     except orjson.JSONDecodeError as error:
         raise InvalidAnswer("place", "is not JSON") from error
 

@@ -101,10 +101,11 @@ class _Reader:
 
     def _object(self, value: object) -> Mapping[str, Any]:
         found = mapping(value, "")
+        crowd = fields.truth(found.get("crowd", False), "crowd", InvalidAnswer)
         return {
-            **mapping(found.get("place"), "place"),
+            **checking.place_of(found.get("place")),
             "class": self._checking.named(found.get("class")).id,
             "attributes": mapping(found.get("attributes", {}), "attributes"),
-            **({"optional": True} if found.get("crowd") is True else {}),
+            **({"optional": True} if crowd else {}),
             **({"confidence": found["confidence"]} if "confidence" in found else {}),
         }

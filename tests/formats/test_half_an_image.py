@@ -22,12 +22,12 @@ TOO_LARGE = 2**70
 BOX = [10, 20, 30, 40]
 NAMED = {"id": 1, "file_name": NAME, "width": SIDE, "height": SIDE}
 SAID = {"image_id": 1, "category_id": 1, "bbox": BOX}
-FEATURE = {
+FEATURE: dict[str, Any] = {
     "type": "Feature",
     "properties": {"image": NAME, "class": "car"},
     "geometry": {"type": "Polygon", "coordinates": [[[1, 1], [9, 1], [9, 9], [1, 9], [1, 1]]]},
 }
-LINE = {
+LINE: dict[str, Any] = {
     "name": NAME,
     "width": SIDE,
     "height": SIDE,
