@@ -32,7 +32,9 @@ _DAMAGED_TAR = (
     RecursionError,
 )
 """And of a tar: some of its headers are read without a look at what they say."""
-_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_LITTER = frozenset({".DS_Store", "Icon\r", "Thumbs.db", "desktop.ini"})
+_OF_TOOLS = frozenset({"__MACOSX", ".git", ".idea", ".ipynb_checkpoints", ".vscode"})
+"""Folders."""
 _UNFIT = {stat.S_IFLNK: "is a link, which is not followed"}
 
 
@@ -93,8 +95,9 @@ class Folder:
 
 
 def is_litter(path: PurePath) -> bool:
-    """Whether a file is what a Mac or Windows keeps beside others, and packs with them."""
-    return "__MACOSX" in path.parts or path.name.startswith("._") or path.name in _LITTER
+    """Whether a file is what a Mac, Windows or a tool keeps beside others, and packs with them."""
+    of_tools = not _OF_TOOLS.isdisjoint(path.parts)
+    return of_tools or path.name.startswith("._") or path.name in _LITTER
 
 
 @contextmanager

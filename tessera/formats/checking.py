@@ -239,6 +239,18 @@ def place_of(value: object) -> Mapping[str, Any]:
     return place
 
 
+def flag(entry: Mapping[str, Any], field: str) -> bool:
+    """0 or 1, as COCO has it, or false or true; nothing is false.
+
+    Raises:
+        InvalidAnswer: It is something else.
+    """
+    value = entry.get(field)
+    if value not in (None, 0, 1):
+        raise InvalidAnswer(field, "must be true or false")
+    return value == 1
+
+
 def numbers(value: object, at: str, count: int | None = None) -> list[float]:
     """Of hostile JSON, finite ones.
 

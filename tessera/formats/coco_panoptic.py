@@ -21,7 +21,7 @@ import orjson
 from tessera.formats import archive, checking, coco, painting
 from tessera.formats.archive import Files, TarWriter
 from tessera.formats.checking import MOST_NUMBERS, Checking, mapping
-from tessera.formats.coco_reading import Document, Said, documents, flag, referred
+from tessera.formats.coco_reading import Document, Said, documents, referred
 from tessera.formats.errors import Code, Unfit
 from tessera.formats.names import Stems
 from tessera.formats.protocol import Described, Known, Loses, Refused, Wanted
@@ -219,7 +219,7 @@ class _Reader:
             why = f"has a pixel of {said}, which is the id of no segment"
             raise Unfit("", why, Code.MISSING)
         named = self._class(said)
-        crowd = self._wanted.kind == "instance_mask" and flag(said, "iscrowd")
+        crowd = self._wanted.kind == "instance_mask" and checking.flag(said, "iscrowd")
         id_ = fields.whole(said.get("id"), "id", InvalidAnswer)
         if id_ not in masks:
             raise Unfit("id", "is that of no pixel, or there twice", Code.MISSING)

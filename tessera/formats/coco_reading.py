@@ -195,7 +195,7 @@ class _Reader:
         named = self._checking.named(category.name)
         attributes = dict(mapping(annotation.get("attributes", {}), "attributes"))
         place = self._place(kind, annotation, size, category, named)
-        crowd = self._wanted.kind not in _WITHOUT_CROWDS and flag(annotation, "iscrowd")
+        crowd = self._wanted.kind not in _WITHOUT_CROWDS and checking.flag(annotation, "iscrowd")
         return {
             "class": named.id,
             **checking.turned(place, attributes, named),
@@ -264,14 +264,6 @@ def _whole(entry: _Record, field: str) -> int:
     if abs(value) > _LARGEST:
         raise InvalidAnswer(field, "is far too large")
     return value
-
-
-def flag(entry: _Record, field: str) -> bool:
-    """0 and 1, as COCO has it, or false and true; nothing is false."""
-    value = entry.get(field)
-    if value not in (None, 0, 1):
-        raise InvalidAnswer(field, "must be 0 or 1")
-    return value == 1
 
 
 def _text(entry: _Record, field: str) -> str:

@@ -175,8 +175,7 @@ class _Reader:
         }
         if properties.get("confidence") is not None:
             found["confidence"] = properties["confidence"]
-        crowd = properties.get("crowd")
-        if crowd is not None and fields.truth(crowd, "properties.crowd", InvalidAnswer):
+        if checking.flag(properties, "crowd"):
             found["optional"] = True
         if self._wanted.kind == "classify":
             return found

@@ -1,6 +1,7 @@
 """Reading Label Studio's tasks; see `label_studio`."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ class _Region(NamedTuple):
     results: _Results
     """What is said of it; that which says where it is first."""
     again: bool = False
-    """Whether there was another of its id."""
+    """Whether there was another of its id, and by the same control."""
 
 
 class _Reader:
@@ -119,7 +120,7 @@ class _Reader:
 
     def _object(self, size: Size, region: _Region) -> Mapping[str, Any]:
         results, type_ = region.results, TYPES[self._wanted.kind]
-        first = results[0]
+        first = next((each for each in results if self._has_class(each)), results[0])
         if region.again:
             raise Unfit("id", "is that of another region", Code.REPEATED)
         if first.get("type") != type_:
@@ -130,13 +131,22 @@ class _Reader:
         points = [each for each in results if each.get("type") == POINT]
         said = {
             name: _attribute(mapping(each.get("value"), "value")) if named.attribute(name) else None
-            for each in results[1:]
-            if each.get("type") != POINT
+            for each in results
+            if each is not first and each.get("type") != POINT
             for name in [str(each.get("from_name"))]
         }
         found = {"class": named.id, "attributes": checking.typed(said, named)}
         found |= self._place(value, points, named, size)
         return found if first.get("score") is None else found | {"confidence": first["score"]}
+
+    def _has_class(self, result: Mapping[str, Any]) -> bool:
+        """Of a region that several controls name; others than that of its class are attributes."""
+        type_ = TYPES[self._wanted.kind]
+        try:
+            value = mapping(result.get("value"), "value")
+            return bool(self._checking.named(_only(value.get(type_), type_)))
+        except InvalidAnswer:
+            return False
 
     def _place(
         self, value: Mapping[str, Any], points: _Results, named: LabelClass, size: Size
@@ -219,7 +229,7 @@ def _regions(
     ids = {repr(each["id"]) for _, each in results if _is_shape(each) and each.get("id")}
     about: dict[str, _Region] = {}
     begins: dict[str, str] = {}
-    drawn = set[str]()
+    drawn = defaultdict[str, set[str]](set)
     for place, each in results:
         id_ = each.get("id")
         if kind == "keypoints" and each.get("parentID") and repr(id_) not in ids:
@@ -227,12 +237,12 @@ def _regions(
         key = place if id_ is None or id_ == "" else repr(id_)
         if not _is_shape(each):
             about.setdefault(key, _Region([])).results.append(each)
-        elif key in drawn:
+        elif repr(each.get("from_name")) in drawn[key]:
             key = place
             about[key] = _Region([each], again=True)
         else:
-            drawn.add(key)
-            about.setdefault(key, _Region([])).results.insert(0, each)
+            about.setdefault(key, _Region([])).results.insert(len(drawn[key]), each)
+            drawn[key].add(repr(each.get("from_name")))
         begins.setdefault(key, place)
     for key, region in about.items():
         yield f"{at}.{begins[key]}", region

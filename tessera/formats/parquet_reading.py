@@ -1,8 +1,11 @@
 """Reading Parquet; see `parquet`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, groupby
-from typing import Any, BinaryIO
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
 import orjson
 import pyarrow as pa
@@ -34,10 +37,23 @@ def read(files: Files, wanted: Wanted) -> Iterator[Known | Refused]:
     reader = _Reader(wanted)
     needed = {"image_name", "class"} | ({"place"} if wanted.kind != "classify" else set())
     for name in names:
-        with files.open(name) as file:
+        with files.open(name) as member, _on_disk(member) as file:
             rows = _rows(name, file, needed)
             for _, numbered in groupby(enumerate(rows), lambda each: repr(each[1]["image_name"])):
                 yield from reader.image(name, numbered)
+
+
+@contextmanager
+def _on_disk(file: BinaryIO) -> Iterator[BinaryIO]:
+    """A member of a zip would be unpacked from its beginning whenever a column is read on."""
+    try:
+        file.fileno()
+    except OSError:
+        with TemporaryFile() as copy:
+            copyfileobj(file, copy)
+            yield cast("BinaryIO", copy)
+    else:
+        yield file
 
 
 def _rows(name: str, file: BinaryIO, needed: set[str]) -> Iterator[_Row]:
@@ -94,12 +110,11 @@ class _Reader:
     def _object(self, row: _Row) -> dict[str, Any]:
         named = self._checking.named(row["class"])
         attributes, sure = row.get("attributes") or {}, row.get("confidence")
-        crowd = False if row.get("crowd") is None else row["crowd"]
         return {
             **_place(row.get("place")),
             "class": named.id,
             "attributes": checking.typed(_attributes(attributes), named),
-            **({"optional": True} if fields.truth(crowd, "crowd", InvalidAnswer) else {}),
+            **({"optional": True} if checking.flag(row, "crowd") else {}),
             **({} if sure is None else {"confidence": sure}),
         }
 
@@ -112,7 +127,7 @@ def _size(row: _Row) -> Size | None:
 
 
 def _refuse_other_size(row: _Row, size: Size | None, begin: int) -> None:
-    if _size(row) != size:
+    if _size(row) not in {None, size}:
         raise Unfit("", f"says another size of its image than row {begin}", Code.OTHER_SIZE)
 
 

@@ -122,7 +122,8 @@ class _Reader:
         if said in self._wanted.images:
             path = PurePosixPath(said)
             plain = str(path.with_name(path.stem))
-            if f"/{plain}".endswith(f"/{stem}") or plain == stem.rpartition("~")[0]:  # see `Stems`
+            another = path.stem != PurePosixPath(stem).name
+            if another or f"/{plain}".endswith(f"/{stem}"):
                 return said
         return self._stems.get(stem, said)
 

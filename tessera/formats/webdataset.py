@@ -101,11 +101,10 @@ class _Reader:
 
     def _object(self, value: object) -> Mapping[str, Any]:
         found = mapping(value, "")
-        crowd = fields.truth(found.get("crowd", False), "crowd", InvalidAnswer)
         return {
             **checking.place_of(found.get("place")),
             "class": self._checking.named(found.get("class")).id,
             "attributes": mapping(found.get("attributes", {}), "attributes"),
-            **({"optional": True} if crowd else {}),
+            **({"optional": True} if checking.flag(found, "crowd") else {}),
             **({"confidence": found["confidence"]} if "confidence" in found else {}),
         }

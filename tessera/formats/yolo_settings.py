@@ -2,12 +2,13 @@
 
 Of its keys `path`, `train`, `val`, `test`, `names` and `kpt_shape` are read. A split is a folder of
 images, or several, or a list of them: a text file with a path in each line. Paths are those of
-somebody's disk, so what leads out of the files here is left away from their beginnings. What stands
-below `images` in them is not: there are as many `x.jpg` as there are folders. An image without a
-file of labels shows nothing, if there is its picture, or a line of a list.
+somebody's disk, so what leads out of the files here is left away from their beginnings, as far as
+no two lines then end alike (there are as many `x.jpg` as there are folders), but for `images`. An
+image without a file of labels shows nothing, if there is its picture, or a line of a list.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -22,14 +23,14 @@ from tessera.formats.protocol import Split
 _ENDINGS = (".yaml", ".yml")
 _MOST_BYTES = 2**20
 _LIST, _IMAGES = ".txt", "images"
-_DEEPEST = 64
-"""Folders that are looked at of a path, from its end."""
-_PICTURES = frozenset({".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_OUTSIDE = frozenset({"", ".", ".."})
 _OF_SPLIT = re.compile(
     r"(train(ing)?|val(id(ation)?)?|test(ing)?)[-_\d]{0,8}(dev)?[-_\d]{0,8}", re.IGNORECASE
 )
 """A folder of all images of a split, in `images` or in its place: no part of their names."""
+_DEEPEST = 64
+"""Folders that are looked at of a path, from its end."""
+_PICTURES = frozenset({".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_OUTSIDE = frozenset({"", ".", ".."})
 
 
 class Placed(NamedTuple):
@@ -114,24 +115,26 @@ class Settings:
         ]
         if self._lists and not self._folders and not there:
             raise BadFile(self.path, f"names {self._lists[0][:300]!r}, which is not there")
-        for path in there:
+        names = Counter(_ends(line)[-1] for _, line in self._lines(there))
+        unclear = {line for _, line in self._lines(there) if names[_ends(line)[-1]] > 1}
+        alike = Counter(end for line in unclear for end in _ends(line))
+        for at, line in self._lines(there):
+            ends, sure = _ends(line), _sure(line)
+            clear = [end for end in ends[sure:] if alike[end] < 2]  # noqa: PLR2004
+            yield self._line(at, [*ends[:sure], *clear], stems)
+
+    def _lines(self, lists: Sequence[str]) -> Iterator[tuple[str, str]]:
+        for path in lists:
             with self._files.open(path) as file:
                 lines = file.read().decode(errors="replace").splitlines()
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield self._line(f"{path}:{number}", line.strip().replace("\\", "/"), stems)
+                    yield f"{path}:{number}", line.strip().replace("\\", "/")
 
-    def _line(self, at: str, line: str, stems: Mapping[str, str]) -> Placed:
-        """By as much of the end of a path as there is here, but for what is below `images`."""
-        *folders, name_ = _plain(line)[-_DEEPEST:] or [""]
-        parts = [*folders, PurePosixPath(name_).stem]
-        below = max((i for i, each in enumerate(folders, 1) if each == _IMAGES), default=0)
-        of_split = below < len(folders) and bool(_OF_SPLIT.fullmatch(folders[below]))
-        ends = ["/".join(parts[i:]) for i in range(below + of_split + 1)]
+    def _line(self, at: str, ends: Sequence[str], stems: Mapping[str, str]) -> Placed:
+        """By as much of the end of a path as there is here."""
         name = next((stems[end] for end in ends if end in stems), None)
-        labels = (
-            _below(root, label_path(end)) for end in ends[: max(below, 1)] for root in self._roots
-        )
+        labels = (_below(root, label_path(end)) for end in ends for root in self._roots)
         return Placed(at, name, next((path for path in labels if self._files.has(path)), None))
 
     def _names_of(self, stem: str) -> Iterator[str]:
@@ -157,6 +160,23 @@ class Settings:
         if len(texts) < len(listed):
             raise BadFile(f"{self.path}: {at}", "must be a folder, a list, or several")
         return texts
+
+
+def _ends(line: str) -> list[str]:
+    """Of a path without its ending, from all of it to its last part."""
+    *folders, name = _plain(line)[-_DEEPEST:] or [""]
+    parts = [*folders, PurePosixPath(name).stem]
+    return ["/".join(parts[i:]) for i in range(len(parts))]
+
+
+def _sure(line: str) -> int:
+    """How many of its ends name it, whatever others there are: down to what is below `images`.
+
+    Or below the folder of its split in that.
+    """
+    folders = _plain(line)[-_DEEPEST:-1]
+    below = max((i for i, each in enumerate(folders, 1) if each == _IMAGES), default=0)
+    return below + (below < len(folders) and bool(_OF_SPLIT.fullmatch(folders[below]))) + 1
 
 
 def _loaded(files: Files, path: str) -> Mapping[str, Any]:

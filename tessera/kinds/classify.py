@@ -183,23 +183,31 @@ def soft(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
     """
     told: dict[int, list[float]] = defaultdict(list)
     for label in labels:
-        sure = label.get("confidence", 1.0)
-        known = dict.fromkeys(map(str, label["classes"]), sure)
-        for class_id, p in label.get("soft", known).items():
-            told[int(class_id)].append(p)
+        for class_id, p in _probable(label).items():
+            told[class_id].append(p)
     if _rule(schema) is OfTiles.MAJORITY:
         return _soft({class_id: math.fsum(of) / len(labels) for class_id, of in told.items()})
-    anywhere = {class_id: max(of) for class_id, of in told.items()}
-    return _soft(anywhere if schema.multiple else _first(anywhere, schema))
+    if schema.multiple:
+        return _soft({class_id: max(of) for class_id, of in told.items()})
+    return _soft(_first(labels, schema))
 
 
-def _first(anywhere: Mapping[int, float], schema: LabelSchema) -> dict[int, float]:
-    found, none_before = dict[int, float](), 1.0
+def _first(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
+    """That some tile shows it or a class before it, less that some tile shows one before it."""
+    found, before, so_far = dict[int, float](), 0.0, [0.0] * len(labels)
     for each in schema.classes:
-        probable = anywhere.get(each.id, 0.0)
-        found[each.id] = none_before * probable
-        none_before *= 1 - probable
+        so_far = [
+            p + _probable(label).get(each.id, 0.0) for p, label in zip(so_far, labels, strict=True)
+        ]
+        found[each.id] = max(so_far) - before
+        before = max(so_far)
     return found
+
+
+def _probable(label: Label) -> dict[int, float]:
+    sure = label.get("confidence", 1.0)
+    known = dict.fromkeys(map(str, label["classes"]), sure)
+    return {int(class_id): p for class_id, p in label.get("soft", known).items()}
 
 
 def _rule(schema: LabelSchema) -> OfTiles:

@@ -349,6 +349,14 @@ def test_points_that_the_skeleton_does_not_have_are_refused(tmp_path: Path) -> N
         assert why in refused.why
 
 
+def test_a_region_of_two_controls_has_the_class_that_one_of_them_names(tmp_path: Path) -> None:
+    colour = {**box(rectanglelabels=["red"]), "from_name": "colour"}
+    for results in ([colour, box()], [box(), colour]):
+        (known,) = read(tmp_path, [task(*results)])
+        assert [each["class"] for each in known.objects] == [7]
+        assert [each.code for each in known.left_out] == [Code.UNKNOWN_ATTRIBUTE]
+
+
 def test_what_is_something_else_is_a_bad_file(tmp_path: Path) -> None:
     contents: tuple[Any, ...] = (b"", b"{", {"tasks": []})
     for content in contents:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 
 from tessera.formats import parquet
-from tessera.formats.archive import Folder
+from tessera.formats.archive import Folder, unpacked
 from tessera.formats.errors import BadFile, Code
 from tessera.formats.protocol import Described, Known, Refused, Wanted
 from tessera.formats.records import LabelledImage, LabelledObject
-from tessera.kinds import LabelSchema, Size, kind_of
+from tessera.kinds import LabelClass, LabelSchema, Size, kind_of
 from tests.formats import memory, some_records
 from tests.formats.some_records import Case
 from tests.seeds import examples
@@ -272,6 +273,29 @@ def test_images_that_stand_across_groups_of_rows_are_whole(case: Case) -> None:
         found = list(parquet.read(Folder(folder), some_records.wanted(case)))
     known = {each.name: list(each.objects) for each in found if isinstance(each, Known)}
     assert known == some_records.as_known(case[1])
+
+
+def test_a_member_of_a_zip_is_unpacked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns are read by turns, so that it would be begun again and again."""
+    pq.write_table(pa.Table.from_pylist([_named(i) for i in range(9_000)]), tmp_path / "a.parquet")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.write(tmp_path / "a.parquet", "a.parquet")
+    length, inflated = (tmp_path / "a.parquet").stat().st_size, list[int]()
+    read_on = zipfile.ZipExtFile.read
+
+    def counted(self: zipfile.ZipExtFile, n: int | None = -1) -> bytes:
+        found = read_on(self, n)
+        inflated.append(len(found))
+        return found
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    sizes = {f"{i}.jpg": Size(100, 80) for i in range(9_000)}
+    coins = LabelSchema((LabelClass(1, "coin", "#ff0000"),))
+    with unpacked(tmp_path / "a.zip") as files:
+        assert len(list(parquet.read(files, Wanted("box", coins, sizes)))) == 9_000
+    assert length == sum(inflated)
 
 
 @pytest.mark.long

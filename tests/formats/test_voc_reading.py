@@ -99,6 +99,20 @@ def test_an_image_may_be_known_by_the_path_of_its_file_alone(tmp_path: Path) -> 
         assert [each["box"] for each in known.objects] == [[1, 1, 4, 4]]
 
 
+def test_of_two_images_it_is_the_one_that_is_said_unless_that_is_in_another_folder(
+    tmp_path: Path,
+) -> None:
+    """Tools number their files, and many say of an image's path its last part only."""
+    wanted = Wanted("box", SCHEMA, dict.fromkeys(("a.jpg", "1.jpg", "d/a.jpg"), Size(9, 8)))
+    for path in ("1", "d/a", "a"):
+        at = tmp_path / path / f"Annotations/{path}.xml"
+        at.parent.mkdir(parents=True)
+        at.write_text(document(an_object(BOX)))
+        (known,) = voc.read(Folder(tmp_path / path), wanted)
+        assert isinstance(known, Known)
+        assert known.name == ("d/a.jpg" if path == "d/a" else "a.jpg")
+
+
 def test_flags_of_voc_are_flags_of_these_names(tmp_path: Path) -> None:
     flags = [{"name": name, "type": "flag"} for name in ("truncated", "occluded")]
     one = {"id": 1, "name": "car", "colour": "#0000ff", "attributes": flags}

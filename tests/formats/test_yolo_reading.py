@@ -240,6 +240,17 @@ def test_the_folder_of_a_split_is_no_part_of_a_name(tmp_path: Path, folder: str)
     assert found == [("d1/x.jpg", 1), ("a.jpg", 1), ("b.jpg", 1)]
 
 
+@pytest.mark.parametrize("folder", ["images/all", "images/fold1/part 2", "trainval", "data"])
+def test_any_folder_may_be_left_away_where_no_two_lines_end_alike(
+    tmp_path: Path, folder: str
+) -> None:
+    lines = f"/set/{folder}/a.jpg\n/set/{folder}/b.jpg\n"
+    labels = folder.replace("images/", "labels/") if "images" in folder else "labels"
+    files: dict[str, str | bytes] = {"data.yaml": LISTED, "train.txt": lines}
+    found = read(tmp_path, files | {f"{labels}/a.txt": GOOD})
+    assert places(found) == [("a.jpg", 1), ("b.jpg", 0)]
+
+
 def test_a_file_of_labels_is_of_one_line(tmp_path: Path) -> None:
     lines = "/one/images/a.jpg\n/two/images/train/a.jpg\n/two/images/a.jpg\n"
     files: dict[str, str | bytes] = {"data.yaml": LISTED, "train.txt": lines, "labels/a.txt": GOOD}

@@ -148,6 +148,14 @@ def test_of_a_choice_the_classes_are_no_more_probable_than_one(
     assert 0 < sum(found.values()) <= 1.001
 
 
+@given(soft_labels, st.integers(1, 4))
+def test_tiles_that_say_the_same_say_it_of_the_image(label: dict[str, Any], tiles: int) -> None:
+    schema = LabelSchema.parse({**a_schema().as_json(), "of_tiles": "any"})
+    found = CLASSIFY.soft([label] * tiles, schema)
+    said = {int(each): p for each, p in label["soft"].items()}
+    assert found == pytest.approx(said, abs=1e-4)
+
+
 @given(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=6))
 def test_where_tiles_are_sure_the_most_probable_class_is_that_of_the_image(said: list[int]) -> None:
     schema = LabelSchema.parse({**a_schema().as_json(), "of_tiles": "any"})

@@ -213,6 +213,7 @@ async def test_no_file_of_a_zip_is_passed_over_without_a_word(world: World, what
 async def test_what_every_tool_packs_with_the_files_is_no_matter(world: World) -> None:
     here = await boxes(world)
     litter = ["Annotations/", "__MACOSX/Annotations/._a.xml", ".DS_Store", "Annotations/Thumbs.db"]
+    litter += ["Annotations/.ipynb_checkpoints/a-checkpoint.xml", ".git/a.xml", "Icon\r"]
     data = zipped({**dict.fromkeys(litter, b"?"), "./Annotations/a.xml": voc("a.jpg")})
     made = await brought(here, data, format="voc")
     assert (made["state"], made["images"], made["refused_records"]) == ("done", 1, 0)
