@@ -121,8 +121,8 @@ _DRAWN_ONCE = replace(
 """Hands that are off leave doubts at the seams; several of them together hardly leave any."""
 
 
-# A floor lies below the least of five runs (seeds 20 to 23; 20 twice) by about as much as they vary
-# or more, and above all that a broken product came to. One answer: a task's label is one of its
+# A floor lies below the least of several runs (seeds 20 to 23) by about as much as they vary or
+# more, and above all that a broken product came to. One answer: a task's label is one of its
 # answers, at random (seeds 21 and 22). No seams: what two windows saw is not put together, and
 # regions are not cut to the core (seed 21).
 #
@@ -134,7 +134,7 @@ _DRAWN_ONCE = replace(
 #   semantic_mask  0.948 to 0.961   0.92    0.476 and 0.624  0.293
 #   instance_mask  0.957 to 0.963   0.93    0.884 and 0.850  0.507
 #   keypoints      0.981 to 0.989   0.95    0.814 and 0.853  0.499
-#   cuboid         0.983 to 0.986   0.95    0.841 and 0.869  0.498
+#   cuboid         0.975 to 0.986   0.95    0.841 and 0.869  0.498
 #
 # verify measured 0.972 to 0.974 (seeds 20 to 22), its floor is 0.94; whoever accepts all that the
 # model says has 0.748 to 0.811 (20 to 23). join measured 1.000 (20 to 23) with 25 to 42 pairs, its
