@@ -181,24 +181,23 @@ def soft(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
     Where tiles are in doubt another class can be more probable than the one that `merge` has,
     which counts what each tile has decided for.
     """
+    of_tiles = [_probable(label) for label in labels]
     told: dict[int, list[float]] = defaultdict(list)
-    for label in labels:
-        for class_id, p in _probable(label).items():
+    for of_tile in of_tiles:
+        for class_id, p in of_tile.items():
             told[class_id].append(p)
     if _rule(schema) is OfTiles.MAJORITY:
         return _soft({class_id: math.fsum(of) / len(labels) for class_id, of in told.items()})
     if schema.multiple:
         return _soft({class_id: max(of) for class_id, of in told.items()})
-    return _soft(_first(labels, schema))
+    return _soft(_first(of_tiles, schema))
 
 
-def _first(labels: Sequence[Label], schema: LabelSchema) -> dict[int, float]:
+def _first(of_tiles: Sequence[Mapping[int, float]], schema: LabelSchema) -> dict[int, float]:
     """That some tile shows it or a class before it, less that some tile shows one before it."""
-    found, before, so_far = dict[int, float](), 0.0, [0.0] * len(labels)
+    found, before, so_far = dict[int, float](), 0.0, [0.0] * len(of_tiles)
     for each in schema.classes:
-        so_far = [
-            p + _probable(label).get(each.id, 0.0) for p, label in zip(so_far, labels, strict=True)
-        ]
+        so_far = [p + tile.get(each.id, 0.0) for p, tile in zip(so_far, of_tiles, strict=True)]
         found[each.id] = max(so_far) - before
         before = max(so_far)
     return found
