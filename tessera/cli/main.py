@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from tessera.cli import merge, slice  # noqa: A004 - it is the command's name
+from tessera.cli import merge, replay, slice  # noqa: A004 - it is the command's name
 from tessera.cli.errors import BadUsage, OutExists, Refusals
 from tessera.cli.labels import ASKED, SOURCES, USUAL
 from tessera.datasets.errors import FormatUnsuited
@@ -57,6 +57,19 @@ examples:
   tessera merge tiles --out merged.json
   tessera merge tiles --labels predictions.json --tiles-as coco --kind box \\
       --format json-lines --out merged.jsonl"""
+
+_ABOUT_REPLAY = """\
+Replay recorded answers through the quality engine as if they arrived live: which of them would have
+been asked for, what they come to, how sure of it one may be, and who would have been stopped. A
+share of the items with truth is gold: known to the engine, as in a project, and not scored."""
+_AFTER_REPLAY = """\
+policy: gold_share, min_overlap, max_overlap, target_confidence, minimum_trust, price_micro,
+wrong_label_micro (docs/operators.md)
+
+examples:
+  tessera quality replay --labels labels.csv --truth truth.csv
+  tessera quality replay --labels labels.csv --truth truth.csv --policy strict.yaml \\
+      --against today.yaml --json"""
 
 _FORMATS = textwrap.fill(f"formats: {', '.join(sorted(FORMATS))}", 80, break_on_hyphens=False)
 
@@ -124,6 +137,17 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _of_slice(_command(commands, "slice", "cut images into tiles", _ABOUT_SLICE, _AFTER_SLICE))
     _of_merge(_command(commands, "merge", "merge labels of tiles", _ABOUT_MERGE, _AFTER_MERGE))
+    quality = commands.add_parser("quality", help="replay recorded answers under a policy")
+    of_quality = quality.add_subparsers(metavar="COMMAND", required=True)
+    _of_replay(
+        of_quality.add_parser(
+            "replay",
+            help="recorded answers, as if they arrived live",
+            description=_ABOUT_REPLAY,
+            epilog=_AFTER_REPLAY,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return parser
 
 
@@ -199,6 +223,17 @@ def _of_merge(parser: Parser) -> None:
         help="of the labels of the tiles (as sliced)",
     )
     _of_labels(drawn)
+
+
+def _of_replay(parser: Parser) -> None:
+    parser.set_defaults(run=replay.run, tell=replay.tell)
+    parser.add_argument(
+        "--labels", type=Path, required=True, metavar="FILE", help="CSV: item,worker,label"
+    )
+    parser.add_argument("--truth", type=Path, required=True, metavar="FILE", help="CSV: item,label")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="YAML (the usual policy)")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="another, to compare with")
+    _json(parser)
 
 
 def _format(parser: "argparse._ActionsContainer", formats: Iterable[str]) -> None:

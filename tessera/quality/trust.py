@@ -21,6 +21,8 @@ MEMORY = 0.94
 """What one more gold leaves of the weight of earlier ones: about the last 16 count, so that who
 earned trust cannot live on it for ever."""
 MISSED_BELOW = 0.5
+OF_THE_BETTER, BETTER, ENOUGH_EARNERS = 0.75, 0.75, 8
+"""Nobody is asked for more than so much of the trust in the better ones: a quantile of so many."""
 
 _PRIOR_ALPHA, _PRIOR_BETA = 1.6, 0.4
 
@@ -68,6 +70,18 @@ def rating(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> Rating:
     """Blocked once enough gold makes it as good as certain that trust is below the minimum."""
     unreliable = trust.seen >= ENOUGH_GOLD and trust.probability_below(minimum_trust) >= SURE
     return Rating.BLOCKED if unreliable else Rating.OK
+
+
+def bar(minimum_trust: float, *, better: float | None) -> float:
+    """The least trust with which somebody goes on: the project's minimum, unless it is hard.
+
+    Nobody is stopped for missing what most people miss. Measured by the better ones, for many who
+    do not look at all may not lower it.
+
+    Args:
+        better: Third quartile of the trust of earners who can be judged; None if they are too few.
+    """
+    return minimum_trust if better is None else min(minimum_trust, OF_THE_BETTER * better)
 
 
 def explain(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> str:

@@ -80,3 +80,20 @@ def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
     for row in found["coco"]:
         assert row["annotations_per_second"] > 0
         assert row["peak_mb"] >= row["imports_mb"] > 0
+
+
+def test_quality_is_measured_beside_crowd_kit_on_the_same_answers(tmp_path: Path) -> None:
+    options = ("--draws", "1", "--answers", "20k")
+    found = results_of("quality", *options, out=tmp_path / "a.json")
+    names = [row["set"] for row in found["sets"]]
+    assert len(set(names)) == len(names) >= 6
+    peers = ("majority vote", "Dawid-Skene", "GLAD", "MACE", "Dawid-Skene told the gold")
+    for row in found["sets"]:
+        for method in (*peers, "all", "adaptive", "without gold"):
+            assert 50 < row[method] <= 100
+        for ours in ("all", "adaptive", "without gold"):
+            assert 0 <= row[f"{ours}, ece"] < 0.3
+        assert 0 < row["used"] < 1
+    assert found["speed"]["answers"] == 20_000
+    for figure in ("ours_s", "crowd_kit_s", "times", "replayed_per_s"):
+        assert found["speed"][figure] > 0

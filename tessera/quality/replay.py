@@ -1,0 +1,191 @@
+"""Recorded answers once more, as if they arrived live under some policy: pure.
+
+Item by item some are asked for, until what they come to is sure enough; whoever misses too much
+gold gets no more, and what they said does not count. Asked next are those whose answers tell most,
+as it is in a project where many earners are around. What was recorded and is not asked for is what
+the policy saves.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tessera.quality.trust import (
+    BETTER,
+    ENOUGH_EARNERS,
+    ENOUGH_GOLD,
+    MINIMUM_TRUST,
+    NEWCOMER,
+    Rating,
+    Trust,
+    bar,
+    rating,
+)
+from tessera.truth.calibration import Calibration, calibrate
+from tessera.truth.confusion import Crowd, Estimate, believe, estimate, while_asked
+from tessera.truth.stopping import USUAL, Stopping
+from tessera.truth.votes import UNKNOWN, Flags, Floats, Indices, Votes
+
+GROWTH = 1.05
+"""All is estimated anew whenever there are so many times the answers; until then, what is known of
+the crowd stays, and only items change."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    stopping: Stopping = USUAL
+    minimum_trust: float = MINIMUM_TRUST
+
+
+class Stopped(NamedTuple):
+    trust: Trust
+    """As it was then."""
+    minimum: float
+    """That it was below."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    labels: Indices
+    """Shape (n_items,)."""
+    confidence: Floats
+    """Shape (n_items,): how probably each is right."""
+    asked: Flags
+    """Shape (N,): the answers that were asked for."""
+    wanting: Flags
+    """Shape (n_items,): of which more would have been asked for, had there been more."""
+    stopped: dict[int, Stopped]
+    """Earners who got no more, by number."""
+    estimate: Estimate
+    calibration: Calibration
+
+
+def replay(votes: Votes, *, gold: Indices, policy: Policy) -> Replayed:
+    """Ask until all is settled, or nothing is left to ask.
+
+    Args:
+        votes: In the order in which they were recorded; of several by one earner about one item the
+            first counts.
+        gold: Shape (n_items,), the class of items that are gold, else `UNKNOWN`. They are asked
+            about like all others.
+    """
+    going = _Going(votes, gold, policy)
+    while len(wave := going.next()):
+        going.take(wave)
+    heard = votes.only(going.counts)
+    final = estimate(heard, known=gold)
+    calibration = calibrate(final.log_posterior, np.where(heard.per_item > 0, gold, UNKNOWN))
+    probable = calibration.apply(final.log_posterior)
+    return Replayed(
+        np.argmax(probable, axis=1),
+        probable.max(axis=1),
+        going.asked,
+        going.wanted > 0,
+        going.stopped,
+        final,
+        calibration,
+    )
+
+
+class _Going:
+    def __init__(self, votes: Votes, gold: Indices, policy: Policy) -> None:
+        self._votes, self._gold, self._policy = votes, gold, policy
+        self.asked = np.zeros(len(votes), dtype=bool)
+        self.counts = np.zeros(len(votes), dtype=bool)
+        """Asked for, and not by somebody who was stopped."""
+        self.stopped: dict[int, Stopped] = {}
+        self._trust: dict[int, Trust] = {}
+        self.wanted = np.zeros(votes.n_items, dtype=np.int64)
+        """By item, how many more answers are to be asked for."""
+        self._gold_seen = np.zeros(votes.n_earners)
+        self._open = np.flatnonzero(votes.first_each())
+        """Answers that may still be asked for."""
+        self._estimate: Estimate | None = None
+        self._estimated_at = 0
+        self._sure = np.zeros(votes.n_items)
+        self._information = np.zeros(votes.n_earners)
+
+    def next(self) -> Indices:
+        """What to ask for now: of each item that is not settled as much as it lacks, at least one.
+
+        Of equals, those that were recorded first.
+        """
+        stopping = self._policy.stopping
+        heard = np.bincount(self._votes.items[self.counts], minlength=self._votes.n_items)
+        lacks = stopping.min_overlap - heard
+        most = len(self._votes) if stopping.max_overlap is None else stopping.max_overlap
+        unsure = (self._sure < stopping.target_confidence) & (heard < most)
+        self.wanted = np.where(lacks > 0, lacks, unsure)
+        here = self._open[self.wanted[self._votes.items[self._open]] > 0]
+        items = self._votes.items[here]
+        order = np.lexsort((here, -self._information[self._votes.earners[here]], items))
+        here, items = here[order], items[order]
+        place = np.arange(len(here)) - np.searchsorted(items, items)
+        return np.sort(here[place < self.wanted[items]])
+
+    def take(self, wave: Indices) -> None:
+        """Hear some answers, and what follows from them."""
+        self.asked[wave] = self.counts[wave] = True
+        again = self._score(wave[self._gold[self._votes.items[wave]] != UNKNOWN])
+        mine = ~self.asked[self._open]
+        if self.stopped:
+            mine &= ~np.isin(self._votes.earners[self._open], list(self.stopped))
+        self._open = self._open[mine]
+        heard = self._votes.only(self.counts)
+        strength = while_asked(self._gold_seen)
+        if self._estimate is None or len(heard) >= GROWTH * self._estimated_at:
+            self._estimate = estimate(
+                heard, known=self._gold, strength=strength, start=self._estimate
+            )
+            self._estimated_at = len(heard)
+            self._information = self._estimate.crowd.information()
+            self._sure = self._estimate.sure
+        else:
+            changed = np.union1d(self._votes.items[wave], np.array(sorted(again), dtype=np.int64))
+            self._update(heard, self._estimate.crowd, changed, strength)
+
+    def _update(self, heard: Votes, crowd: Crowd, items: Indices, strength: Floats) -> None:
+        """What some items come to, with what is known of the crowd."""
+        number = np.full(heard.n_items, UNKNOWN)
+        number[items] = np.arange(len(items))
+        theirs = heard.only(number[heard.items] != UNKNOWN)
+        few = Votes(
+            number[theirs.items],
+            theirs.earners,
+            theirs.labels,
+            len(items),
+            heard.n_earners,
+            heard.n_classes,
+        )
+        told = believe(few, crowd, known=self._gold[items], strength=strength)
+        self._sure[items] = np.exp(told.max(axis=1))
+
+    def _score(self, answers: Indices) -> set[int]:
+        """What gold tells of earners, one answer after another.
+
+        Returns:
+            Items of which an answer counts no more.
+        """
+        votes, policy, again = self._votes, self._policy, set[int]()
+        right = votes.labels[answers] == self._gold[votes.items[answers]]
+        for earner, hit in zip(votes.earners[answers].tolist(), right.tolist(), strict=True):
+            if earner in self.stopped:
+                continue
+            self._gold_seen[earner] += 1
+            trust = self._trust.get(earner, NEWCOMER).updated(float(hit))
+            self._trust[earner] = trust
+            if rating(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED:
+                minimum = self._minimum()  # seldom: then what the others can is looked at, too
+                if rating(trust, minimum_trust=minimum) is Rating.BLOCKED:
+                    self.stopped[earner] = Stopped(trust, minimum)
+                    theirs = votes.earners == earner
+                    again |= set(votes.items[theirs & self.counts].tolist())
+                    self.counts &= ~theirs
+        return again
+
+    def _minimum(self) -> float:
+        """The least trust with which anybody goes on."""
+        judged = [each.mean for each in self._trust.values() if each.seen >= ENOUGH_GOLD]
+        better = np.quantile(judged, BETTER) if len(judged) >= ENOUGH_EARNERS else None
+        return bar(self._policy.minimum_trust, better=better)
