@@ -23,15 +23,23 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
         "datasets.verify": datasets.verify,
         "images.import": run_import,
         "images.ingest": ingest,
+        "quality.estimate": quality.estimate,
         "quality.import_annotations": import_job.import_annotations,
         "quality.rate_again": quality.rate_again,
+        "quality.reconsider": quality.reconsider,
         "quality.reject_blocked": quality.reject_blocked,
         "quality.settle": quality.settle,
     }
 )
 
 LIMITS: Mapping[str, int] = MappingProxyType(
-    {"images.import": 2, "images.ingest": 2, "datasets.build": 1, "quality.import_annotations": 1}
+    {
+        "images.import": 2,
+        "images.ingest": 2,
+        "datasets.build": 1,
+        "quality.import_annotations": 1,
+        "quality.estimate": 1,
+    }
 )
 """Most runs of a job at once, over all workers: these want memory, disk and cores, and any one of
 the workers may have all of them."""

@@ -10,6 +10,7 @@ from tessera.earnings import jobs as earnings
 from tessera.images import held as images
 from tessera.kernel import db, jobs
 from tessera.quality import import_job
+from tessera.quality import jobs as quality
 from tessera.storage.context import JobContext
 from workers import invariants
 from workers.sweeps import Sweep
@@ -66,6 +67,7 @@ SWEEPS: tuple[Sweep[JobContext], ...] = (
     Sweep("fail-held-datasets", timedelta(minutes=1), datasets.fail_held),
     Sweep("fail-held-images", timedelta(minutes=1), images.fail_held),
     Sweep("fail-held-annotations", timedelta(minutes=1), import_job.fail_held),
+    Sweep("estimate", timedelta(minutes=1), quality.estimate_due),
     Sweep("check-invariants", timedelta(minutes=1), invariants.check),
     Sweep("prune-job-history", timedelta(hours=1), prune_job_history),
     Sweep("forget-idempotency-keys", timedelta(hours=1), forget_idempotency_keys),

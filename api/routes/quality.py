@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field, model_validator
 
 from api import problems
@@ -20,12 +20,15 @@ from tessera.images.models import Tile
 from tessera.kernel import paging
 from tessera.kernel.errors import Forbidden, NotFound, Unavailable
 from tessera.kinds import InvalidAnswer
-from tessera.quality import gold, gold_import, review
+from tessera.projects.errors import InvalidPolicy
+from tessera.quality import dry_run, gold, gold_import, review
 from tessera.quality.errors import (
     BadCoco,
     NoPlacesLeft,
+    NothingToReplay,
     NotInReview,
     NotSettled,
+    TooMuch,
     TooMuchGold,
     UnknownClass,
     UnknownImage,
@@ -33,6 +36,26 @@ from tessera.quality.errors import (
 from tessera.quality.models import Gold, GoldSource
 
 router = APIRouter(tags=["quality"], route_class=Route)
+
+
+class DryRunOut(Out):
+    answers: int
+    """That count so far."""
+    asked: int
+    """That the policy would have asked for, of those."""
+    unsure: int
+    """Tasks for which it would have asked for more than there are."""
+    stopped: list[UUID]
+    """Earners who would have been stopped, by gold."""
+    stopped_now: int
+    """Earners who are stopped in the project as it is."""
+    settled_otherwise: int
+    """Tasks that would have got another label than all answers together come to."""
+    estimated_accuracy: float
+    cost_micro: int
+    """Of the answers asked for, with fees."""
+    difference_micro: int
+    """To what all answers cost: below zero, the policy saves that."""
 
 
 class KnownImage(In):
@@ -131,6 +154,53 @@ class Decision(In):
         if (self.label is None) is not self.unusable:
             raise ValueError("give either a label or `unusable`")
         return self
+
+
+async def _tried(
+    *,
+    min_overlap: int | None = None,
+    max_overlap: int | None = None,
+    target_confidence: float | None = None,
+    wrong_label_micro: int | None = None,
+    minimum_trust: float | None = None,
+) -> dict[str, Any]:
+    asked = {
+        "min_overlap": min_overlap,
+        "max_overlap": max_overlap,
+        "target_confidence": target_confidence,
+        "wrong_label_micro": wrong_label_micro,
+        "minimum_trust": minimum_trust,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+@router.get(
+    "/projects/{project_id}/quality/dry-run",
+    responses=problems.documented(NotFound, Forbidden, InvalidPolicy, NothingToReplay, TooMuch),
+)
+async def dry_run_policy(
+    project_id: UUID,
+    session: Read,
+    caller: Caller,
+    changes: Annotated[dict[str, Any], Depends(_tried)],
+) -> DryRunOut:
+    """Replay the answers of a project under another quality policy; nothing changes.
+
+    What is left out is as the project has it.
+    """
+    told = await dry_run.run(session, project_id, changes=changes, caller=caller)
+    cost = told.asked * told.answer_micro
+    return DryRunOut(
+        answers=told.answers,
+        asked=told.asked,
+        unsure=told.unsure,
+        stopped=told.stopped,
+        stopped_now=told.stopped_now,
+        settled_otherwise=told.settled_otherwise,
+        estimated_accuracy=told.estimated_accuracy,
+        cost_micro=cost,
+        difference_micro=cost - told.answers * told.answer_micro,
+    )
 
 
 @router.post(

@@ -102,6 +102,8 @@ class Task(Base):
     opened_at: Mapped[datetime | None]
     reopened_at: Mapped[datetime | None]
     """Asked anew, after a later stage had sent it back, or an earlier one made its subject anew."""
+    doubted_at: Mapped[datetime | None]
+    """Was settled, and is asked about again, as an estimate of all answers found it not so sure."""
     subject: Mapped[dict[str, Any] | None]
     """An existing annotation that it is about, and why that was sent back if it was: tile pixels.
 

@@ -52,7 +52,7 @@ _MAKE = text(
 async def changed(session: AsyncSession, project: Project, tasks: Sequence[Task]) -> None:
     """Have the other stages learn of tasks that were settled, or found wrong, just now."""
     settled = [str(task.id) for task in tasks if task.state is TaskState.SETTLED]
-    if settled and await _is_followed(session, project.id):
+    if settled and await is_followed(session, project.id):
         payload = {"project_id": str(project.id), "task_ids": settled}
         await jobs.enqueue(session, "assignment.pass_on", payload=payload)
     for task in tasks:
@@ -63,7 +63,7 @@ async def changed(session: AsyncSession, project: Project, tasks: Sequence[Task]
 
 async def all_settled(session: AsyncSession, project_id: UUID) -> None:
     """Have the stages that follow a project learn of all that is settled in it."""
-    if await _is_followed(session, project_id):
+    if await is_followed(session, project_id):
         payload = {"project_id": str(project_id)}
         await jobs.enqueue(session, "assignment.pass_on", payload=payload, key=str(project_id))
 
@@ -78,7 +78,7 @@ async def expected(session: AsyncSession, project: Project) -> int:
     return max((first or 0) - (known or 0), 0)
 
 
-async def _is_followed(session: AsyncSession, project_id: UUID) -> bool:
+async def is_followed(session: AsyncSession, project_id: UUID) -> bool:
     return bool(await session.scalar(select(exists().where(Project.follows_id == project_id))))
 
 

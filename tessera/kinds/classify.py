@@ -111,6 +111,27 @@ def aggregate(
     """
     ordered, schema = each_once(opinions), question.schema
     probable = (_several if schema.multiple else _one)(ordered, schema)
+    label = label_of(probable, ordered, question)
+    least = min(max(p, 1 - p) for p in probable.values())
+    confidence = least if schema.multiple else max(probable.values())
+    return Outcome(label, confidence, confidence >= target_confidence)
+
+
+def choices(schema: LabelSchema) -> Sequence[int] | None:
+    """See `Choice`: the classes, of which one is said."""
+    return None if schema.multiple else schema.ids
+
+
+def choice(label: Label) -> int:
+    said: int = label["classes"][0]
+    return said
+
+
+def label_of(
+    probable: Mapping[int, float], opinions: Sequence[Opinion], question: Question
+) -> Answer:
+    """The label, given how probable each class is; ascending by class."""
+    schema = question.schema
     if schema.multiple:
         classes = [class_id for class_id, p in probable.items() if p > 0.5]  # noqa: PLR2004
         confidence = min(max(p, 1 - p) for p in probable.values())
@@ -122,10 +143,10 @@ def aggregate(
         "confidence": round(confidence, 4),
         "soft": {str(class_id): p for class_id, p in _soft(probable).items()},
     }
-    agreed = {str(each): _agreed(ordered, each, schema) for each in classes}
+    agreed = {str(each): _agreed(opinions, each, schema) for each in classes}
     if any(agreed.values()):
         label["attributes"] = {key: each for key, each in agreed.items() if each}
-    return Outcome(label, confidence, confidence >= target_confidence)
+    return label
 
 
 def _agreed(

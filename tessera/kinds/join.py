@@ -5,8 +5,6 @@ label schema names in `of`, in tile pixels. Answer: `{"verdict": "yes"}` or `{"v
 Label: also `confidence`. It decides a merge, and shows nothing of its own.
 """
 
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
-from tessera.kinds.opinions import each_once, posterior, weight
+from tessera.kinds.opinions import each_once, of_two
 from tessera.kinds.protocol import (
     UNDECIDED,
     Answer,
@@ -57,13 +55,29 @@ def aggregate(
     opinions: Sequence[Opinion], question: Question, *, target_confidence: float
 ) -> Outcome:
     """Naive Bayes; at even odds the two stay apart."""
-    del question
-    votes: dict[int, list[float]] = defaultdict(list)
-    for each in each_once(opinions):
-        votes[VERDICTS.index(each.answer["verdict"])].append(weight(each.trust, 2))
-    best, confidence = posterior({c: math.fsum(w) for c, w in votes.items()}, len(VERDICTS))
-    label = {"verdict": VERDICTS[best], "confidence": round(confidence, 4)}
+    ordered = each_once(opinions)
+    probable = of_two(ordered, [choice(each.answer) for each in ordered])
+    confidence = max(probable.values())
+    label = label_of(probable, ordered, question)
     return Outcome(label, confidence, confidence >= target_confidence)
+
+
+def choices(schema: LabelSchema) -> Sequence[int]:
+    """See `Choice`: numbers of verdicts."""
+    del schema
+    return range(len(VERDICTS))
+
+
+def choice(label: Label) -> int:
+    return VERDICTS.index(label["verdict"])
+
+
+def label_of(
+    probable: Mapping[int, float], opinions: Sequence[Opinion], question: Question
+) -> Answer:
+    del opinions, question
+    best = min(probable, key=lambda each: (-probable[each], each))
+    return {"verdict": VERDICTS[best], "confidence": round(probable[best], 4)}
 
 
 def to_image(label: Label, question: Question) -> list[ImageObject]:

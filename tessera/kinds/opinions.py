@@ -32,6 +32,16 @@ def weight(trust: float, choices: int) -> float:
     return max(0.0, math.log(trust * others / (1 - trust)))
 
 
+def of_two(opinions: Sequence[Opinion], said: Sequence[int]) -> dict[int, float]:
+    """How probable 0 and 1 are, given which of them each opinion says; even odds are 0."""
+    for_one = math.fsum(
+        math.copysign(weight(each.trust, 2), choice - 0.5)
+        for each, choice in zip(opinions, said, strict=True)
+    )
+    p = probability(for_one)
+    return {0: 1 - p, 1: p}
+
+
 def probability(log_odds: float) -> float:
     """The logistic function, without overflow."""
     if log_odds >= 0:

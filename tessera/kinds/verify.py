@@ -16,7 +16,7 @@ from typing import Any
 from tessera.kinds import fields
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema
 from tessera.kinds.objects import Objects
-from tessera.kinds.opinions import each_once, posterior, weight
+from tessera.kinds.opinions import each_once, of_two, weight
 from tessera.kinds.protocol import (
     UNDECIDED,
     Answer,
@@ -145,21 +145,32 @@ def aggregate(
     the fix is not asked: people do not correct alike, and the next to verify sees the result.
     """
     ordered = each_once(opinions)
-    votes: dict[int, list[float]] = defaultdict(list)
-    for each in ordered:
-        votes[_vote(each)].append(weight(each.trust, 2))
-    best, confidence = posterior({c: math.fsum(w) for c, w in votes.items()}, 2)
-    label: Answer = (
-        {"verdict": Verdict.YES.value}
-        if best == _YES
-        else _otherwise([each for each in ordered if _vote(each) != _YES], question)
-    )
-    label["confidence"] = round(confidence, 4)
+    probable = of_two(ordered, [choice(each.answer) for each in ordered])
+    confidence = max(probable.values())
+    label = label_of(probable, ordered, question)
     return Outcome(label, confidence, confidence >= target_confidence)
 
 
-def _vote(opinion: Opinion) -> int:
-    return _YES if opinion.answer["verdict"] == Verdict.YES else _OTHERWISE
+def choices(schema: LabelSchema) -> Sequence[int]:
+    """See `Choice`: right, or not."""
+    del schema
+    return sorted((_YES, _OTHERWISE))
+
+
+def choice(label: Label) -> int:
+    return _YES if label["verdict"] == Verdict.YES else _OTHERWISE
+
+
+def label_of(
+    probable: Mapping[int, float], opinions: Sequence[Opinion], question: Question
+) -> Answer:
+    best = min(probable, key=lambda each: (-probable[each], each))
+    wrong = [each for each in opinions if choice(each.answer) != _YES]
+    # however it came about: where nobody says so, there is no reason either
+    found = best != _YES and bool(wrong)
+    label: Answer = _otherwise(wrong, question) if found else {"verdict": Verdict.YES.value}
+    label["confidence"] = round(probable[_OTHERWISE if found else _YES], 4)
+    return label
 
 
 def _otherwise(opinions: Sequence[Opinion], question: Question) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tessera.truth.stopping import target_of
+
 Share = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
 
@@ -51,6 +53,8 @@ class QualityFields(Policy):
     redo: int = Field(2, ge=0, le=20)
     """Further answers a task may get in place of rejected ones."""
     target_confidence: Probability = 0.95
+    wrong_label_micro: int | None = Field(None, ge=1, le=10**15)
+    """What a wrong label costs the operator: where it is given, the target confidence follows."""
     minimum_trust: Probability = 0.6
 
 
@@ -62,6 +66,16 @@ class Quality(QualityFields):
         if self.min_overlap > self.max_overlap:
             raise ValueError("min_overlap is above max_overlap")
         return self
+
+    def target(self, answer_micro: int) -> float:
+        """Confidence from which nobody else is asked.
+
+        Args:
+            answer_micro: What one answer costs, with the fee.
+        """
+        if self.wrong_label_micro is None:
+            return self.target_confidence
+        return target_of(price=answer_micro, wrong_label=self.wrong_label_micro)
 
     @property
     def places(self) -> int:

@@ -31,6 +31,7 @@ ALWAYS_EDITABLE = frozenset(
         "lease_seconds",
         "quality.gold_share",
         "quality.target_confidence",
+        "quality.wrong_label_micro",
         "quality.minimum_trust",
     }
 )
@@ -196,10 +197,17 @@ def _touched(project: Project, changes: Mapping[str, Any]) -> set[str]:
 def _successor_of(project: Project, name: str, value: Any) -> Any:
     if name == "label_schema":
         return _successor(project, value)
-    if name not in _POLICIES:
-        return value
+    return changed(project, name, value).model_dump() if name in _POLICIES else value
+
+
+def changed(project: Project, name: str, changes: Mapping[str, Any]) -> Policy:
+    """A policy of a project with some of its fields changed; the project stays as it is.
+
+    Raises:
+        InvalidPolicy: It would contradict itself.
+    """
     try:
-        return _POLICIES[name](**{**getattr(project, name), **value}).model_dump()
+        return _POLICIES[name](**{**getattr(project, name), **changes})
     except ValidationError as error:
         why = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
         raise InvalidPolicy(f"{name}: {why}.", field=name) from None

@@ -14,6 +14,7 @@ from tessera.kinds import Kind, Question, kind_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
 from tessera.quality import judge
+from tessera.quality.belief import Belief, Earner, belief_of
 from tessera.quality.models import Gold, TrustRecord
 
 
@@ -22,24 +23,30 @@ class Case:
     project: Project
     kind: Kind
     policy: Quality
+    target: float
+    """Confidence from which nobody else is asked."""
     questions: Mapping[UUID, Question]
     answers: Mapping[UUID, list[Answer]]
     """By task, rejected ones too."""
     underway: Mapping[UUID, int]
-    """Of tasks that were asked anew: answers that may still come."""
+    """Of tasks that were asked anew, or doubted: answers that may still come."""
     stale: Collection[UUID]
     """Leases from before a task was asked anew: their answers are paid, but do not count."""
+    belief: Belief | None
+    """What is known of the crowd, if the project asks for a choice and there is an estimate."""
     trust: Mapping[UUID, float]
+    known_of: Mapping[str, Earner]
+    """By earner, as opinions name them."""
     blocked: Mapping[UUID, str]
     """Earners who may not go on, and why."""
 
 
 async def underway_of(session: AsyncSession, tasks: Sequence[Task]) -> dict[UUID, int]:
-    """Of tasks that were asked anew: places in the queue or leased. Others were withdrawn before.
+    """Of tasks that were settled before: places in the queue or leased. Others were withdrawn.
 
     Read before the answers: whoever answers meanwhile counts twice, and is judged by a later call.
     """
-    anew = [task for task in tasks if task.reopened_at is not None]
+    anew = [task for task in tasks if task.reopened_at is not None or task.doubted_at is not None]
     return {task.id: await queue.underway(session, task) for task in anew}
 
 
@@ -118,11 +125,16 @@ async def case_of(
         underway: What `underway_of` these tasks said, before their answers were read.
     """
     earners = {each.earner_id for some in answers.values() for each in some}
-    trust = await session.execute(
-        select(
-            TrustRecord.earner_id, TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta)
-        ).where(TrustRecord.project_id == project.id, TrustRecord.earner_id.in_(earners))
-    )
+    trust = (
+        await session.execute(
+            select(
+                TrustRecord.earner_id,
+                TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta),
+                TrustRecord.seen,
+                TrustRecord.counts,
+            ).where(TrustRecord.project_id == project.id, TrustRecord.earner_id.in_(earners))
+        )
+    ).all()
     blocked = await session.execute(
         select(Standing.earner_id, Standing.reason).where(
             Standing.project_id == project.id,
@@ -130,14 +142,18 @@ async def case_of(
             Standing.blocked_at.is_not(None),
         )
     )
+    policy = Quality(**project.quality)
     return Case(
         project=project,
         kind=kind_of(project.kind),
-        policy=Quality(**project.quality),
+        policy=policy,
+        target=policy.target(project.price_micro + project.fee_micro),
         questions=questions,
         answers=answers,
         underway=underway,
         stale=await _stale(session, project.id, list(underway)),
-        trust=dict(trust.all()),
+        belief=await belief_of(session, project),
+        trust={earner_id: mean for earner_id, mean, _, _ in trust},
+        known_of={str(earner_id): Earner(seen, counts) for earner_id, _, seen, counts in trust},
         blocked={earner_id: reason or "" for earner_id, reason in blocked},
     )

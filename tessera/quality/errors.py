@@ -41,6 +41,10 @@ class NotReadable(Invalid):
     code = "format-not-readable"
 
 
+class NothingToReplay(Conflict):
+    code = "nothing-to-replay"
+
+
 class NotSettled(Conflict):
     code = "not-settled"
 

@@ -2,14 +2,22 @@
 
 from uuid import UUID
 
-from tessera.kernel import db
+from sqlalchemy import select
+
+from tessera.assignment.stages import is_followed
+from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
-from tessera.quality import judge
+from tessera.kinds.choice import CHOICES
+from tessera.projects.models import Project, ProjectState
+from tessera.quality import answered, estimating, judge
+from tessera.quality import reconsider as reconsidering
 from tessera.quality import settle as settling
 from tessera.storage.context import JobContext
 
 CHUNK = 200
-"""Earners rated in one transaction."""
+"""Earners rated, or noted, in one transaction."""
+TOGETHER = 50
+"""Tasks judged again in one transaction."""
 
 
 async def settle(context: JobContext, run: Run) -> None:
@@ -39,3 +47,63 @@ async def rate_again(context: JobContext, run: Run) -> None:
         async with db.transaction(context.sessions) as session:
             after = await judge.rate_again(session, project_id=project_id, after=after, limit=CHUNK)
         more = after is not None
+
+
+async def estimate_due(context: JobContext) -> None:
+    """Have projects estimated anew in which enough was answered since the last time."""
+    async with db.reading(context.sessions) as reader:
+        projects = (await reader.scalars(_MAY_BE_DUE)).all()
+        due = [each.id for each in projects if await estimating.due(reader, each) is not None]
+    async with db.transaction(context.sessions) as session:
+        for project_id in due:
+            payload = {"project_id": str(project_id)}
+            await jobs.enqueue(session, "quality.estimate", payload=payload, key=str(project_id))
+
+
+_MAY_BE_DUE = select(Project).where(Project.kind.in_(CHOICES), Project.state == ProjectState.OPEN)
+
+
+async def estimate(context: JobContext, run: Run) -> None:
+    """Estimate a project anew; if killed, the next run begins anew and changes nothing twice."""
+    project_id = UUID(run.payload["project_id"])
+    async with db.reading(context.sessions) as reader:
+        project = await reader.get_one(Project, project_id)
+        answers, asks = await estimating.due(reader, project), estimating.choices_of(project)
+        if answers is None or asks is None:
+            return
+        found = await answered.answered(reader, project, *asks)
+    if not len(found.votes):
+        return
+    anew = await estimating.estimated(found)
+    rows = estimating.counts_of(anew)
+    for start in range(0, len(rows), CHUNK):
+        async with db.transaction(context.sessions) as session:
+            await estimating.keep_earners(session, project_id, rows[start : start + CHUNK])
+    async with db.transaction(context.sessions) as session:
+        await estimating.keep(session, project, anew, answers=answers)
+    async with db.reading(context.sessions) as reader:
+        tasks = await answered.asked(reader, project, found, asks[1])
+        # what was passed on to a later stage is looked at there
+        settled_too = project.state is not ProjectState.COMPLETED and not await is_followed(
+            reader, project_id
+        )
+    again = estimating.doubtful(anew, tasks, project, settled_too=settled_too)
+    task_ids = [str(each) for each in found.task_ids(again)]
+    async with db.transaction(context.sessions) as session:
+        await jobs.enqueue_many(
+            session,
+            "quality.reconsider",
+            [
+                {"project_id": str(project_id), "task_ids": task_ids[start : start + TOGETHER]}
+                for start in range(0, len(task_ids), TOGETHER)
+            ],
+        )
+
+
+async def reconsider(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        await reconsidering.reconsider(
+            session,
+            project_id=UUID(run.payload["project_id"]),
+            task_ids=[UUID(task_id) for task_id in run.payload["task_ids"]],
+        )

@@ -10,12 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer, Standing
 from tessera.kernel import db, jobs
-from tessera.kinds import Question, kind_of
+from tessera.kinds import Label, Question, kind_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
+from tessera.quality.belief import belief_of
 from tessera.quality.gold_share import gold_share
 from tessera.quality.models import Gold, TrustRecord
-from tessera.quality.trust import NEWCOMER, Rating, Trust, explain, rating
+from tessera.quality.trust import (
+    BETTER,
+    ENOUGH_EARNERS,
+    ENOUGH_GOLD,
+    NEWCOMER,
+    Rating,
+    Trust,
+    bar,
+    explain,
+    rating,
+)
 
 CHUNK = 50
 RATED_BY = frozenset({"gold_share", "minimum_trust"})
@@ -39,8 +50,9 @@ async def score_gold(
     Args:
         questions: By task.
     """
-    kind = kind_of(project.kind)
+    kind, belief = kind_of(project.kind), await belief_of(session, project)
     scores: dict[UUID, list[float]] = {}
+    said: dict[UUID, list[tuple[Label, Label]]] = {}
     for gold, given in answers.items():
         for each in given:
             if each.score is None:
@@ -52,6 +64,8 @@ async def score_gold(
                     )
                 )
                 scores.setdefault(each.earner_id, []).append(each.score)
+                if belief is not None and each.value is not None:
+                    said.setdefault(each.earner_id, []).append((gold.expected, each.value))
     if not scores:
         return
     await session.flush()
@@ -59,6 +73,9 @@ async def score_gold(
     # read under the locks: the minimum trust may have been edited, and everybody rated again
     await session.refresh(project, ["quality"])
     for record in records:
+        if belief is not None:
+            for truth, answer in said.get(record.earner_id, ()):
+                record.counts = belief.counted(record.counts, truth, answer)
         await _learn(session, project, record, scores[record.earner_id])
 
 
@@ -101,7 +118,11 @@ async def _rate(
 ) -> None:
     """Have the standing of an earner follow from their trust, under the record's lock."""
     trust, policy = _trust(record), Quality(**project.quality)
-    blocked = rating(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED
+    minimum = policy.minimum_trust
+    blocked = rating(trust, minimum_trust=minimum) is Rating.BLOCKED
+    if blocked:  # seldom: then what the others can is looked at, too
+        minimum = bar(minimum, better=await _better(session, project.id))
+        blocked = rating(trust, minimum_trust=minimum) is Rating.BLOCKED
     theirs = (Standing.project_id == project.id) & (Standing.earner_id == record.earner_id)
     if blocked or not may_unblock:  # who is blocked already keeps the reason that they have read
         theirs &= Standing.blocked_at.is_(None)
@@ -111,7 +132,7 @@ async def _rate(
         .values(
             gold_chance=_gold_chance(trust, policy),
             blocked_at=func.now() if blocked else None,
-            reason=explain(trust, minimum_trust=policy.minimum_trust) if blocked else None,
+            reason=explain(trust, minimum_trust=minimum) if blocked else None,
         )
         .returning(Standing.blocked_at)
         .execution_options(synchronize_session=False)
@@ -122,6 +143,16 @@ async def _rate(
             "quality.reject_blocked",
             payload={"project_id": str(project.id), "earner_id": str(record.earner_id)},
         )
+
+
+async def _better(session: AsyncSession, project_id: UUID) -> float | None:
+    """How far the better earners of a project are trusted, if there are enough to tell."""
+    mean = TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta)
+    judged = select(func.percentile_cont(BETTER).within_group(mean), func.count()).where(
+        TrustRecord.project_id == project_id, TrustRecord.seen >= ENOUGH_GOLD
+    )
+    better, count = (await session.execute(judged)).one()
+    return float(better) if count >= ENOUGH_EARNERS else None
 
 
 def _trust(record: TrustRecord) -> Trust:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, PrimaryKeyConstraint, func
+from sqlalchemy import ARRAY, BigInteger, Float, ForeignKey, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base, Entity
@@ -41,6 +41,30 @@ class TrustRecord(Base):
     beta: Mapped[float]
     seen: Mapped[int]
     missed: Mapped[int]
+    counts: Mapped[list[float] | None] = mapped_column(ARRAY(Float))
+    """Where a project asks for one of K choices: K * K answers by truth and choice, row by row, as
+    the last estimate has it, and gold since then; of very many choices, two: right, and all."""
+
+
+class EstimateRecord(Base):
+    """What is known of a project's crowd as a whole; of each earner see `TrustRecord`."""
+
+    __tablename__ = "estimates"
+    __table_args__ = (PrimaryKeyConstraint("project_id"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    choices: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    """That it is about, in this order; if the label schema has others now, it is out of date."""
+    answers: Mapped[int]
+    """That it was made of."""
+    prior: Mapped[list[float]] = mapped_column(ARRAY(Float))
+    common: Mapped[list[float]] = mapped_column(ARRAY(Float))
+    """The crowd's matrix, row by row; of very many choices one number, how often it is right."""
+    temperature: Mapped[float]
+    bias: Mapped[list[float]] = mapped_column(ARRAY(Float))
+    known: Mapped[int]
+    """Panels of gold that the calibration was learnt from."""
+    estimated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Purpose(StrEnum):

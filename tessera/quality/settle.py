@@ -22,6 +22,7 @@ from tessera.earnings import service as earnings
 from tessera.earnings.models import Earning
 from tessera.kernel import db
 from tessera.kinds import Opinion, chained
+from tessera.kinds import Outcome as KindOutcome
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import judge
 from tessera.quality.case import Case, answers_to, case_of, gold_of, underway_of, unjudged
@@ -31,6 +32,8 @@ BROKEN_REPORTS = 2
 """So many independent reports that a task is broken send it to a person."""
 LEAST_TRUST, MOST_TRUST = 0.01, 0.99
 BLOCKED = "below-minimum-trust"
+CONSENSUS = "consensus"
+NO_AGREEMENT = "no-agreement"
 
 
 async def settle(
@@ -46,7 +49,7 @@ async def settle(
         lease_ids: Of the new answers. Without them gold is searched for whatever has no score; it
             has hundreds of answers, so that costs more with each.
     """
-    tasks = await _locked(session, project_id, task_ids)
+    tasks = await locked(session, project_id, task_ids)
     underway = await underway_of(session, tasks)
     gold = await gold_of(session, project_id, task_ids)
     project = await session.get_one(Project, project_id)
@@ -80,26 +83,19 @@ async def settle_by_hand(
     questions = await questions_of(session, project, [task.id])
     case = await case_of(session, project, questions, answers, await underway_of(session, [task]))
     await _reject_blocked(session, case)
-    await _settle(session, case, task, label, confidence=1.0, by="review")
+    await settle_task(session, case, task, label, confidence=1.0, by="review")
     await stages.changed(session, project, [task])
 
 
 async def _decide(session: AsyncSession, case: Case, task: Task) -> None:
-    answers = case.answers.get(task.id, [])
-    valid = [
-        each
-        for each in answers
-        if each.verdict is not Verdict.REJECTED
-        and each.earner_id not in case.blocked
-        and each.lease_id not in case.stale
-    ]
-    opinions = [_opinion(case, each) for each in valid if each.outcome is Outcome.ANSWERED]
+    answers, valid = case.answers.get(task.id, []), _valid(case, task)
+    opinions = opinions_of(case, task)
     underway = case.underway.get(task.id, task.places_used - len(answers))
     missing = case.policy.min_overlap - len(opinions) - underway
     if sum(each.outcome is Outcome.BROKEN for each in valid) >= BROKEN_REPORTS:
         await _to_review(session, task, "broken")
     elif missing > 0:
-        await _ask_again(session, case, task, missing, underway, "too-few-answers")
+        await ask_again(session, case, task, missing, underway, "too-few-answers")
     elif len(opinions) >= case.policy.min_overlap:
         await _aggregate(session, case, task, opinions, underway)
 
@@ -107,25 +103,56 @@ async def _decide(session: AsyncSession, case: Case, task: Task) -> None:
 async def _aggregate(
     session: AsyncSession, case: Case, task: Task, opinions: Sequence[Opinion], underway: int
 ) -> None:
-    # in a thread: outlines take their time, and this worker's other jobs and heartbeats go on
-    outcome = await asyncio.to_thread(
-        case.kind.aggregate,
-        opinions,
-        case.questions[task.id],
-        target_confidence=case.policy.target_confidence,
-    )
+    outcome = await outcome_of(case, task, opinions, target_confidence=case.target)
     if outcome.decided:
-        await _settle(
-            session, case, task, outcome.label, confidence=outcome.confidence, by="consensus"
+        await settle_task(
+            session, case, task, outcome.label, confidence=outcome.confidence, by=CONSENSUS
         )
     elif underway == 0:
         # if it comes to a review, the best guess is what the reviewer sees first
         task.label, task.confidence = outcome.label, outcome.confidence
         more = int(len(opinions) < case.policy.max_overlap)
-        await _ask_again(session, case, task, more, underway, "no-agreement")
+        await ask_again(session, case, task, more, underway, NO_AGREEMENT)
 
 
-async def _ask_again(
+async def outcome_of(
+    case: Case, task: Task, opinions: Sequence[Opinion], *, target_confidence: float
+) -> KindOutcome:
+    """What opinions come to: by what the crowd is known to confuse, where that is known."""
+    if case.belief is not None:
+        return case.belief.decide(
+            opinions,
+            case.known_of,
+            case.questions[task.id],
+            target_confidence=target_confidence,
+            asked=task.state is TaskState.OPEN and task.doubted_at is None,
+        )
+    # in a thread: outlines take their time, and this worker's other jobs and heartbeats go on
+    return await asyncio.to_thread(
+        case.kind.aggregate,
+        opinions,
+        case.questions[task.id],
+        target_confidence=target_confidence,
+    )
+
+
+def opinions_of(case: Case, task: Task) -> list[Opinion]:
+    """What earners said of a task, as far as it counts."""
+    answered = [each for each in _valid(case, task) if each.outcome is Outcome.ANSWERED]
+    return [_opinion(case, each) for each in answered]
+
+
+def _valid(case: Case, task: Task) -> list[Answer]:
+    return [
+        each
+        for each in case.answers.get(task.id, [])
+        if each.verdict is not Verdict.REJECTED
+        and each.earner_id not in case.blocked
+        and each.lease_id not in case.stale
+    ]
+
+
+async def ask_again(
     session: AsyncSession, case: Case, task: Task, count: int, underway: int, otherwise: str
 ) -> None:
     """Queue further places, or send the task to review if none are left and none are out."""
@@ -144,7 +171,7 @@ def _opinion(case: Case, answer: Answer) -> Opinion:
     )
 
 
-async def _settle(
+async def settle_task(
     session: AsyncSession,
     case: Case,
     task: Task,
@@ -258,7 +285,7 @@ async def _to_review(session: AsyncSession, task: Task, reason: str) -> None:
     await queue.withdraw(session, task.project_id, [task.id])
 
 
-async def _locked(
+async def locked(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> Sequence[Task]:
     """The tasks that are not gold. Settling changes no gold task, and many people share each."""

@@ -132,6 +132,7 @@ TABLE: Mapping[str, Row] = {
     f"POST {_OF_PROJECT}/imports": Row(WRITE, 201, {"source": "zip"}),
     "POST /v1/imports/{import_id}/uploaded": Row(WRITE, 202),
     "GET /v1/imports/{import_id}": Row(READ, 200),
+    f"GET {_OF_PROJECT}/quality/dry-run": Row(WRITE, 409),
     f"POST {_OF_PROJECT}/gold": Row(WRITE, 201, {"coco": coco(["000.jpg"])}),
     f"POST {_OF_PROJECT}/predictions": Row(WRITE, 409, {"images": [_IMAGE]}),
     f"POST {_OF_PROJECT}/annotation-imports": Row(WRITE, 201, _ANNOTATIONS),

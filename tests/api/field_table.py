@@ -27,7 +27,7 @@ THINGS: Mapping[str, str] = {
         "fee_micro "
         "slicing.whole slicing.tile slicing.margin slicing.format slicing.quality "
         "quality.gold_share quality.min_overlap quality.max_overlap quality.redo "
-        "quality.target_confidence quality.minimum_trust "
+        "quality.target_confidence quality.wrong_label_micro quality.minimum_trust "
         "lease_seconds state reserved_micro created_at launched_at completed_at"
     ),
     "estimate": ("tasks gold_tasks best_micro expected_micro worst_micro available_micro currency"),
@@ -65,6 +65,10 @@ THINGS: Mapping[str, str] = {
         "report[].problem{} next"
     ),
     "gold": "task_id expected{} source created_at",
+    "dry run": (
+        "answers asked unsure stopped[] stopped_now settled_otherwise estimated_accuracy "
+        "cost_micro difference_micro"
+    ),
     "task": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
         "review_reason"
@@ -168,6 +172,7 @@ ANSWERS: Mapping[str, str] = {
     f"POST {_OF_PROJECT}/imports": "new import",
     "POST /v1/imports/{import_id}/uploaded": "import",
     "GET /v1/imports/{import_id}": "import",
+    f"GET {_OF_PROJECT}/quality/dry-run": "dry run",
     f"POST {_OF_PROJECT}/gold": "list of known image",
     f"POST {_OF_PROJECT}/predictions": "list of predicted image",
     f"POST {_OF_PROJECT}/annotation-imports": "new annotation import",

@@ -1,0 +1,196 @@
+"""Estimating a project anew from all of its answers: who confuses what, and how sure one may be.
+
+It corrects what is known online, one answer at a time. It decides nothing itself, pays nobody and
+takes nothing back: tasks that look otherwise now are judged again (`reconsider`), one by one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tessera.assignment.models import Answer
+from tessera.kinds import parsed
+from tessera.kinds.choice import Choice, choice_of
+from tessera.projects.models import Project
+from tessera.projects.policies import Quality
+from tessera.quality.answered import Answered, Asked
+from tessera.quality.models import EstimateRecord, TrustRecord
+from tessera.quality.trust import NEWCOMER
+from tessera.truth.calibration import Calibration, calibrate
+from tessera.truth.confusion import Estimate, believe, estimate
+from tessera.truth.votes import UNKNOWN, Floats, Indices, Votes
+
+GROWTH = 1.05
+"""So many times the answers of the last estimate make a new one worth its while."""
+LEAST_ANSWERS = 100
+"""Before that, an earner's trust says more."""
+MOST_PANELS = 20
+"""Of one gold task. Its answers are many; what is hard about it is the same for all."""
+DOUBT = 2.0
+"""So many times the risk that the policy takes, and a settled task is asked about again."""
+NOTABLE = 0.05
+"""A change of confidence that is written down."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    answered: Answered
+    estimate: Estimate
+    calibration: Calibration
+
+    @property
+    def sure(self) -> Floats:
+        """Shape (n_items,), if people erred independently."""
+        return self.estimate.sure
+
+    @property
+    def probable(self) -> Floats:
+        """Shape (n_items, K)."""
+        return self.calibration.apply(self.estimate.log_posterior)
+
+
+async def due(session: AsyncSession, project: Project) -> int | None:
+    """How many answers there are, if that is enough more than at the last estimate."""
+    if choices_of(project) is None:
+        return None
+    count = await session.scalar(select(func.count()).where(Answer.project_id == project.id))
+    last = await session.get(EstimateRecord, project.id)
+    before = 0 if last is None else last.answers
+    return count if count is not None and count >= max(LEAST_ANSWERS, GROWTH * before) else None
+
+
+def choices_of(project: Project) -> tuple[Choice, Sequence[int]] | None:
+    """What a project asks to choose of; None where it does not."""
+    schema = parsed(project.label_schema)
+    choice = choice_of(project.kind, schema)
+    choices = None if choice is None else choice.choices(schema)
+    return None if choice is None or choices is None else (choice, choices)
+
+
+async def estimated(found: Answered) -> Estimated:
+    """In a thread: it takes seconds for millions of answers."""
+    return await asyncio.to_thread(_estimated, found)
+
+
+def _estimated(found: Answered) -> Estimated:
+    anew = estimate(found.votes, known=found.gold)
+    panels, truth = panels_of(found.votes, found.gold)
+    told = believe(panels, anew.crowd, known=truth)
+    return Estimated(found, anew, calibrate(told, truth))
+
+
+def panels_of(votes: Votes, gold: Indices) -> tuple[Votes, Indices]:
+    """The answers to gold, divided into panels as large as those that ordinary items have.
+
+    How sure so many people can be is not learnt from gold that hundreds have answered.
+
+    Returns:
+        The answers, where an item is a panel, and the truth of each.
+    """
+    ordinary = (gold == UNKNOWN) & (votes.per_item > 0)
+    size = max(round(float(votes.per_item[ordinary].mean())), 1) if ordinary.any() else 1
+    here = np.flatnonzero(gold[votes.items] != UNKNOWN)
+    here = here[np.argsort(votes.items[here], kind="stable")]
+    items = votes.items[here]
+    place = np.arange(len(here)) - np.searchsorted(items, items)
+    panel = place // size
+    full = (panel + 1) * size <= votes.per_item[items]
+    mine = np.flatnonzero(full & (panel < MOST_PANELS))
+    number = items[mine] * MOST_PANELS + panel[mine]
+    which, numbered = np.unique(number, return_inverse=True)
+    chosen = here[mine]
+    panels = Votes(
+        numbered,
+        votes.earners[chosen],
+        votes.labels[chosen],
+        len(which),
+        votes.n_earners,
+        votes.n_classes,
+    )
+    return panels, gold[which // MOST_PANELS]
+
+
+async def keep_earners(
+    session: AsyncSession, project_id: UUID, rows: Sequence[tuple[UUID, list[float]]]
+) -> None:
+    """Note what some earners confuse; rows of `counts_of`, in their order: locks are taken so."""
+    unknown = {"alpha": NEWCOMER.alpha, "beta": NEWCOMER.beta, "seen": 0, "missed": 0}
+    await session.execute(
+        insert(TrustRecord).on_conflict_do_nothing(),
+        [{"project_id": project_id, "earner_id": earner_id, **unknown} for earner_id, _ in rows],
+    )
+    connection = await session.connection()
+    await connection.execute(
+        update(TrustRecord)
+        .where(TrustRecord.project_id == project_id, TrustRecord.earner_id == bindparam("earner"))
+        .values(counts=bindparam("said")),
+        [{"earner": earner_id, "said": counts} for earner_id, counts in rows],
+    )
+
+
+def counts_of(found: Estimated) -> list[tuple[UUID, list[float]]]:
+    """By earner, ascending; see `TrustRecord.counts`."""
+    crowd = found.estimate.crowd
+    if crowd.counts is None:
+        rows = np.stack([crowd.right, crowd.seen], axis=1)
+    else:
+        rows = crowd.counts.reshape(len(crowd.counts), -1)
+    return sorted(zip(found.answered.earner_ids(), rows.round(4).tolist(), strict=True))
+
+
+async def keep(session: AsyncSession, project: Project, found: Estimated, *, answers: int) -> None:
+    """Note what is known of the crowd as a whole, from now on.
+
+    Args:
+        answers: What was due.
+    """
+    asks = choices_of(project)
+    crowd, calibration = found.estimate.crowd, found.calibration
+    common = crowd.common[0, :1] if crowd.counts is None else crowd.common.ravel()
+    values = {
+        "choices": [] if asks is None else list(asks[1]),
+        "answers": answers,
+        "prior": crowd.prior.tolist(),
+        "common": common.tolist(),
+        "temperature": calibration.temperature,
+        "bias": calibration.bias.tolist(),
+        "known": calibration.known,
+        "estimated_at": func.now(),
+    }
+    await session.execute(
+        insert(EstimateRecord)
+        .values(project_id=project.id, **values)
+        .on_conflict_do_update(index_elements=["project_id"], set_=values)
+    )
+
+
+def doubtful(found: Estimated, asked: Asked, project: Project, *, settled_too: bool) -> Indices:
+    """Items to be judged again: those that are sure by now, and settled ones that look otherwise.
+
+    Shape (D,), of the answers' items.
+
+    Args:
+        settled_too: Else only those that are still asked about, or in review.
+    """
+    here = np.flatnonzero(asked.number != UNKNOWN)
+    item = asked.number[here]
+    sure, probable = found.sure[item], found.probable[item]
+    best = probable.argmax(axis=1)
+    is_settled = asked.is_settled[here]
+    policy = Quality(**project.quality)
+    target = policy.target(project.price_micro + project.fee_micro)
+    by_now = (
+        ~is_settled & (sure >= target) & (found.answered.votes.per_item[item] >= policy.min_overlap)
+    )
+    other = best != asked.label[here]
+    unsure = 1 - sure > DOUBT * (1 - target)
+    moved = np.abs(probable.max(axis=1) - asked.confidence[here]) > NOTABLE
+    again = is_settled & (other | unsure | moved) & settled_too
+    found_again: Indices = item[by_now | again]
+    return found_again
