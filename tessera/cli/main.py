@@ -228,12 +228,20 @@ def _of_merge(parser: Parser) -> None:
 def _of_replay(parser: Parser) -> None:
     parser.set_defaults(run=replay.run, tell=replay.tell)
     parser.add_argument(
-        "--labels", type=Path, required=True, metavar="FILE", help="CSV: item,worker,label"
+        "--labels",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="CSV: item,worker,label; or COCO (.json), each annotation with an annotator",
     )
-    parser.add_argument("--truth", type=Path, required=True, metavar="FILE", help="CSV: item,label")
+    parser.add_argument(
+        "--truth", type=Path, required=True, metavar="FILE", help="CSV: item,label; or COCO"
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="YAML (the usual policy)")
     parser.add_argument("--against", type=Path, metavar="FILE", help="another, to compare with")
     _json(parser)
+    drawn = parser.add_argument_group("of COCO files: what was drawn")
+    _of_labels(drawn)
 
 
 def _format(parser: "argparse._ActionsContainer", formats: Iterable[str]) -> None:

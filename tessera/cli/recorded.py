@@ -38,11 +38,14 @@ class Recorded:
 
     def drawn(self, share: float) -> Indices:
         """The truth of a share of the items, `UNKNOWN` of the others; always the same ones."""
-        dice = [
-            int.from_bytes(hashlib.sha256(item.encode()).digest()[:8], "big") / _DRAWN_OF
-            for item in self.items
-        ]
-        return np.where(np.array(dice) < share, self.truth, UNKNOWN)
+        drawn = np.array([is_drawn(item, share) for item in self.items])
+        return np.where(drawn, self.truth, UNKNOWN)
+
+
+def is_drawn(item: str, share: float) -> bool:
+    """Whether an item is among a share of all; always the same ones are."""
+    dice = int.from_bytes(hashlib.sha256(item.encode()).digest()[:8], "big")
+    return dice < share * _DRAWN_OF
 
 
 def read(labels: Path, truth: Path) -> Recorded:

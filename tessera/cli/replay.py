@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from tessera.cli import replay_drawings
 from tessera.cli.policy import Asked, policy_of
 from tessera.cli.recorded import Recorded, read
 from tessera.quality.replay import Replayed, replay
@@ -26,6 +27,11 @@ def run(options: Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """
     asked = Asked() if options.policy is None else policy_of(options.policy)
     against = None if options.against is None else policy_of(options.against)
+    if options.labels.suffix == ".json":
+        told = replay_drawings.told(options, asked, say)
+        if against is not None:
+            told["against"] = replay_drawings.told(options, against, say)
+        return told
     recorded = read(options.labels, options.truth)
     say(f"{len(recorded.votes)} answers about {recorded.votes.n_items} items")
     told = _told(recorded, asked)
@@ -99,18 +105,19 @@ def tell(told: Mapping[str, Any]) -> str:
 def _lines(told: Mapping[str, Any]) -> list[str]:
     used, total = told["answers_used"], told["answers_total"]
     lines = [
-        f"answers   {used:,} of {total:,} asked for ({used / total:.1%}), {told['items']:,} items",
+        f"answers   {used:,} of {total:,} asked for ({used / max(total, 1):.1%})",
+        f"items     {told['items']:,}",
         f"gold      {told['gold']:,} items, known to the engine and not scored",
     ]
     if told["accuracy"] is None:
         lines.append("accuracy  unknown: no item with truth is left to score")
     else:
-        low, high = told["estimated_interval"]
-        lines += [
-            f"accuracy  {told['accuracy']:.2%} of {told['scored']:,} scored items",
-            f"estimated {told['estimated_accuracy']:.2%}, by gold {low:.1%} to {high:.1%}",
-            f"ece       {told['ece']:.4f}",
-        ]
+        lines.append(f"accuracy  {told['accuracy']:.2%} of {told['scored']:,} scored items")
+        if told["estimated_accuracy"] is not None:
+            lines += [
+                f"estimated {told['estimated_accuracy']:.2%}{_by_gold(told)}",
+                f"ece       {told['ece']:.4f}",
+            ]
         lines += [
             f"          sure {each['confidence']:.2f}: right {each['accuracy']:.2f} "
             f"({each['items']:,} items)"
@@ -125,8 +132,15 @@ def _lines(told: Mapping[str, Any]) -> list[str]:
         )
     if told["repeated"]:
         lines.append(f"repeated  {told['repeated']:,} answers by an earner who had answered")
-    lines.append(f"time      {told['seconds']:.2f} s, {total / told['seconds']:,.0f} answers/s")
+    lines.append(
+        f"time      {told['seconds']:.2f} s, {total / max(told['seconds'], 1e-4):,.0f} answers/s"
+    )
     return lines
+
+
+def _by_gold(told: Mapping[str, Any]) -> str:
+    interval = told["estimated_interval"]
+    return "" if interval is None else f", by gold {interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _difference(told: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from tessera.kinds import (
 )
 from tessera.kinds.attributes import Attribute
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema, UnknownKind
-from tessera.kinds.objects import Objects
+from tessera.kinds.objects import Objects, Tally
 from tessera.kinds.protocol import (
     Answer,
     Decided,
@@ -26,6 +26,7 @@ from tessera.kinds.protocol import (
     Outcome,
     Piece,
     Question,
+    Skill,
 )
 from tessera.kinds.schema import LabelClass, LabelSchema, parsed
 from tessera.kinds.subjects import NOT_ABOUT, shown
@@ -45,11 +46,14 @@ __all__ = [
     "Label",
     "LabelClass",
     "LabelSchema",
+    "Objects",
     "Opinion",
     "Outcome",
     "Piece",
     "Question",
     "Size",
+    "Skill",
+    "Tally",
     "TileFrame",
     "UnknownKind",
     "Window",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tessera.kinds.attributes import Value, agreed
 from tessera.kinds.opinions import posterior, probability, weight
-from tessera.kinds.protocol import Opinion, Question
+from tessera.kinds.protocol import Opinion, Question, Skill
 from tessera.kinds.shape import Measures, Shape, Shapes
 from tessera.shapes.boxes import Indices, as_boxes, ious, owned, pairs
 from tessera.shapes.frames import TileFrame
@@ -63,9 +63,39 @@ class _Drawn:
 
     said: dict[str, Any]
     trust: float
+    skill: Skill
 
     def weight(self, choices: int) -> float:
-        return weight(self.trust, choices) * (UNSURE if self.said.get("unsure") else 1.0)
+        return weight(self.trust, choices) * self._vouched
+
+    @property
+    def for_it(self) -> float:
+        """Log-odds that it adds to there being something."""
+        return weight(self.skill.right, 2) * self._vouched
+
+    @property
+    def precision(self) -> float:
+        """How much it counts for where the object lies: one over the square of its usual error."""
+        return 1 / (1 - min(self.skill.exact, _MOST_EXACT)) ** 2
+
+    @property
+    def _vouched(self) -> float:
+        return UNSURE if self.said.get("unsure") else 1.0
+
+
+_MOST_EXACT = 0.98
+_LEAST_SILENT = 0.02
+
+
+def _against(skill: Skill) -> float:
+    """Log-odds that the silence of somebody takes from there being something.
+
+    Who finds f of what is there, and is right in p of what they draw, draws f (1 - p) / p of the
+    things in question that are not there: half of those are, before anybody is asked.
+    """
+    in_vain = skill.finds * (1 - skill.right) / skill.right
+    misses = max(1 - skill.finds, _LEAST_SILENT)
+    return max(0.0, math.log(max(1 - in_vain, _LEAST_SILENT) / misses))
 
 
 def consensus(
@@ -73,10 +103,10 @@ def consensus(
 ) -> tuple[list[Found], float]:
     """Match drawings across answers and weigh the evidence for each object.
 
-    One coin for both mistakes: an earner of trust t draws an object that is there with
-    probability t, and one that is not with probability 1 - t. (Trust is a mean F1 on gold, so
-    1 - t is about the share of objects missed and about the share of drawings in vain.) The
-    prior is even, as an object is only in question once somebody drew it.
+    Everybody has a rate of what they miss and one of what they draw in vain (Branson et al. 2017);
+    where those are not known, one coin for both: an earner of trust t draws an object that is there
+    with probability t, and one that is not with probability 1 - t. (Trust is a mean F1 on gold.)
+    The prior is even, as an object is only in question once somebody drew it.
 
     Args:
         opinions: In an order that does not depend on who answered first.
@@ -85,26 +115,30 @@ def consensus(
         Every object in question; and the probability that there is no further one, given that
         nobody drew it.
     """
-    behind = [weight(each.trust, 2) for each in opinions]
-    drawn = [_Drawn(said, each.trust) for each in opinions for said in each.answer["objects"]]
+    against = [_against(each.drawing) for each in opinions]
+    drawn = [
+        _Drawn(said, each.trust, each.drawing)
+        for each in opinions
+        for said in each.answer["objects"]
+    ]
     makers = np.repeat(np.arange(len(opinions)), [len(e.answer["objects"]) for e in opinions])
     shapes = shape.load([each.said for each in drawn], question.schema, question.frame.window[:2])
     classes = np.array([each.said["class"] for each in drawn], dtype=np.int64)
-    groups = _matched(shape, shapes, classes, makers)
+    groups = matched(shape, shapes, classes, makers)
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups.tolist()):
         members[group].append(index)
     found = []
     for group in members.values():
         theirs = [drawn[i] for i in group]
-        fused = shape.fuse(shapes[group], np.array([each.trust for each in theirs]))
-        silent = math.fsum(behind) - math.fsum(behind[makers[i]] for i in group)
-        exists = probability(math.fsum(each.weight(2) for each in theirs) - silent)
+        fused = shape.fuse(shapes[group], np.array([each.precision for each in theirs]))
+        silent = math.fsum(against) - math.fsum(against[makers[i]] for i in group)
+        exists = probability(math.fsum(each.for_it for each in theirs) - silent)
         found.append(_found(shape, fused, theirs, exists, question))
-    return found, probability(math.fsum(behind))
+    return found, probability(math.fsum(against))
 
 
-def _matched(shape: Shape, shapes: Shapes, classes: Indices, makers: Indices) -> Indices:
+def matched(shape: Shape, shapes: Shapes, classes: Indices, makers: Indices) -> Indices:
     """Group drawings by object: best pairs first, those of one class before others.
 
     Greedy over all pairs instead of one earner after another, so that no answer is the seed.

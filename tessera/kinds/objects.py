@@ -52,6 +52,22 @@ class _Compared(NamedTuple):
     """All that was drawn and all there is, but for what is excused."""
     is_whole: bool
     """Whether each is matched or excused."""
+    found: int
+    there: int
+    drawn: float
+
+
+class Tally(NamedTuple):
+    """What an answer to something known tells of who gave it; they add up."""
+
+    there: float
+    """Objects that are not optional."""
+    found: float
+    """Of these."""
+    drawn: float
+    """Objects of the answer that are not excused."""
+    credit: float
+    """For those found."""
 
 
 class Objects:
@@ -146,7 +162,14 @@ class Objects:
             hits=float(hits.sum()),
             counted=float(vouched[~excused].sum() + needed),
             is_whole=len(hits) == needed == (~excused).sum(),
+            found=len(hits),
+            there=needed,
+            drawn=float((~excused).sum()),
         )
+
+    def tally(self, answer: Label, gold: Label, question: Question) -> Tally:
+        found = self._compared(answer, gold, question)
+        return Tally(found.there, found.found, found.drawn, found.hits)
 
     def aggregate(
         self, opinions: Sequence[Opinion], question: Question, *, target_confidence: float

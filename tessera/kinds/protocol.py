@@ -42,6 +42,22 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Skill:
+    """How somebody draws objects; each in (0, 1)."""
+
+    finds: float
+    """Share of the objects that are there which they draw."""
+    right: float
+    """Share of what they draw that is there."""
+    exact: float
+    """How well what they draw rightly lies, as a mean credit of 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if not all(0 < each < 1 for each in (self.finds, self.right, self.exact)):
+            raise ValueError(f"shares must lie in (0, 1): {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class Opinion:
     """One earner's valid answer and how far the earner is believed."""
 
@@ -49,10 +65,16 @@ class Opinion:
     answer: Answer
     trust: float
     """Probability in (0, 1) that what this earner says is right."""
+    skill: Skill | None = None
+    """How they draw, if that is known; else trust says it all."""
 
     def __post_init__(self) -> None:
         if not 0 < self.trust < 1:
             raise ValueError(f"trust must lie in (0, 1), not {self.trust}")
+
+    @property
+    def drawing(self) -> Skill:
+        return self.skill or Skill(self.trust, self.trust, self.trust)
 
 
 @dataclass(frozen=True, slots=True)

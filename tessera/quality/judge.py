@@ -1,7 +1,8 @@
 """What gold says of people: scores, trust, and who may go on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, func, literal_column, select, update
@@ -10,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer, Standing
 from tessera.kernel import db, jobs
-from tessera.kinds import Label, Question, kind_of
+from tessera.kinds import Kind, Label, Objects, Question, kind_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
-from tessera.quality.belief import belief_of
+from tessera.quality.belief import Belief, belief_of
+from tessera.quality.drawn import added
 from tessera.quality.gold_share import gold_share
 from tessera.quality.models import Gold, TrustRecord
 from tessera.quality.trust import (
@@ -52,7 +54,7 @@ async def score_gold(
     """
     kind, belief = kind_of(project.kind), await belief_of(session, project)
     scores: dict[UUID, list[float]] = {}
-    said: dict[UUID, list[tuple[Label, Label]]] = {}
+    lessons: dict[UUID, list[Lesson]] = {}
     for gold, given in answers.items():
         for each in given:
             if each.score is None:
@@ -64,8 +66,9 @@ async def score_gold(
                     )
                 )
                 scores.setdefault(each.earner_id, []).append(each.score)
-                if belief is not None and each.value is not None:
-                    said.setdefault(each.earner_id, []).append((gold.expected, each.value))
+                if each.value is not None:
+                    learnt = await _lesson(kind, belief, gold, each.value, questions[gold.task_id])
+                    lessons.setdefault(each.earner_id, []).extend(learnt)
     if not scores:
         return
     await session.flush()
@@ -73,10 +76,23 @@ async def score_gold(
     # read under the locks: the minimum trust may have been edited, and everybody rated again
     await session.refresh(project, ["quality"])
     for record in records:
-        if belief is not None:
-            for truth, answer in said.get(record.earner_id, ()):
-                record.counts = belief.counted(record.counts, truth, answer)
+        for lesson in lessons.get(record.earner_id, ()):
+            record.counts = lesson(record.counts)
         await _learn(session, project, record, scores[record.earner_id])
+
+
+Lesson = Callable[[Sequence[float] | None], list[float]]
+"""What an answer to gold changes of `TrustRecord.counts`."""
+
+
+async def _lesson(
+    kind: Kind, belief: Belief | None, gold: Gold, answer: Label, question: Question
+) -> list[Lesson]:
+    """None or one."""
+    if isinstance(kind, Objects):
+        tally = await asyncio.to_thread(kind.tally, answer, gold.expected, question)
+        return [partial(added, tally=tally)]
+    return [] if belief is None else [partial(belief.counted, truth=gold.expected, answer=answer)]
 
 
 async def _learn(

@@ -43,7 +43,8 @@ class TrustRecord(Base):
     missed: Mapped[int]
     counts: Mapped[list[float] | None] = mapped_column(ARRAY(Float))
     """Where a project asks for one of K choices: K * K answers by truth and choice, row by row, as
-    the last estimate has it, and gold since then; of very many choices, two: right, and all."""
+    the last estimate has it, and gold since then; of very many choices, two: right, and all. Where
+    objects are drawn, the sums of `kinds.Tally` over all gold."""
 
 
 class EstimateRecord(Base):

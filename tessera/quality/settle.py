@@ -21,11 +21,12 @@ from tessera.assignment.questions import questions_of
 from tessera.earnings import service as earnings
 from tessera.earnings.models import Earning
 from tessera.kernel import db
-from tessera.kinds import Opinion, chained
+from tessera.kinds import Objects, Opinion, chained
 from tessera.kinds import Outcome as KindOutcome
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import judge
 from tessera.quality.case import Case, answers_to, case_of, gold_of, underway_of, unjudged
+from tessera.quality.drawn import skill_of
 from tessera.quality.trust import NEWCOMER
 
 BROKEN_REPORTS = 2
@@ -163,12 +164,12 @@ async def ask_again(
 
 
 def _opinion(case: Case, answer: Answer) -> Opinion:
-    trust = case.trust.get(answer.earner_id, NEWCOMER.mean)
-    return Opinion(
-        earner=str(answer.earner_id),
-        answer=answer.value or {},
-        trust=min(max(trust, LEAST_TRUST), MOST_TRUST),
-    )
+    earner = str(answer.earner_id)
+    mean = case.trust.get(answer.earner_id, NEWCOMER.mean)
+    trust, known = min(max(mean, LEAST_TRUST), MOST_TRUST), case.known_of.get(earner)
+    counts = known.counts if known is not None and isinstance(case.kind, Objects) else None
+    skill = None if counts is None else skill_of(counts, trust)
+    return Opinion(earner, answer.value or {}, trust, skill)
 
 
 async def settle_task(

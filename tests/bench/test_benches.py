@@ -83,7 +83,7 @@ def test_exports_of_all_sizes_are_measured(tmp_path: Path) -> None:
 
 
 def test_quality_is_measured_beside_crowd_kit_on_the_same_answers(tmp_path: Path) -> None:
-    options = ("--draws", "1", "--answers", "20k")
+    options = ("--draws", "1", "--answers", "20k", "--pictures", "40")
     found = results_of("quality", *options, out=tmp_path / "a.json")
     names = [row["set"] for row in found["sets"]]
     assert len(set(names)) == len(names) >= 6
@@ -97,3 +97,5 @@ def test_quality_is_measured_beside_crowd_kit_on_the_same_answers(tmp_path: Path
     assert found["speed"]["answers"] == 20_000
     for figure in ("ours_s", "crowd_kit_s", "times", "replayed_per_s"):
         assert found["speed"][figure] > 0
+    for curve in ("quorums", "ours"):
+        assert all(0.5 < point["f1"] <= 1 <= point["answers"] for point in found["drawings"][curve])

@@ -11,6 +11,8 @@ import pytest
 from tessera.cli.main import main
 from tests.images.pictures import saved, scene
 
+REFUSED_AS = (1, 2)
+"""Exit statuses of what is refused."""
 CLASSES = ({"id": 3, "name": "cup"}, {"id": 5, "name": "cat"})
 
 
