@@ -16,7 +16,7 @@ from typing import Any
 from httpx2 import AsyncClient, Limits
 
 from demo import books, crowd
-from demo.main_job import Report, label, open_office, pay_out, say
+from demo.main_job import Report, label, open_office, pay_out, say, stop_early
 from demo.verdict import failures
 from demo.ways import WAYS
 from deploy.embedded.clean import discard_outside
@@ -102,6 +102,7 @@ async def _main_job(url: str, sessions: db.Sessions, seed: int, report: Report) 
         projects = [
             project for kind in WAYS for project in await label(office, people, kind, seed, report)
         ]
+        projects += await stop_early(office, people, projects[0], seed, report)
         report.facts |= crowd.counted(people, projects)
         await pay_out(office, people, report)
 

@@ -9,11 +9,15 @@ PROMISED = (
     "images", "tiles", "tasks", "answers", "gold_answers", "seconds", "label_accuracy",
     "box_precision", "box_recall", "box_mean_iou", "spammers_blocked", "honest_blocked",
     "spent_micro", "worst_case_micro", "paid_out_micro", "ledger_balanced", "dataset_id",
-    "dataset_verified", "kinds",
+    "dataset_verified", "kinds", "answers_until_sure", "answers_always_six",
+    "right_until_sure", "right_always_six",
 )  # fmt: skip
 """What a report says at least."""
 MOST_REVIEWED = 0.02
 """Share of the tasks. The reviewer is told the truth: it says nothing of how people settle."""
+
+MOST_ASKED, MOST_LOST = 0.75, 0.02
+"""Of the answers that six of everything take; and of the pictures, that those get right."""
 
 
 def failures(report: Mapping[str, Any]) -> list[str]:
@@ -38,6 +42,14 @@ def failures(report: Mapping[str, Any]) -> list[str]:
         "the payouts do not agree with the ledger": report["payouts_consistent"],
         "queue, leases and answers do not agree": report["queue_consistent"],
         "a dataset is not what its manifest says": report["dataset_verified"],
+    }
+    rules |= {
+        "asking until sure saves too little": (
+            report["answers_until_sure"] <= MOST_ASKED * report["answers_always_six"]
+        ),
+        "asking until sure makes worse labels": (
+            report["right_until_sure"] >= report["right_always_six"] - MOST_LOST
+        ),
     }
     wrong = [sentence for sentence, holds in rules.items() if not holds]
     return wrong + [line for kind in WAYS if (line := _of_kind(kind, report["kinds"]))]

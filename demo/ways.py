@@ -251,3 +251,9 @@ _ALL = (
     ),
 )
 WAYS: Mapping[str, Way] = MappingProxyType({way.kind: way for way in _ALL})
+FIXED = replace(
+    WAYS["classify"],
+    name="What is it? Asked of six, always",
+    quality={**SHORT, "min_overlap": 6, "max_overlap": 6, "target_confidence": 0.5},
+)
+"""The same pictures by a policy that never stops early: what asking until sure is compared with."""

@@ -55,7 +55,7 @@ class DryRunOut(Out):
     cost_micro: int
     """Of the answers asked for, with fees."""
     difference_micro: int
-    """To what all answers cost: below zero, the policy saves that."""
+    """To what these answers cost: below zero, the policy saves that."""
 
 
 class KnownImage(In):
@@ -171,12 +171,17 @@ async def _tried(
         "wrong_label_micro": wrong_label_micro,
         "minimum_trust": minimum_trust,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if "target_confidence" in changes:  # a price of a wrong label would take its place
+        changes.setdefault("wrong_label_micro", None)
+    return changes
 
 
 @router.get(
     "/projects/{project_id}/quality/dry-run",
-    responses=problems.documented(NotFound, Forbidden, InvalidPolicy, NothingToReplay, TooMuch),
+    responses=problems.documented(
+        NotFound, Forbidden, InvalidPolicy, NothingToReplay, TooMuch, Unavailable
+    ),
 )
 async def dry_run_policy(
     project_id: UUID,

@@ -64,19 +64,24 @@ class Belief:
         probable = self.calibration.apply(log_posterior)[0].tolist()
         by_choice = dict(zip(self.choices, probable, strict=True))
         label = self.choice.label_of(by_choice, ordered, question)
-        sure = float(np.exp(log_posterior.max()))
+        chosen = self.choices.index(self.choice.choice(label))  # not always the most probable
+        sure = float(np.exp(log_posterior[0, chosen]))
         return Outcome(label, label["confidence"], sure >= target_confidence)
 
     def counted(self, counts: Sequence[float] | None, truth: Label, answer: Label) -> list[float]:
         """An earner's counts with one more answer to something known; see `TrustRecord`."""
         is_, said = (self.choices.index(self.choice.choice(each)) for each in (truth, answer))
-        more = list(counts) if counts is not None else [0.0] * self._size
+        more = self._fitting(counts) or [0.0] * self._size
         if self.by_coins:
             more[0] += is_ == said
             more[1] += 1
         else:
             more[is_ * len(self.choices) + said] += 1
         return more
+
+    def _fitting(self, counts: Sequence[float] | None) -> list[float] | None:
+        """Counts, unless they are from before there were so many earners, or from after."""
+        return list(counts) if counts is not None and len(counts) == self._size else None
 
     @property
     def _size(self) -> int:
@@ -97,7 +102,7 @@ class Belief:
         return believe(votes, self._crowd(theirs), strength=strength)
 
     def _crowd(self, theirs: Sequence[Earner]) -> Crowd:
-        rows = np.array([each.counts or [0.0] * self._size for each in theirs])
+        rows = np.array([self._fitting(each.counts) or [0.0] * self._size for each in theirs])
         if self.by_coins:
             return Crowd(self.prior, self.common, rows[:, 1], rows[:, 0], None)
         classes, unused = len(self.choices), np.zeros(len(theirs))

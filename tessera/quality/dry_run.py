@@ -19,10 +19,11 @@ from tessera.projects.policies import Quality
 from tessera.quality import answered, estimating
 from tessera.quality.errors import NothingToReplay, TooMuch
 from tessera.quality.replay import Policy, Replayed, replay
+from tessera.truth.confusion import estimate
 from tessera.truth.stopping import Stopping
-from tessera.truth.votes import UNKNOWN
+from tessera.truth.votes import UNKNOWN, Indices
 
-MOST_ANSWERS = 3_000_000
+MOST_ANSWERS = 1_000_000
 """Of one dry run; they take some seconds."""
 
 # each holds a snapshot of the database and a core meanwhile
@@ -83,25 +84,20 @@ async def run(
 
 def _replayed(
     found: answered.Answered, project: Project, policy: Quality
-) -> tuple[Replayed, Replayed]:
-    """Under the policy; and with all answers there are, whoever gave them."""
+) -> tuple[Replayed, Indices]:
+    """Under the policy; and the labels that all answers come to, whoever gave them."""
     price = project.price_micro + project.fee_micro
     stopping = Stopping(policy.min_overlap, policy.max_overlap, policy.target(price))
     under = Policy(stopping, policy.minimum_trust)
-    return (
-        replay(found.votes, gold=found.gold, policy=under),
-        replay(found.votes, gold=found.gold, policy=EVERYTHING),
-    )
-
-
-EVERYTHING = Policy(Stopping(1, None, 2.0), minimum_trust=0.0)
-"""No confidence is enough, and nobody is stopped."""
+    replayed = replay(found.votes, gold=found.gold, policy=under, of_everybody=True)
+    everything = estimate(found.votes.only(found.votes.first_each()), known=found.gold)
+    return replayed, everything.labels
 
 
 def _told(
     found: answered.Answered,
     replayed: Replayed,
-    everything: Replayed,
+    everything: Indices,
     project: Project,
     blocked: int,
 ) -> DryRun:
@@ -113,7 +109,7 @@ def _told(
         unsure=int((replayed.wanting & ordinary).sum()),
         stopped=sorted(earners[number] for number in replayed.stopped),
         stopped_now=blocked,
-        settled_otherwise=int((replayed.labels != everything.labels)[ordinary].sum()),
+        settled_otherwise=int((replayed.estimate.labels != everything)[ordinary].sum()),
         estimated_accuracy=round(float(np.mean(replayed.confidence[ordinary])), 4)
         if ordinary.any()
         else 1.0,

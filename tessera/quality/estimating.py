@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer
 from tessera.kinds import parsed
-from tessera.kinds.choice import Choice, choice_of
+from tessera.kinds.choice import CHOICES, Choice, choice_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
 from tessera.quality.answered import Answered, Asked
@@ -24,14 +24,13 @@ from tessera.quality.models import EstimateRecord, TrustRecord
 from tessera.quality.trust import NEWCOMER
 from tessera.truth.calibration import Calibration, calibrate
 from tessera.truth.confusion import Estimate, believe, estimate
-from tessera.truth.votes import UNKNOWN, Floats, Indices, Votes
+from tessera.truth.panels import panels_of
+from tessera.truth.votes import UNKNOWN, Floats, Indices
 
 GROWTH = 1.05
 """So many times the answers of the last estimate make a new one worth its while."""
 LEAST_ANSWERS = 100
 """Before that, an earner's trust says more."""
-MOST_PANELS = 20
-"""Of one gold task. Its answers are many; what is hard about it is the same for all."""
 DOUBT = 2.0
 """So many times the risk that the policy takes, and a settled task is asked about again."""
 NOTABLE = 0.05
@@ -55,14 +54,31 @@ class Estimated:
         return self.calibration.apply(self.estimate.log_posterior)
 
 
-async def due(session: AsyncSession, project: Project) -> int | None:
-    """How many answers there are, if that is enough more than at the last estimate."""
-    if choices_of(project) is None:
-        return None
+async def due(session: AsyncSession) -> Sequence[UUID]:
+    """Open projects in which enough was answered since the last estimate; or all is settled."""
+    return (await session.scalars(_DUE, {"kinds": list(CHOICES)})).all()
+
+
+_DUE = text(
+    f"""
+    SELECT projects.id FROM projects LEFT JOIN estimates ON estimates.project_id = projects.id,
+    LATERAL (SELECT count(*) FROM answers WHERE answers.project_id = projects.id) AS answered (now)
+    WHERE projects.state = 'open' AND projects.kind = ANY(:kinds)
+      AND NOT coalesce((projects.label_schema ->> 'multiple')::boolean, false)
+      AND now >= {LEAST_ANSWERS} AND now > coalesce(estimates.answers, 0) AND (
+        now >= {GROWTH} * coalesce(estimates.answers, 0)
+        OR NOT EXISTS (SELECT FROM tasks WHERE tasks.project_id = projects.id
+                       AND tasks.state = 'open' AND NOT tasks.is_gold)
+      )
+    """  # noqa: S608 - made of constants
+)
+
+
+async def counted(session: AsyncSession, project: Project) -> int | None:
+    """How many answers there are, if an estimate of so many was not made yet."""
     count = await session.scalar(select(func.count()).where(Answer.project_id == project.id))
     last = await session.get(EstimateRecord, project.id)
-    before = 0 if last is None else last.answers
-    return count if count is not None and count >= max(LEAST_ANSWERS, GROWTH * before) else None
+    return count if count and (last is None or last.answers < count) else None
 
 
 def choices_of(project: Project) -> tuple[Choice, Sequence[int]] | None:
@@ -83,37 +99,6 @@ def _estimated(found: Answered) -> Estimated:
     panels, truth = panels_of(found.votes, found.gold)
     told = believe(panels, anew.crowd, known=truth)
     return Estimated(found, anew, calibrate(told, truth))
-
-
-def panels_of(votes: Votes, gold: Indices) -> tuple[Votes, Indices]:
-    """The answers to gold, divided into panels as large as those that ordinary items have.
-
-    How sure so many people can be is not learnt from gold that hundreds have answered.
-
-    Returns:
-        The answers, where an item is a panel, and the truth of each.
-    """
-    ordinary = (gold == UNKNOWN) & (votes.per_item > 0)
-    size = max(round(float(votes.per_item[ordinary].mean())), 1) if ordinary.any() else 1
-    here = np.flatnonzero(gold[votes.items] != UNKNOWN)
-    here = here[np.argsort(votes.items[here], kind="stable")]
-    items = votes.items[here]
-    place = np.arange(len(here)) - np.searchsorted(items, items)
-    panel = place // size
-    full = (panel + 1) * size <= votes.per_item[items]
-    mine = np.flatnonzero(full & (panel < MOST_PANELS))
-    number = items[mine] * MOST_PANELS + panel[mine]
-    which, numbered = np.unique(number, return_inverse=True)
-    chosen = here[mine]
-    panels = Votes(
-        numbered,
-        votes.earners[chosen],
-        votes.labels[chosen],
-        len(which),
-        votes.n_earners,
-        votes.n_classes,
-    )
-    return panels, gold[which // MOST_PANELS]
 
 
 async def keep_earners(
@@ -185,12 +170,11 @@ def doubtful(found: Estimated, asked: Asked, project: Project, *, settled_too: b
     is_settled = asked.is_settled[here]
     policy = Quality(**project.quality)
     target = policy.target(project.price_micro + project.fee_micro)
-    by_now = (
-        ~is_settled & (sure >= target) & (found.answered.votes.per_item[item] >= policy.min_overlap)
-    )
+    enough = found.answered.votes.per_item[item] >= policy.min_overlap
+    by_now = ~is_settled & (sure >= target)
     other = best != asked.label[here]
     unsure = 1 - sure > DOUBT * (1 - target)
     moved = np.abs(probable.max(axis=1) - asked.confidence[here]) > NOTABLE
     again = is_settled & (other | unsure | moved) & settled_too
-    found_again: Indices = item[by_now | again]
+    found_again: Indices = item[enough & (by_now | again)]
     return found_again

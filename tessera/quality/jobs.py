@@ -2,12 +2,9 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
-
 from tessera.assignment.stages import is_followed
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
-from tessera.kinds.choice import CHOICES
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import answered, estimating, judge
 from tessera.quality import reconsider as reconsidering
@@ -52,15 +49,11 @@ async def rate_again(context: JobContext, run: Run) -> None:
 async def estimate_due(context: JobContext) -> None:
     """Have projects estimated anew in which enough was answered since the last time."""
     async with db.reading(context.sessions) as reader:
-        projects = (await reader.scalars(_MAY_BE_DUE)).all()
-        due = [each.id for each in projects if await estimating.due(reader, each) is not None]
+        due = await estimating.due(reader)
     async with db.transaction(context.sessions) as session:
         for project_id in due:
             payload = {"project_id": str(project_id)}
             await jobs.enqueue(session, "quality.estimate", payload=payload, key=str(project_id))
-
-
-_MAY_BE_DUE = select(Project).where(Project.kind.in_(CHOICES), Project.state == ProjectState.OPEN)
 
 
 async def estimate(context: JobContext, run: Run) -> None:
@@ -68,7 +61,7 @@ async def estimate(context: JobContext, run: Run) -> None:
     project_id = UUID(run.payload["project_id"])
     async with db.reading(context.sessions) as reader:
         project = await reader.get_one(Project, project_id)
-        answers, asks = await estimating.due(reader, project), estimating.choices_of(project)
+        answers, asks = await estimating.counted(reader, project), estimating.choices_of(project)
         if answers is None or asks is None:
             return
         found = await answered.answered(reader, project, *asks)
@@ -79,8 +72,6 @@ async def estimate(context: JobContext, run: Run) -> None:
     for start in range(0, len(rows), CHUNK):
         async with db.transaction(context.sessions) as session:
             await estimating.keep_earners(session, project_id, rows[start : start + CHUNK])
-    async with db.transaction(context.sessions) as session:
-        await estimating.keep(session, project, anew, answers=answers)
     async with db.reading(context.sessions) as reader:
         tasks = await answered.asked(reader, project, found, asks[1])
         # what was passed on to a later stage is looked at there
@@ -90,6 +81,7 @@ async def estimate(context: JobContext, run: Run) -> None:
     again = estimating.doubtful(anew, tasks, project, settled_too=settled_too)
     task_ids = [str(each) for each in found.task_ids(again)]
     async with db.transaction(context.sessions) as session:
+        await estimating.keep(session, project, anew, answers=answers)
         await jobs.enqueue_many(
             session,
             "quality.reconsider",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, func, literal_column, select, update
+from sqlalchemy import Boolean, ColumnElement, exists, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -137,7 +137,8 @@ async def _rate(
     minimum = policy.minimum_trust
     blocked = rating(trust, minimum_trust=minimum) is Rating.BLOCKED
     if blocked:  # seldom: then what the others can is looked at, too
-        minimum = bar(minimum, better=await _better(session, project.id))
+        better = None if project.kind == "verify" else await _better(session, project.id)
+        minimum = bar(minimum, better=better)  # who accepts everything is right half of the time
         blocked = rating(trust, minimum_trust=minimum) is Rating.BLOCKED
     theirs = (Standing.project_id == project.id) & (Standing.earner_id == record.earner_id)
     if blocked or not may_unblock:  # who is blocked already keeps the reason that they have read
@@ -164,8 +165,13 @@ async def _rate(
 async def _better(session: AsyncSession, project_id: UUID) -> float | None:
     """How far the better earners of a project are trusted, if there are enough to tell."""
     mean = TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta)
+    stopped = exists().where(
+        Standing.project_id == project_id,
+        Standing.earner_id == TrustRecord.earner_id,
+        Standing.blocked_at.is_not(None),
+    )
     judged = select(func.percentile_cont(BETTER).within_group(mean), func.count()).where(
-        TrustRecord.project_id == project_id, TrustRecord.seen >= ENOUGH_GOLD
+        TrustRecord.project_id == project_id, TrustRecord.seen >= ENOUGH_GOLD, ~stopped
     )
     better, count = (await session.execute(judged)).one()
     return float(better) if count >= ENOUGH_EARNERS else None

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.assignment import queue, stages
 from tessera.assignment.models import Task, TaskState
 from tessera.assignment.questions import questions_of
-from tessera.projects.models import Project
+from tessera.kinds import chained
+from tessera.projects.models import Project, ProjectState
 from tessera.quality import settle
 from tessera.quality.case import Case, answers_to, case_of
 from tessera.quality.estimating import DOUBT
@@ -27,34 +28,40 @@ async def reconsider(session: AsyncSession, *, project_id: UUID, task_ids: Seque
     answers = await answers_to(session, project_id, [task.id for task in tasks])
     questions = await questions_of(session, project, task_ids)
     case = await case_of(session, project, questions, answers, underway)
-    if case.belief is not None:
-        settled_now = [task for task in tasks if await _again(session, case, task)]
-        await stages.changed(session, project, settled_now)
+    if case.belief is None:
+        return
+    # what was passed on to a later stage is judged there; and nobody is asked any more
+    over = project.state is ProjectState.COMPLETED or await stages.is_followed(session, project.id)
+    settled_now = [task for task in tasks if await _again(session, case, task, over=over)]
+    await stages.changed(session, project, settled_now)
 
 
-async def _again(session: AsyncSession, case: Case, task: Task) -> bool:
-    """Judge one task; returns whether it is settled now and was not before."""
+async def _again(session: AsyncSession, case: Case, task: Task, *, over: bool) -> bool:
+    """Judge one task; returns whether it is settled now and was not before, or is found wrong."""
+    settled = task.state is TaskState.SETTLED and task.settled_by == settle.CONSENSUS
+    waits = task.state is TaskState.OPEN or task.review_reason == settle.NO_AGREEMENT
     opinions = settle.opinions_of(case, task)
-    if len(opinions) < case.policy.min_overlap:
+    if len(opinions) < case.policy.min_overlap or not (waits or (settled and not over)):
         return False
-    if task.state is TaskState.SETTLED and task.settled_by == settle.CONSENSUS:
-        risk = min(DOUBT * (1 - case.target), 1.0)
-        outcome = await settle.outcome_of(case, task, opinions, target_confidence=1 - risk)
+    risk = (1 - case.target) * (DOUBT if settled else 1)
+    outcome = await settle.outcome_of(
+        case, task, opinions, target_confidence=max(1 - risk, 0.0), asked=False
+    )
+    is_wrong = chained.found_wrong(case.project.kind, outcome.label) is not None
+    if outcome.decided and (waits or is_wrong):
+        await settle.settle_task(
+            session,
+            case,
+            task,
+            outcome.label,
+            confidence=outcome.confidence,
+            by=settle.CONSENSUS,
+        )
+        return True
+    if settled:
         task.label, task.confidence = outcome.label, outcome.confidence
         if not outcome.decided:
             await _doubt(session, case, task)
-    elif task.state is TaskState.OPEN or task.review_reason == settle.NO_AGREEMENT:
-        outcome = await settle.outcome_of(case, task, opinions, target_confidence=case.target)
-        if outcome.decided:
-            await settle.settle_task(
-                session,
-                case,
-                task,
-                outcome.label,
-                confidence=outcome.confidence,
-                by=settle.CONSENSUS,
-            )
-            return True
     return False
 
 

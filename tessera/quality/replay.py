@@ -24,6 +24,7 @@ from tessera.quality.trust import (
 )
 from tessera.truth.calibration import Calibration, calibrate
 from tessera.truth.confusion import Crowd, Estimate, believe, estimate, while_asked
+from tessera.truth.panels import panels_of
 from tessera.truth.stopping import USUAL, Stopping
 from tessera.truth.votes import UNKNOWN, Flags, Floats, Indices, Votes
 
@@ -61,21 +62,29 @@ class Replayed:
     calibration: Calibration
 
 
-def replay(votes: Votes, *, gold: Indices, policy: Policy) -> Replayed:
+def replay(votes: Votes, *, gold: Indices, policy: Policy, of_everybody: bool = False) -> Replayed:
     """Ask until all is settled, or nothing is left to ask.
 
     Args:
+        of_everybody: Whether gold is asked of all who have answered it, as it is in a project; else
+            it is asked about like all others.
         votes: In the order in which they were recorded; of several by one earner about one item the
             first counts.
-        gold: Shape (n_items,), the class of items that are gold, else `UNKNOWN`. They are asked
-            about like all others.
+        gold: Shape (n_items,), the class of items that are gold, else `UNKNOWN`.
     """
     going = _Going(votes, gold, policy)
+    if of_everybody:
+        going.take(np.flatnonzero(votes.first_each() & (gold[votes.items] != UNKNOWN)))
     while len(wave := going.next()):
         going.take(wave)
     heard = votes.only(going.counts)
     final = estimate(heard, known=gold)
-    calibration = calibrate(final.log_posterior, np.where(heard.per_item > 0, gold, UNKNOWN))
+    if of_everybody:
+        panels, truth = panels_of(heard, gold)
+        calibration = calibrate(believe(panels, final.crowd, known=truth), truth)
+    else:
+        known = np.where(heard.per_item > 0, gold, UNKNOWN)
+        calibration = calibrate(final.log_posterior, known)
     probable = calibration.apply(final.log_posterior)
     return Replayed(
         np.argmax(probable, axis=1),
@@ -186,6 +195,10 @@ class _Going:
 
     def _minimum(self) -> float:
         """The least trust with which anybody goes on."""
-        judged = [each.mean for each in self._trust.values() if each.seen >= ENOUGH_GOLD]
+        judged = [
+            each.mean
+            for earner, each in self._trust.items()
+            if each.seen >= ENOUGH_GOLD and earner not in self.stopped
+        ]
         better = np.quantile(judged, BETTER) if len(judged) >= ENOUGH_EARNERS else None
         return bar(self._policy.minimum_trust, better=better)

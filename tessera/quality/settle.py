@@ -104,7 +104,8 @@ async def _decide(session: AsyncSession, case: Case, task: Task) -> None:
 async def _aggregate(
     session: AsyncSession, case: Case, task: Task, opinions: Sequence[Opinion], underway: int
 ) -> None:
-    outcome = await outcome_of(case, task, opinions, target_confidence=case.target)
+    asked = task.doubted_at is None
+    outcome = await outcome_of(case, task, opinions, target_confidence=case.target, asked=asked)
     if outcome.decided:
         await settle_task(
             session, case, task, outcome.label, confidence=outcome.confidence, by=CONSENSUS
@@ -117,18 +118,29 @@ async def _aggregate(
 
 
 async def outcome_of(
-    case: Case, task: Task, opinions: Sequence[Opinion], *, target_confidence: float
+    case: Case,
+    task: Task,
+    opinions: Sequence[Opinion],
+    *,
+    target_confidence: float,
+    asked: bool,
 ) -> KindOutcome:
-    """What opinions come to: by what the crowd is known to confuse, where that is known."""
+    """What opinions come to: by what the crowd is known to confuse, where that is known.
+
+    In a thread: outlines take their time, and this worker's other jobs and heartbeats go on.
+
+    Args:
+        asked: Whether this is while the task is asked about, or by an estimate of all answers.
+    """
     if case.belief is not None:
-        return case.belief.decide(
+        return await asyncio.to_thread(
+            case.belief.decide,
             opinions,
             case.known_of,
             case.questions[task.id],
             target_confidence=target_confidence,
-            asked=task.state is TaskState.OPEN and task.doubted_at is None,
+            asked=asked,
         )
-    # in a thread: outlines take their time, and this worker's other jobs and heartbeats go on
     return await asyncio.to_thread(
         case.kind.aggregate,
         opinions,

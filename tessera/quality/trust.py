@@ -21,8 +21,8 @@ MEMORY = 0.94
 """What one more gold leaves of the weight of earlier ones: about the last 16 count, so that who
 earned trust cannot live on it for ever."""
 MISSED_BELOW = 0.5
-OF_THE_BETTER, BETTER, ENOUGH_EARNERS = 0.75, 0.75, 8
-"""Nobody is asked for more than so much of the trust in the better ones: a quantile of so many."""
+BELOW_THE_BETTER, BETTER, ENOUGH_EARNERS = 0.2, 0.75, 8
+"""So far below the better ones, of so many, nobody is stopped: a difference, and a quantile."""
 
 _PRIOR_ALPHA, _PRIOR_BETA = 1.6, 0.4
 
@@ -75,13 +75,14 @@ def rating(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> Rating:
 def bar(minimum_trust: float, *, better: float | None) -> float:
     """The least trust with which somebody goes on: the project's minimum, unless it is hard.
 
-    Nobody is stopped for missing what most people miss. Measured by the better ones, for many who
-    do not look at all may not lower it.
+    Nobody is stopped for missing what most people miss: no more is asked of anybody than lies below
+    what a quarter of the people manage.
 
     Args:
-        better: Third quartile of the trust of earners who can be judged; None if they are too few.
+        better: Third quartile of the trust of earners who can be judged and were not stopped; None
+            if they are too few.
     """
-    return minimum_trust if better is None else min(minimum_trust, OF_THE_BETTER * better)
+    return minimum_trust if better is None else min(minimum_trust, better - BELOW_THE_BETTER)
 
 
 def explain(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> str:

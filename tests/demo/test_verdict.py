@@ -24,6 +24,8 @@ RIGHT: dict[str, Any] = {
     "paid_out_micro": 1, "ledger_balanced": True, "earnings_consistent": True,
     "payouts_consistent": True, "queue_consistent": True, "dataset_id": "7303",
     "dataset_verified": True,
+    "answers_until_sure": 750, "answers_always_six": 1000,
+    "right_until_sure": 0.98, "right_always_six": 1.0,
     "kinds": {
         kind: {"metric": way.metric, "value": way.floor, "floor": way.floor, "objects": 99}
         for kind, way in WAYS.items()
@@ -54,6 +56,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("the payouts do not agree with the ledger", {"payouts_consistent": False}),
     ("queue, leases and answers do not agree", {"queue_consistent": False}),
     ("a dataset is not what its manifest says", {"dataset_verified": False}),
+    ("asking until sure saves too little", {"answers_until_sure": 751}),
+    ("asking until sure makes worse labels", {"right_until_sure": 0.979}),
 ]
 ANY_OTHER = {"images", "tiles", "answers", "gold_answers", "seconds", "dataset_id"}
 
@@ -98,7 +102,13 @@ def test_all_that_can_be_wrong_is_said_at_once() -> None:
 
 def test_each_number_of_a_report_is_judged_or_only_informs() -> None:
     judged = {name for _, change in WRONG for name in change}
-    assert judged | ANY_OTHER | {"tasks", "worst_case_micro", "kinds"} == set(RIGHT)
+    assert judged | ANY_OTHER | {
+        "tasks",
+        "worst_case_micro",
+        "kinds",
+        "answers_always_six",
+        "right_always_six",
+    } == set(RIGHT)
 
 
 @pytest.mark.parametrize("name", PROMISED)

@@ -139,6 +139,6 @@ def test_a_matrix_shows_what_an_earner_takes_for_what(played: Played) -> None:
     cats_as_dogs = sorted(matrix[0][1] / sum(matrix[0]) for matrix in played.matrices)
     confused, honest = cats_as_dogs[-3:], cats_as_dogs[:-3]
     assert honest
-    assert honest == pytest.approx([0] * len(honest), abs=0.2)
+    assert max(honest) < 0.5
     assert confused == pytest.approx([1, 1, 1], abs=0.1)
     assert played.choices == [1, 2, 3]

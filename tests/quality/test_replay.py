@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tessera.quality import replay as module
 from tessera.quality.replay import Policy, Replayed, replay
-from tessera.quality.trust import ENOUGH_GOLD, MINIMUM_TRUST, OF_THE_BETTER, bar
+from tessera.quality.trust import ENOUGH_GOLD, MINIMUM_TRUST, bar
 from tessera.truth.confusion import estimate
 from tessera.truth.stopping import Stopping
 from tessera.truth.votes import UNKNOWN, Flags, Indices, Votes
@@ -217,7 +217,7 @@ def test_hardly_anybody_is_stopped_for_missing_what_most_people_miss(
 
 def test_the_bar_is_the_projects_unless_even_the_better_ones_are_hardly_above_it() -> None:
     assert bar(0.6, better=0.95) == 0.6
-    assert bar(0.6, better=0.4) == pytest.approx(OF_THE_BETTER * 0.4)
+    assert bar(0.6, better=0.4) == pytest.approx(0.2)
     assert bar(0.6, better=None) == 0.6
     assert bar(0.0, better=0.95) == 0
 

@@ -61,7 +61,7 @@ def by_hand(votes: Votes, known: Indices, strength: Floats) -> Floats:
     for k in classes:
         before = [1.4 if k == label else 0.6 / max(votes.n_classes - 1, 1) for label in classes]
         row = [before[label] + sum(each[k, label] for each in counts) for label in classes]
-        common[k] = np.array(row) / sum(row)
+        common[k] = 0.98 * np.array(row) / sum(row) + 0.02 / len(row)  # anybody slips
     log_posterior = np.zeros((votes.n_items, votes.n_classes))
     for item, k in product(range(votes.n_items), classes):
         log_posterior[item, k] = np.log(frequent[k] / sum(frequent))
@@ -201,7 +201,7 @@ def test_what_is_said_of_gold_teaches_nothing_of_that_gold() -> None:
         assert crowd.counts is not None
         assert crowd.counts[:, truth, 1].tolist() == [1.0] * 5
         told[truth] = believe(one, crowd, known=known, strength=PERSONAL) - np.log(crowd.prior)
-        weights = PERSONAL * crowd.common
+        weights = PERSONAL * (0.98 * crowd.common + 0.02 / 2)
         odds = digamma(weights[1, 1]) - digamma(weights[0, 1])
         assert told[truth][0, 1] - told[truth][0, 0] == pytest.approx(5 * odds)
 
