@@ -19,7 +19,7 @@ KIND: Objects = BOX
 @pytest.fixture(scope="module")
 def drawn() -> list[Scene]:
     dice = np.random.default_rng(5)
-    return _with_gold(scenes(KIND, 120, artists(16, dice), 7, dice), dice)
+    return _with_gold(scenes(KIND, 70, artists(16, dice), 7, dice), dice)
 
 
 def _with_gold(made: list[Scene], dice: np.random.Generator) -> list[Scene]:
