@@ -58,6 +58,7 @@ async def test_a_project_that_is_completed_meanwhile_keeps_its_labels(world: Wor
     assert states(await judged.tasks(), "cat") == {"settled"}
 
 
+@pytest.mark.long
 async def test_an_estimate_that_is_killed_half_way_is_made_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +76,7 @@ async def test_an_estimate_that_is_killed_half_way_is_made_again(
     assert states(await judged.tasks(), "cat") == {"open"}
 
 
+@pytest.mark.long
 async def test_an_estimate_of_the_same_answers_is_not_made_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +132,7 @@ async def _know(judged: Court, leases: list[Any], *counts: str) -> None:
         )
 
 
+@pytest.mark.long
 async def test_when_earners_become_too_many_for_matrices_judging_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_asking_until_sure_is_as_good_as_asking_everybody_at_fewer_answers(
     assert sum(some.asked) < 0.8 * sum(everybody.asked)
 
 
+@pytest.mark.long
 def test_a_lower_target_asks_for_less(drawn: list[Scene]) -> None:
     asked = [sum(played(drawn, Stopping(1, 7, target)).asked) for target in (0.7, 0.9, 0.99)]
     assert asked == sorted(set(asked))
@@ -80,6 +81,7 @@ def test_who_draws_anywhere_is_stopped_and_does_not_count() -> None:
     assert f1(made, found) > 0.97
 
 
+@pytest.mark.long
 def test_a_replay_is_the_same_each_time(drawn: list[Scene]) -> None:
     first, second = (played(drawn, Stopping(2, 5, 0.9)) for _ in range(2))
     assert first == second
