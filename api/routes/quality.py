@@ -51,7 +51,8 @@ class DryRunOut(Out):
     """Earners who are stopped in the project as it is."""
     settled_otherwise: int
     """Tasks that would have got another label than all answers together come to."""
-    estimated_accuracy: float
+    estimated_accuracy: float | None
+    """Of the labels; null if all is gold."""
     cost_micro: int
     """Of the answers asked for, with fees."""
     difference_micro: int
@@ -194,18 +195,7 @@ async def dry_run_policy(
     What is left out is as the project has it.
     """
     told = await dry_run.run(session, project_id, changes=changes, caller=caller)
-    cost = told.asked * told.answer_micro
-    return DryRunOut(
-        answers=told.answers,
-        asked=told.asked,
-        unsure=told.unsure,
-        stopped=told.stopped,
-        stopped_now=told.stopped_now,
-        settled_otherwise=told.settled_otherwise,
-        estimated_accuracy=told.estimated_accuracy,
-        cost_micro=cost,
-        difference_micro=cost - told.answers * told.answer_micro,
-    )
+    return DryRunOut.model_validate(told)
 
 
 @router.post(

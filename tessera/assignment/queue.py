@@ -98,17 +98,20 @@ async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> int
     return last - first + 1
 
 
-async def underway(session: AsyncSession, task: Task) -> int:
-    """Answers to a task that may still come: its places in the queue, and those leased."""
-    queued = select(func.count()).where(
-        QueueEntry.project_id == task.project_id, QueueEntry.task_id == task.id
+async def underway(
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Answers to tasks that may still come: places in the queue, and those leased."""
+    queued = select(QueueEntry.task_id).where(
+        QueueEntry.project_id == project_id, QueueEntry.task_id.in_(task_ids)
     )
-    leased = select(func.count()).where(
-        Lease.project_id == task.project_id, Lease.task_id == task.id, LEASE_IS_OPEN
+    leased = select(Lease.task_id).where(
+        Lease.project_id == project_id, Lease.task_id.in_(task_ids), LEASE_IS_OPEN
     )
-    both = select(queued.scalar_subquery() + leased.scalar_subquery())
-    count: int = (await session.execute(both)).scalar_one()
-    return count
+    both = queued.union_all(leased).subquery()
+    counted = select(both.c.task_id, func.count()).group_by(both.c.task_id)
+    found: dict[UUID, int] = dict((await session.execute(counted)).all())
+    return {task_id: found.get(task_id, 0) for task_id in task_ids}
 
 
 async def withdraw(session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""A quality policy in a file of YAML, for replays."""
+"""A quality policy in a file of YAML, for replays; and what it costs, and whom it stops."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import yaml
 
 from tessera.kernel.errors import Invalid
+from tessera.quality.gate import Stopped
 from tessera.quality.replay import Policy
-from tessera.quality.trust import MINIMUM_TRUST
+from tessera.quality.trust import MINIMUM_TRUST, explain
 from tessera.truth.stopping import USUAL_MOST, USUAL_TARGET, Stopping, target_of
 
 GOLD_SHARE = 0.1
+_MOST_STOPPED = 1_000
 
 
 class BadPolicy(Invalid):
@@ -123,3 +125,25 @@ def _why_not(said: Mapping[Any, Any]) -> str | None:
     if asked.max_overlap is not None and asked.min_overlap > asked.max_overlap:
         return "min_overlap is above max_overlap"
     return None
+
+
+def spent(asked: Asked, used: int, total: int) -> dict[str, int | None]:
+    """What the answers asked for cost, and what the others would have; None without a price."""
+    price = asked.price_micro
+    return {
+        "cost_micro": None if price is None else used * price,
+        "saved_micro": None if price is None else (total - used) * price,
+    }
+
+
+def told_of(stopped: Mapping[str, Stopped]) -> list[dict[str, Any]]:
+    """Of earners who were stopped, by name, why; of very many the first."""
+    return [
+        {
+            "worker": earner,
+            "gold": trust.seen,
+            "missed": trust.missed,
+            "reason": explain(trust, minimum_trust=minimum),
+        }
+        for earner, (trust, minimum) in sorted(stopped.items())[:_MOST_STOPPED]
+    ]

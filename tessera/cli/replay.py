@@ -7,16 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from tessera.cli import replay_drawings
-from tessera.cli.policy import Asked, policy_of
+from tessera.cli.policy import Asked, policy_of, spent, told_of
 from tessera.cli.recorded import Recorded, read
-from tessera.quality.replay import Replayed, replay
-from tessera.quality.trust import explain
+from tessera.quality.replay import replay
 from tessera.truth.calibration import expected_calibration_error, reliability, share_interval
 from tessera.truth.votes import UNKNOWN
 
 MICRO = 1_000_000
-_MOST_STOPPED = 1_000
-"""Of those who are named."""
 
 
 def run(options: Namespace, say: Callable[[str], None]) -> dict[str, Any]:
@@ -67,9 +64,10 @@ def _told(recorded: Recorded, asked: Asked) -> dict[str, Any]:
             _rounded(each) for each in share_interval(of_gold, int(known.sum()))
         ],
         "target_confidence": _rounded(asked.target),
-        "cost_micro": None if asked.price_micro is None else used * asked.price_micro,
-        "saved_micro": None if asked.price_micro is None else (total - used) * asked.price_micro,
-        "stopped_earners": _stopped(recorded, found),
+        **spent(asked, used, total),
+        "stopped_earners": told_of(
+            {recorded.earners[each]: why for each, why in found.stopped.items()}
+        ),
         "reliability": [asdict(each) for each in reliability(confidence, right)],
         "repeated": total - int(recorded.votes.first_each().sum()),
         "unanswered": recorded.unanswered,
@@ -79,19 +77,6 @@ def _told(recorded: Recorded, asked: Asked) -> dict[str, Any]:
 
 def _rounded(value: float) -> float:
     return round(float(value), 4)
-
-
-def _stopped(recorded: Recorded, found: Replayed) -> list[dict[str, Any]]:
-    stopped = sorted(found.stopped.items())[:_MOST_STOPPED]
-    return [
-        {
-            "worker": recorded.earners[earner],
-            "gold": trust.seen,
-            "missed": trust.missed,
-            "reason": explain(trust, minimum_trust=minimum),
-        }
-        for earner, (trust, minimum) in stopped
-    ]
 
 
 def tell(told: Mapping[str, Any]) -> str:

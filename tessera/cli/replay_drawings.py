@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tessera.cli.policy import Asked
+from tessera.cli.policy import Asked, spent, told_of
 from tessera.cli.recorded_drawings import RecordedDrawings, hits, read
 from tessera.kinds import Label
 from tessera.quality.replay_drawings import replay_drawings
-from tessera.quality.trust import explain
 from tessera.truth.calibration import expected_calibration_error, reliability
 
 
@@ -47,17 +46,8 @@ def told(options: Namespace, asked: Asked, say: Callable[[str], None]) -> dict[s
         "earners": len(people),
         "gold": sum(each.gold is not None for each in recorded.drawings),
         "target_confidence": round(asked.target, 4),
-        "cost_micro": None if asked.price_micro is None else used * asked.price_micro,
-        "saved_micro": None if asked.price_micro is None else (total - used) * asked.price_micro,
-        "stopped_earners": [
-            {
-                "worker": earner,
-                "gold": trust.seen,
-                "missed": trust.missed,
-                "reason": explain(trust, minimum_trust=asked.minimum_trust),
-            }
-            for earner, trust in sorted(found.stopped.items())
-        ],
+        **spent(asked, used, total),
+        "stopped_earners": told_of(found.stopped),
         "repeated": 0,
         "unanswered": sum(not each.answers for each in recorded.drawings),
         "policy": asdict(asked),

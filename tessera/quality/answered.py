@@ -70,13 +70,24 @@ class Answered:
 
 
 async def answered(
-    session: AsyncSession, project: Project, choice: Choice, choices: Sequence[int]
+    session: AsyncSession,
+    project: Project,
+    choice: Choice,
+    choices: Sequence[int],
+    *,
+    all_gold: bool = False,
 ) -> Answered:
     """The answers that count, in the order in which they came; it may take a while.
 
     Neither those that were rejected, nor those from before a task was asked anew, or was gold.
+
+    Args:
+        all_gold: Also those to gold that were rejected: they tell why their earner was stopped.
     """
-    query = _ANSWERS.format(says=SAYS[project.kind].format("answers.value"))
+    query = _ANSWERS.format(
+        says=SAYS[project.kind].format("answers.value"),
+        but="OR tasks.is_gold" if all_gold else "",
+    )
     said = await _copied(session, project, query)
     expected = await _expected(session, project.id, choice, choices)
     return await asyncio.to_thread(_read, said, expected, choices)
@@ -159,7 +170,8 @@ SELECT answers.task_id, answers.earner_id, {says},
   (extract(epoch FROM answers.answered_at) * 1000000)::int8
 FROM answers
 JOIN tasks ON tasks.project_id = answers.project_id AND tasks.id = answers.task_id
-WHERE answers.project_id = $1 AND answers.outcome = 'answered' AND answers.verdict <> 'rejected'
+WHERE answers.project_id = $1 AND answers.outcome = 'answered'
+  AND (answers.verdict <> 'rejected' {but})
   AND (tasks.reopened_at IS NULL OR EXISTS (
     SELECT FROM leases WHERE leases.project_id = answers.project_id
       AND leases.id = answers.lease_id AND leases.leased_at >= tasks.reopened_at))

@@ -47,7 +47,9 @@ async def underway_of(session: AsyncSession, tasks: Sequence[Task]) -> dict[UUID
     Read before the answers: whoever answers meanwhile counts twice, and is judged by a later call.
     """
     anew = [task for task in tasks if task.reopened_at is not None or task.doubted_at is not None]
-    return {task.id: await queue.underway(session, task) for task in anew}
+    if not anew:
+        return {}
+    return await queue.underway(session, anew[0].project_id, [task.id for task in anew])
 
 
 async def _stale(session: AsyncSession, project_id: UUID, anew: Sequence[UUID]) -> Collection[UUID]:

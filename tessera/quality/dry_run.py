@@ -43,9 +43,20 @@ class DryRun:
     """Earners who are stopped in the project as it is."""
     settled_otherwise: int
     """Tasks that would have got another label than all answers together come to."""
-    estimated_accuracy: float
+    estimated_accuracy: float | None
+    """Of the labels; None if all is gold."""
     answer_micro: int
     """What one answer costs, with the fee."""
+
+    @property
+    def cost_micro(self) -> int:
+        """Of the answers asked for."""
+        return self.asked * self.answer_micro
+
+    @property
+    def difference_micro(self) -> int:
+        """To what the answers that count cost: below zero, the policy saves that."""
+        return (self.asked - self.answers) * self.answer_micro
 
 
 async def run(
@@ -70,7 +81,7 @@ async def run(
         count = await session.scalar(select(func.count()).where(Answer.project_id == project.id))
         if (count or 0) > MOST_ANSWERS:
             raise TooMuch(f"A dry run takes at most {MOST_ANSWERS:,} answers.")
-        found = await answered.answered(session, project, *asks)
+        found = await answered.answered(session, project, *asks, all_gold=True)
         if not len(found.votes):
             raise NothingToReplay("Nobody has answered anything yet.")
         replayed, everything = await asyncio.to_thread(_replayed, found, project, policy)
@@ -88,7 +99,8 @@ def _replayed(
     """Under the policy; and the labels that all answers come to, whoever gave them."""
     price = project.price_micro + project.fee_micro
     stopping = Stopping(policy.min_overlap, policy.max_overlap, policy.target(price))
-    under = Policy(stopping, policy.minimum_trust)
+    # who accepts everything is right half of the time: there the minimum stays as it is
+    under = Policy(stopping, policy.minimum_trust, is_lowered=project.kind != "verify")
     replayed = replay(found.votes, gold=found.gold, policy=under, of_everybody=True)
     everything = estimate(found.votes.only(found.votes.first_each()), known=found.gold)
     return replayed, everything.labels
@@ -112,6 +124,6 @@ def _told(
         settled_otherwise=int((replayed.estimate.labels != everything)[ordinary].sum()),
         estimated_accuracy=round(float(np.mean(replayed.confidence[ordinary])), 4)
         if ordinary.any()
-        else 1.0,
+        else None,
         answer_micro=project.price_micro + project.fee_micro,
     )

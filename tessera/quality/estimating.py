@@ -23,12 +23,10 @@ from tessera.quality.answered import Answered, Asked
 from tessera.quality.models import EstimateRecord, TrustRecord
 from tessera.quality.trust import NEWCOMER
 from tessera.truth.calibration import Calibration, calibrate
-from tessera.truth.confusion import Estimate, believe, estimate
+from tessera.truth.confusion import GROWTH, Estimate, believe, estimate
 from tessera.truth.panels import panels_of
 from tessera.truth.votes import UNKNOWN, Floats, Indices
 
-GROWTH = 1.05
-"""So many times the answers of the last estimate make a new one worth its while."""
 LEAST_ANSWERS = 100
 """Before that, an earner's trust says more."""
 DOUBT = 2.0

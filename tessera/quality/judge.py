@@ -52,6 +52,8 @@ async def score_gold(
     Args:
         questions: By task.
     """
+    if not any(answers.values()):
+        return
     kind, belief = kind_of(project.kind), await belief_of(session, project)
     scores: dict[UUID, list[float]] = {}
     lessons: dict[UUID, list[Lesson]] = {}

@@ -24,7 +24,7 @@ async def reconsider(session: AsyncSession, *, project_id: UUID, task_ids: Seque
     """Judge tasks by what is known of the crowd now; may run any number of times."""
     tasks = await settle.locked(session, project_id, task_ids)
     project = await session.get_one(Project, project_id)
-    underway = {task.id: await queue.underway(session, task) for task in tasks}
+    underway = await queue.underway(session, project_id, [task.id for task in tasks])
     answers = await answers_to(session, project_id, [task.id for task in tasks])
     questions = await questions_of(session, project, task_ids)
     case = await case_of(session, project, questions, answers, underway)

@@ -7,43 +7,24 @@ the policy saves.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from tessera.quality.trust import (
-    BETTER,
-    ENOUGH_EARNERS,
-    ENOUGH_GOLD,
-    MINIMUM_TRUST,
-    NEWCOMER,
-    Rating,
-    Trust,
-    bar,
-    rating,
-)
+from tessera.quality.gate import Gate, Stopped
+from tessera.quality.trust import MINIMUM_TRUST
 from tessera.truth.calibration import Calibration, calibrate
-from tessera.truth.confusion import Crowd, Estimate, believe, estimate, while_asked
+from tessera.truth.confusion import GROWTH, Crowd, Estimate, believe, estimate, while_asked
 from tessera.truth.panels import panels_of
 from tessera.truth.stopping import USUAL, Stopping
 from tessera.truth.votes import UNKNOWN, Flags, Floats, Indices, Votes
-
-GROWTH = 1.05
-"""All is estimated anew whenever there are so many times the answers; until then, what is known of
-the crowd stays, and only items change."""
 
 
 @dataclass(frozen=True)
 class Policy:
     stopping: Stopping = USUAL
     minimum_trust: float = MINIMUM_TRUST
-
-
-class Stopped(NamedTuple):
-    trust: Trust
-    """As it was then."""
-    minimum: float
-    """That it was below."""
+    is_lowered: bool = True
+    """See `Gate`."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +47,11 @@ def replay(votes: Votes, *, gold: Indices, policy: Policy, of_everybody: bool = 
     """Ask until all is settled, or nothing is left to ask.
 
     Args:
-        of_everybody: Whether gold is asked of all who have answered it, as it is in a project; else
-            it is asked about like all others.
         votes: In the order in which they were recorded; of several by one earner about one item the
             first counts.
         gold: Shape (n_items,), the class of items that are gold, else `UNKNOWN`.
+        of_everybody: Whether gold is asked of all who have answered it, as it is in a project; else
+            it is asked about like all others.
     """
     going = _Going(votes, gold, policy)
     if of_everybody:
@@ -91,7 +72,7 @@ def replay(votes: Votes, *, gold: Indices, policy: Policy, of_everybody: bool = 
         probable.max(axis=1),
         going.asked,
         going.wanted > 0,
-        going.stopped,
+        going.gate.stopped,
         final,
         calibration,
     )
@@ -103,8 +84,7 @@ class _Going:
         self.asked = np.zeros(len(votes), dtype=bool)
         self.counts = np.zeros(len(votes), dtype=bool)
         """Asked for, and not by somebody who was stopped."""
-        self.stopped: dict[int, Stopped] = {}
-        self._trust: dict[int, Trust] = {}
+        self.gate = Gate[int](policy.minimum_trust, is_lowered=policy.is_lowered)
         self.wanted = np.zeros(votes.n_items, dtype=np.int64)
         """By item, how many more answers are to be asked for."""
         self._gold_seen = np.zeros(votes.n_earners)
@@ -138,8 +118,8 @@ class _Going:
         self.asked[wave] = self.counts[wave] = True
         again = self._score(wave[self._gold[self._votes.items[wave]] != UNKNOWN])
         mine = ~self.asked[self._open]
-        if self.stopped:
-            mine &= ~np.isin(self._votes.earners[self._open], list(self.stopped))
+        if self.gate.stopped:
+            mine &= ~np.isin(self._votes.earners[self._open], list(self.gate.stopped))
         self._open = self._open[mine]
         heard = self._votes.only(self.counts)
         strength = while_asked(self._gold_seen)
@@ -176,29 +156,14 @@ class _Going:
         Returns:
             Items of which an answer counts no more.
         """
-        votes, policy, again = self._votes, self._policy, set[int]()
+        votes, again = self._votes, set[int]()
         right = votes.labels[answers] == self._gold[votes.items[answers]]
         for earner, hit in zip(votes.earners[answers].tolist(), right.tolist(), strict=True):
-            if earner in self.stopped:
+            if earner in self.gate.stopped:
                 continue
             self._gold_seen[earner] += 1
-            trust = self._trust.get(earner, NEWCOMER).updated(float(hit))
-            self._trust[earner] = trust
-            if rating(trust, minimum_trust=policy.minimum_trust) is Rating.BLOCKED:
-                minimum = self._minimum()  # seldom: then what the others can is looked at, too
-                if rating(trust, minimum_trust=minimum) is Rating.BLOCKED:
-                    self.stopped[earner] = Stopped(trust, minimum)
-                    theirs = votes.earners == earner
-                    again |= set(votes.items[theirs & self.counts].tolist())
-                    self.counts &= ~theirs
+            if self.gate.score(earner, float(hit)):
+                theirs = votes.earners == earner
+                again |= set(votes.items[theirs & self.counts].tolist())
+                self.counts &= ~theirs
         return again
-
-    def _minimum(self) -> float:
-        """The least trust with which anybody goes on."""
-        judged = [
-            each.mean
-            for earner, each in self._trust.items()
-            if each.seen >= ENOUGH_GOLD and earner not in self.stopped
-        ]
-        better = np.quantile(judged, BETTER) if len(judged) >= ENOUGH_EARNERS else None
-        return bar(self._policy.minimum_trust, better=better)

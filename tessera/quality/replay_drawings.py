@@ -4,13 +4,13 @@ As `replay` for choices: task by task some are asked for, in the order in which 
 until what they come to is sure enough; whoever misses too much gold gets no more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tessera.kinds import Answer, Label, Objects, Opinion, Outcome, Question
 from tessera.quality.drawn import added, skill_of
+from tessera.quality.gate import Gate, Stopped
 from tessera.quality.replay import Policy
-from tessera.quality.trust import NEWCOMER, Rating, Trust, rating
 
 _LEAST, _MOST = 0.01, 0.99
 
@@ -30,7 +30,7 @@ class ReplayedDrawings:
     """By task; None where nobody was asked who was not stopped."""
     asked: Sequence[int]
     """By task, how many answers."""
-    stopped: Mapping[str, Trust]
+    stopped: Mapping[str, Stopped]
 
 
 def replay_drawings(
@@ -39,7 +39,6 @@ def replay_drawings(
     policy: Policy,
     *,
     skilled: bool = True,
-    say: Callable[[str], None] = lambda _: None,
 ) -> ReplayedDrawings:
     """Ask until all is settled, or nothing is left to ask.
 
@@ -49,13 +48,12 @@ def replay_drawings(
     """
     going = _Going(kind, tasks, policy, skilled=skilled)
     while wanted := going.wanted():
-        say(f"asking about {len(wanted)} tasks")
         for number, count in wanted:
             going.ask(number, count)
         for number, _ in wanted:
             going.decide(number)
     outcomes = [going.outcome(number) for number in range(len(tasks))]
-    return ReplayedDrawings(outcomes, going.asked, going.stopped)
+    return ReplayedDrawings(outcomes, going.asked, going.gate.stopped)
 
 
 class _Going:
@@ -66,16 +64,15 @@ class _Going:
         self._next = [0] * len(tasks)
         self._heard: list[list[tuple[str, Answer]]] = [[] for _ in tasks]
         self._open = set(range(len(tasks)))
-        self._trust: dict[str, Trust] = {}
+        self.gate = Gate[str](policy.minimum_trust, is_lowered=policy.is_lowered)
         self._counts: dict[str, list[float]] = {}
         self.asked = [0] * len(tasks)
-        self.stopped: dict[str, Trust] = {}
 
     def wanted(self) -> list[tuple[int, int]]:
         """Tasks to ask about now, and of how many people."""
         least = self._policy.stopping.min_overlap
         return [
-            (number, max(least - len(self._heard[number]), 1))
+            (number, max(least - len(self._of(number)), 1))
             for number in sorted(self._open)
             if self._next[number] < len(self._tasks[number].answers)
         ]
@@ -85,7 +82,7 @@ class _Going:
         while count and self._next[number] < len(task.answers):
             earner, answer = task.answers[self._next[number]]
             self._next[number] += 1
-            if earner in self.stopped:
+            if earner in self.gate.stopped:
                 continue
             count -= 1
             self.asked[number] += 1
@@ -94,13 +91,13 @@ class _Going:
                 self._learn(earner, answer, task.gold, task.question)
 
     def _learn(self, earner: str, answer: Answer, gold: Label, question: Question) -> None:
-        score = self._kind.score(answer, gold, question)
-        trust = self._trust.get(earner, NEWCOMER).updated(score)
-        self._trust[earner] = trust
         tally = self._kind.tally(answer, gold, question)
         self._counts[earner] = added(self._counts.get(earner), tally)
-        if rating(trust, minimum_trust=self._policy.minimum_trust) is Rating.BLOCKED:
-            self.stopped[earner] = trust
+        if self.gate.score(earner, self._kind.score(answer, gold, question)):
+            for number, heard in enumerate(self._heard):
+                if any(each == earner for each, _ in heard):  # it may not be settled without them
+                    self._open.add(number)
+                    self.decide(number)
 
     def decide(self, number: int) -> None:
         """Close a task that is settled, or has all the answers it may have."""
@@ -123,9 +120,9 @@ class _Going:
         )
 
     def _of(self, number: int) -> list[tuple[str, Answer]]:
-        return [each for each in self._heard[number] if each[0] not in self.stopped]
+        return [each for each in self._heard[number] if each[0] not in self.gate.stopped]
 
     def _opinion(self, earner: str, answer: Answer) -> Opinion:
-        mean = min(max(self._trust.get(earner, NEWCOMER).mean, _LEAST), _MOST)
+        mean = min(max(self.gate.trust(earner).mean, _LEAST), _MOST)
         skill = skill_of(self._counts.get(earner), mean) if self._skilled else None
         return Opinion(earner, answer, mean, skill)

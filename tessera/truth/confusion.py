@@ -36,6 +36,9 @@ BETTER = 0.01
 """By so much, in mean log probability."""
 SETTLED = 1e-3
 """Change of an item's probabilities in one round, on average, at which it is over."""
+GROWTH = 1.05
+"""So many times the answers make another estimate worth its while. Until then what is known of the
+crowd stays, and only items change."""
 MOST_CELLS, MOST_CLASSES = 8_000_000, 100
 """Of all earners' matrices. Beyond, each earner has one number: how often they are right."""
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tessera.quality import replay as module
+from tessera.quality import gate as gatekeeping
 from tessera.quality.replay import Policy, Replayed, replay
 from tessera.quality.trust import ENOUGH_GOLD, MINIMUM_TRUST, bar
 from tessera.truth.confusion import estimate
@@ -211,7 +211,7 @@ def test_hardly_anybody_is_stopped_for_missing_what_most_people_miss(
     gold = some_of(truth, 0.3, seed)
     kept_on = 20 - len(replay(votes, gold=gold, policy=Policy()).stopped)
     assert kept_on >= 18, "one in 25 misses the first four by bad luck"
-    monkeypatch.setattr(module, "bar", lambda minimum, **_: minimum)
+    monkeypatch.setattr(gatekeeping, "bar", lambda minimum, **_: minimum)
     assert len(replay(votes, gold=gold, policy=Policy()).stopped) > 2 * (20 - kept_on)
 
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.artists import Artist, Scene, artists, scenes
-from tessera.kinds import KINDS, Objects
+from bench.artists import SCHEMA, SIDE, Artist, Scene, artists, scenes
+from tessera.kinds import KINDS, Objects, Question, Size, TileFrame, Window
 from tessera.quality.replay import Policy
-from tessera.quality.replay_drawings import ReplayedDrawings, replay_drawings
+from tessera.quality.replay_drawings import Drawings, ReplayedDrawings, replay_drawings
 from tessera.truth.stopping import Stopping
 
 BOX = KINDS["box"]
 assert isinstance(BOX, Objects)
 KIND: Objects = BOX
+WHOLE = Window(0, 0, SIDE, SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,22 @@ def test_who_draws_anywhere_is_stopped_and_does_not_count() -> None:
 def test_a_replay_is_the_same_each_time(drawn: list[Scene]) -> None:
     first, second = (played(drawn, Stopping(2, 5, 0.9)) for _ in range(2))
     assert first == second
+
+
+def test_a_task_that_was_settled_by_who_is_stopped_later_is_asked_again() -> None:
+    """Of gold the two are asked only where the first to answer do not agree."""
+    question = Question(SCHEMA, TileFrame(WHOLE, WHOLE, Size(SIDE, SIDE)))
+    box = KIND.validate({"objects": [{"class": 1, "box": [50, 50, 99, 99]}]}, question)
+    nothing = KIND.validate({"objects": []}, question)
+    ordinary = [("blind", nothing), ("asleep", nothing), ("ada", box), ("ben", box)]
+    gold = [
+        [(f"a{number}", box), (f"b{number}", nothing), ("blind", nothing), ("asleep", nothing)]
+        for number in range(8)
+    ]
+    tasks = [Drawings(question, ordinary), *(Drawings(question, each, box) for each in gold)]
+    found = replay_drawings(KIND, tasks, Policy(Stopping(2, 4, 0.85), 0.6))
+    assert found.stopped.keys() >= {"blind", "asleep"}
+    outcome = found.outcomes[0]
+    assert outcome is not None
+    assert outcome.label["objects"][0]["box"] == [50, 50, 99, 99]
+    assert found.asked[0] == 4
