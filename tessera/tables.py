@@ -2,7 +2,10 @@
 
 from tessera.accounts import models as accounts
 from tessera.assignment import models as assignment
+from tessera.assignment import training_models as training
+from tessera.conduct import models as conduct
 from tessera.datasets import models as datasets
+from tessera.decisions import models as decisions
 from tessera.earnings import models as earnings
 from tessera.images import models as images
 from tessera.kernel import idempotency
@@ -11,13 +14,16 @@ from tessera.ledger import models as ledger
 from tessera.payouts import models as payouts
 from tessera.projects import models as projects
 from tessera.quality import models as quality
+from tessera.quality import review_models as reviews
 
 metadata = Base.metadata
 
 __all__ = [
     "accounts",
     "assignment",
+    "conduct",
     "datasets",
+    "decisions",
     "earnings",
     "idempotency",
     "images",
@@ -26,4 +32,6 @@ __all__ = [
     "payouts",
     "projects",
     "quality",
+    "reviews",
+    "training",
 ]

@@ -49,6 +49,22 @@ FINE: Mapping[str, Mapping[str, str]] = {
     "annotation_imports": {
         "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
     },
+    "decisions": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
+        "prefer-bigint-over-smallint": "steps of a response: four",
+        "require-concurrent-index-creation": "there is no release yet; all is null at first",
+    },
+    "gold_exposure": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
+        "require-concurrent-index-creation": "gold is little, and nothing is in the index yet",
+    },
+    "audits": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
+        "require-concurrent-index-creation": "there is no release yet, and nowhere are tasks many",
+    },
+    "training": {
+        "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
+    },
 }
 """What squawk says of a migration that is right as it is, and why."""
 

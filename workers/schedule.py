@@ -5,11 +5,12 @@ from datetime import timedelta
 from sqlalchemy import TextClause, text
 
 from tessera.assignment import jobs as assignment
+from tessera.conduct import jobs as conduct
 from tessera.datasets import jobs as datasets
 from tessera.earnings import jobs as earnings
 from tessera.images import held as images
 from tessera.kernel import db, jobs
-from tessera.quality import import_job
+from tessera.quality import gold_jobs, import_job
 from tessera.quality import jobs as quality
 from tessera.storage.context import JobContext
 from workers import invariants
@@ -68,6 +69,10 @@ SWEEPS: tuple[Sweep[JobContext], ...] = (
     Sweep("fail-held-images", timedelta(minutes=1), images.fail_held),
     Sweep("fail-held-annotations", timedelta(minutes=1), import_job.fail_held),
     Sweep("estimate", timedelta(minutes=1), quality.estimate_due),
+    Sweep("check-gold", timedelta(hours=1), gold_jobs.check_due),
+    Sweep("rotate-gold", timedelta(minutes=1), gold_jobs.rotate_due),
+    Sweep("decide-repairs", timedelta(minutes=1), conduct.decide_repairs),
+    Sweep("uphold-contests", timedelta(minutes=1), conduct.uphold_overdue),
     Sweep("check-invariants", timedelta(minutes=1), invariants.check),
     Sweep("prune-job-history", timedelta(hours=1), prune_job_history),
     Sweep("forget-idempotency-keys", timedelta(hours=1), forget_idempotency_keys),

@@ -35,6 +35,9 @@ class SignUp(In):
 class LogIn(In):
     email: EmailStr
     password: Annotated[str, StringConstraints(max_length=200)]
+    device: Annotated[str, StringConstraints(min_length=8, max_length=200)] | None = None
+    """A random name that the client gave the device it runs on, once: of many accounts on one, one
+    may be asked why."""
 
 
 class NewPassword(In):
@@ -94,7 +97,11 @@ async def log_in(body: LogIn, request: Request, sessions: Sessions, settings: Se
     """Log in."""
     await count(request, "login-account", body.email.lower())
     token = await service.log_in(
-        sessions, email=body.email, password=body.password, lifetime=settings.session_lifetime
+        sessions,
+        email=body.email,
+        password=body.password,
+        lifetime=settings.session_lifetime,
+        device=body.device,
     )
     return TokenOut(token=token)
 

@@ -33,6 +33,7 @@ from tessera.projects.policies import (
 )
 from tessera.projects.service import Draft
 from tessera.quality.judge import RATED_BY
+from tessera.quality.settle import DECIDED_BY
 
 router = APIRouter(tags=["projects"], route_class=Route)
 
@@ -110,7 +111,11 @@ class ProjectOut(Out):
     price_micro: int
     fee_micro: int
     lease_seconds: int
+    policy_version: int
+    """Of `quality`."""
     state: ProjectState
+    paused_reason: str | None
+    """Why it was paused, if nobody did: `broken-tasks`."""
     reserved_micro: int
     """In all launches; what of it was not needed comes back when the project is completed."""
     created_at: datetime
@@ -192,9 +197,11 @@ async def edit(
     project = await service.edit(session, project_id, changes=changes, caller=caller)
     if "slicing" in changes:
         await images.refuse_another_cut(session, project_id)
-    if changes.get("quality", {}).keys() & RATED_BY:
-        payload = {"project_id": str(project_id)}
+    touched, payload = changes.get("quality", {}).keys(), {"project_id": str(project_id)}
+    if touched & RATED_BY:
         await jobs.enqueue(session, "quality.rate_again", payload=payload)
+    if touched & DECIDED_BY:
+        await jobs.enqueue(session, "quality.decide_again", payload=payload)
     return project
 
 

@@ -1,4 +1,4 @@
-"""Gold, tasks and review, from the operator's side."""
+"""Gold and tasks, from the operator's side."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -12,21 +12,20 @@ from api import problems
 from api.deps import After, Caller, Limit, Read, Settings, Store, Write
 from api.idempotency import Route
 from api.requests import LARGE_BODY
-from api.schemas import In, Out, PageOut
+from api.schemas import In, Out
 from tessera.accounts.roles import Right
 from tessera.assignment import tasks
-from tessera.assignment.models import Outcome, Task, TaskState, Verdict
+from tessera.assignment.models import Outcome, TaskState, Verdict
 from tessera.images.models import Tile
 from tessera.kernel import paging
 from tessera.kernel.errors import Forbidden, NotFound, Unavailable
 from tessera.kinds import InvalidAnswer
 from tessera.projects.errors import InvalidPolicy
-from tessera.quality import dry_run, gold, gold_import, review
+from tessera.quality import dry_run, gold, gold_import
 from tessera.quality.errors import (
     BadCoco,
     NoPlacesLeft,
     NothingToReplay,
-    NotInReview,
     NotSettled,
     TooMuch,
     TooMuchGold,
@@ -131,6 +130,20 @@ class TileOut(Out):
     content_type: str
 
 
+def shown(tile: Tile, settings: Settings, store: Store) -> TileOut:
+    """A tile with a link to its picture."""
+    return TileOut(
+        image_id=tile.image_id,
+        number=tile.number,
+        window=(tile.window_left, tile.window_top, tile.window_right, tile.window_bottom),
+        core=(tile.core_left, tile.core_top, tile.core_right, tile.core_bottom),
+        url=store.presign_get(
+            tile.key, content_type=tile.content_type, expires=settings.download_link_lifetime
+        ),
+        content_type=tile.content_type,
+    )
+
+
 class TaskDetailOut(TaskOut):
     tile: TileOut
     answers: list[AnswerOut]
@@ -142,19 +155,6 @@ class TaskDetailOut(TaskOut):
 class TasksOut(Out):
     items: list[TaskOut]
     next: UUID | None
-
-
-class Decision(In):
-    label: dict[str, Any] | None = None
-    """The right answer, in the form of answers."""
-    unusable: bool = False
-    """The tile cannot be labelled; its image stays out of datasets."""
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "Decision":
-        if (self.label is None) is not self.unusable:
-            raise ValueError("give either a label or `unusable`")
-        return self
 
 
 async def _tried(
@@ -270,46 +270,7 @@ async def get_task(
     last = answers[-1] if len(answers) == limit else None
     return TaskDetailOut(
         **TaskOut.model_validate(task).model_dump(),
-        tile=TileOut(
-            image_id=tile.image_id,
-            number=tile.number,
-            window=(tile.window_left, tile.window_top, tile.window_right, tile.window_bottom),
-            core=(tile.core_left, tile.core_top, tile.core_right, tile.core_bottom),
-            url=store.presign_get(
-                tile.key,
-                content_type=tile.content_type,
-                expires=settings.download_link_lifetime,
-            ),
-            content_type=tile.content_type,
-        ),
+        tile=shown(tile, settings, store),
         answers=[AnswerOut.model_validate(answer) for answer in answers],
         next=paging.encode((last.answered_at, last.lease_id)) if last else None,
     )
-
-
-@router.get("/projects/{project_id}/review", responses=problems.documented(NotFound, Forbidden))
-async def list_review(
-    project_id: UUID,
-    session: Read,
-    caller: Caller,
-    limit: Limit = 50,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> PageOut[TaskOut]:
-    """Tasks that people could not agree on, oldest first."""
-    after = paging.decode(cursor, UUID)
-    found = await review.waiting(session, project_id, caller=caller, after=after, limit=limit)
-    last = found[-1] if len(found) == limit else None
-    return PageOut(
-        items=[TaskOut.model_validate(task) for task in found],
-        next=paging.encode((last.opened_at, last.id)) if last and last.opened_at else None,
-    )
-
-
-@router.post(
-    "/tasks/{task_id}/review",
-    response_model=TaskOut,
-    responses=problems.documented(NotFound, Forbidden, NotInReview, InvalidAnswer),
-)
-async def decide(task_id: UUID, body: Decision, session: Write, caller: Caller) -> Task:
-    """Decide a task in review."""
-    return await review.decide(session, task_id, label=body.label, caller=caller)

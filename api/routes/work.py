@@ -4,7 +4,7 @@ Bodies are explicit lists of fields: whether a task is gold is not among them, a
 the same way through the same code as everything else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -27,13 +27,16 @@ from tessera.assignment import answer as answering
 from tessera.assignment import lease as leasing
 from tessera.assignment import offers, queue
 from tessera.assignment.answer import Given, Result
-from tessera.assignment.errors import AnswersRefused, Blocked, RepeatedLease
+from tessera.assignment.errors import AnswersRefused, Blocked, RepeatedLease, TrainingNeeded
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lease, Outcome
-from tessera.assignment.offers import Offer
+from tessera.assignment.offers import Offer, Trained
+from tessera.assignment.training import State
+from tessera.conduct.scorecard import Scorecard, scorecards
 from tessera.kernel import paging
 from tessera.kernel.errors import NotFound
 from tessera.projects.instructions import to_html
+from tessera.projects.models import Project
 
 router = APIRouter(prefix="/work", tags=["work"], route_class=Route)
 
@@ -41,6 +44,28 @@ MOST_AT_ONCE = 50
 LONGEST_LEASE = 4
 """A lease can be extended up to so many times its length."""
 LeaseIds = Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class OfferTrainingOut(Out):
+    state: State
+    """`needed`: look at the training itself whether one may begin now."""
+    again_at: datetime | None
+    """When you may try again, if you have to wait."""
+    questions: int
+    right_needed: int
+    pays_micro: int
+    """For passing it."""
+
+
+class ScorecardOut(Out):
+    """What became of decisions of who posts it that earners contested, in the last year."""
+
+    contested: int
+    upheld: int
+    """With the earner right."""
+    unanswered: int
+    """Of these, as nobody answered in time."""
+    is_often_overturned: bool
 
 
 class OfferOut(Out):
@@ -55,6 +80,9 @@ class OfferOut(Out):
     lease_seconds: int
     blocked_reason: str | None
     """Why you get no more of its tasks, if you do not."""
+    contests: ScorecardOut
+    training: OfferTrainingOut | None
+    """What you have to pass before you get any; nothing where nobody is trained."""
 
 
 class Wanted(In):
@@ -87,7 +115,7 @@ class LeasesOut(Out):
     leases: list[LeaseOut]
     server_time: datetime
     reason: str | None
-    """Why there is nothing: `no-work` or `too-many-open-leases`."""
+    """Why there is nothing: `no-work`, `too-many-open-leases`, or `slowed`, with a receipt why."""
     retry_after_seconds: int | None
 
 
@@ -151,8 +179,9 @@ async def list_offers(
 ) -> PageOut[OfferOut]:
     """Open projects, newest first, whether or not there is work at the moment."""
     found = await offers.offers(session, earner_id=earner_id, after=after, limit=limit)
+    theirs = await scorecards(session, {each.project.organisation_id for each in found})
     return PageOut(
-        items=[_offer(each) for each in found],
+        items=[_offer(each, theirs) for each in found],
         next=paging.cursor([each.project for each in found], limit),
     )
 
@@ -160,12 +189,13 @@ async def list_offers(
 @router.get("/offers/{project_id}", responses=problems.documented(NotFound))
 async def get_offer(project_id: UUID, session: Read, earner_id: EarnerId) -> OfferOut:
     """What a project asks: instructions, label schema, price."""
-    return _offer(await offers.offer(session, project_id, earner_id=earner_id))
+    found = await offers.offer(session, project_id, earner_id=earner_id)
+    return _offer(found, await scorecards(session, {found.project.organisation_id}))
 
 
 @router.post(
     "/leases",
-    responses=problems.documented(NotFound, Blocked, RateLimited),
+    responses=problems.documented(NotFound, Blocked, TrainingNeeded, RateLimited),
     openapi_extra={NEVER_STORED: True},
 )
 async def lease(
@@ -261,7 +291,7 @@ def _result(result: Result) -> ResultOut:
     )
 
 
-def _offer(offer: Offer) -> OfferOut:
+def _offer(offer: Offer, scorecards_of: Mapping[UUID, Scorecard]) -> OfferOut:
     project = offer.project
     return OfferOut(
         project_id=project.id,
@@ -273,6 +303,19 @@ def _offer(offer: Offer) -> OfferOut:
         currency=project.currency,
         lease_seconds=project.lease_seconds,
         blocked_reason=offer.blocked_reason,
+        contests=ScorecardOut.model_validate(scorecards_of[project.organisation_id]),
+        training=offer.training and _offered_training(project, offer.training),
+    )
+
+
+def _offered_training(project: Project, trained: Trained) -> OfferTrainingOut:
+    training = trained.training
+    return OfferTrainingOut(
+        state=trained.state,
+        again_at=trained.again_at,
+        questions=training.questions,
+        right_needed=training.right_needed,
+        pays_micro=training.questions * project.price_micro,
     )
 
 

@@ -85,6 +85,8 @@ class Session(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    device_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of what the client calls the device it runs on, if it does."""
 
 
 class ApiKey(Entity):

@@ -54,10 +54,20 @@ async def found_organisation(
     return organisation
 
 
-async def log_in(sessions: db.Sessions, *, email: str, password: str, lifetime: timedelta) -> str:
+async def log_in(
+    sessions: db.Sessions,
+    *,
+    email: str,
+    password: str,
+    lifetime: timedelta,
+    device: str | None = None,
+) -> str:
     """Check a password and open a session.
 
     Takes no transaction of the caller's: none may stay open while a password is being hashed.
+
+    Args:
+        device: What the client calls the device it runs on; only its hash is kept.
 
     Returns:
         The token; it is not stored and cannot be shown again.
@@ -89,6 +99,7 @@ async def log_in(sessions: db.Sessions, *, email: str, password: str, lifetime: 
                 person_id=person.id,
                 expires_at=func.now() + lifetime,
                 revoked_at=None,
+                device_sha256=None if device is None else tokens.digest(device),
             )
         )
     return token

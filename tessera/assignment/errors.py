@@ -11,6 +11,36 @@ class Blocked(Forbidden):
     code = "below-minimum-trust"
 
 
+class TrainingNeeded(Conflict):
+    """The project gives its tasks to those only who have passed its training."""
+
+    code = "training-needed"
+
+
+class TrainingNotNeeded(Conflict):
+    """The project trains nobody, or this earner has passed."""
+
+    code = "training-not-needed"
+
+
+class TrainingClosed(Conflict):
+    """There is no work for one more, or no money to train them."""
+
+    code = "training-closed"
+
+
+class TrainingWaits(Conflict):
+    """The last attempt has failed; the next one begins later."""
+
+    code = "training-waits"
+
+
+class TrainingOver(Conflict):
+    """The attempt was passed, failed, or took too long."""
+
+    code = "training-over"
+
+
 class LeaseNotFound(NotFound):
     code = "lease-not-found"
 

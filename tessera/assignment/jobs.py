@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tessera.assignment import joining, launch, opening, queue, stages
 from tessera.assignment import release as releasing
+from tessera.earnings.models import Earning
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.ledger.models import Account, AccountKind
@@ -105,12 +106,17 @@ async def expire_leases(context: JobContext) -> None:
 
 
 async def release_completed(context: JobContext) -> None:
-    """Enqueue the release of every completed project that still has money in escrow."""
+    """Enqueue the release of every completed project that has more money in escrow than it must."""
+    aside = (
+        select(func.coalesce(func.sum(Earning.amount_micro + Earning.fee_micro), 0))
+        .where(Earning.project_id == Project.id, Earning.contestable_until > func.now())
+        .scalar_subquery()
+    )
     async with db.transaction(context.sessions) as session:
         left = await session.scalars(
             select(Project.id)
             .join(Account, (Account.kind == AccountKind.ESCROW) & (Account.owner_id == Project.id))
-            .where(Project.state == ProjectState.COMPLETED, Account.balance_micro > 0)
+            .where(Project.state == ProjectState.COMPLETED, Account.balance_micro > aside)
         )
         for project_id in left.all():
             await jobs.enqueue(

@@ -69,7 +69,7 @@ async def whole_images(
             & (Task.state == TaskState.SETTLED)
             & (func.jsonb_typeof(Task.label) == "object"),
         )
-        .where(Tile.image_id == Image.id, Task.id.is_(None))
+        .where(Tile.image_id == Image.id, Tile.number >= 0, Task.id.is_(None))
     )
     whole = select(Image.id).where(
         Image.id.in_(about), Image.state == ImageState.READY, ~missing.exists()
@@ -86,7 +86,7 @@ async def ask(session: AsyncSession, earlier_id: UUID, later_id: UUID, image_id:
     tasks = await session.scalars(
         select(Task)
         .join(Tile, Tile.id == Task.tile_id)
-        .where(Task.project_id == earlier.id, Tile.image_id == image_id)
+        .where(Task.project_id == earlier.id, Tile.image_id == image_id, Tile.number >= 0)
         .order_by(Tile.number)
     )
     found = tasks.all()

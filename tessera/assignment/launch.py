@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment import stages
+from tessera.assignment import training as trainings
 from tessera.assignment.errors import NothingToLaunch
 from tessera.assignment.models import TASK_IS_WAITING, Task
+from tessera.assignment.training_models import Training
 from tessera.images.models import Tile
 from tessera.kernel import jobs
 from tessera.kinds import NOT_ABOUT
@@ -45,6 +47,8 @@ class Estimate:
     cost: Cost
     available_micro: int
     """Of the organisation, in the project's currency."""
+    training: Training | None
+    """Of a first launch, what it will fix."""
 
 
 async def make_tasks(session: AsyncSession, *, project_id: UUID, image_id: UUID) -> None:
@@ -118,6 +122,9 @@ async def launch(session: AsyncSession, project_id: UUID, *, caller: Caller) -> 
         project.gold_places = gold_places(
             planned.tasks, planned.gold_tasks, Quality(**project.quality)
         )
+    if planned.training is not None:
+        session.add(planned.training)
+        project.committed_micro += planned.cost.training_micro
     if first:
         project.launched_at = func.now()
         project.state = ProjectState.OPEN
@@ -141,6 +148,7 @@ async def _estimate(session: AsyncSession, project: Project) -> Estimate:
     unit = project.price_micro + project.fee_micro
     quality = Quality(**project.quality)
     money = await ledger.balances(session, AccountKind.ORGANISATION, project.organisation_id)
+    training = await trainings.planned(session, project)
     return Estimate(
         tasks=tasks,
         gold_tasks=gold_tasks,
@@ -150,6 +158,9 @@ async def _estimate(session: AsyncSession, project: Project) -> Estimate:
             quality,
             unit_micro=unit,
             places_per_gold=project.gold_places or None,
+            trained=training.places if training else 0,
+            questions=training.questions if training else 0,
         ),
         available_micro=money.get(project.currency, 0),
+        training=training,
     )

@@ -8,7 +8,8 @@ tasks and of ten million.
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from random import SystemRandom
 from uuid import UUID
 
@@ -18,13 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
 from tessera.assignment import queries
-from tessera.assignment.errors import Blocked
+from tessera.assignment.errors import Blocked, TrainingNeeded
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, QueueEntry, Standing
+from tessera.assignment.training import trains
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.projects.models import Project, ProjectState
 from tessera.projects.policies import Quality
+from tessera.truth.response import Step
 
 NEWCOMER_GOLD_CHANCE = 0.5
 """Until somebody has answered gold, every other task they get is gold."""
@@ -38,6 +41,8 @@ MOST_TRIED = 10
 MOST_CLAIMS = 4
 """Claims of one project in one call. Of several entries of a task only one can be an earner's, so
 where a task's entries lie close together, one claim finds fewer tasks than there are."""
+SLOW_TASKS, SLOW_PACE = 2, timedelta(seconds=20)
+"""Whose answers are unusual gets so many tasks at a time, and no more before so long for each."""
 AGAIN_CHANCE = 1 / 8
 """That a call begins the lane `soon` anew, if the earner has come to its end."""
 RETRY_SECONDS, RETRY_SOON_SECONDS = 30, 2
@@ -63,21 +68,25 @@ async def lease(
     Raises:
         NotFound: The project named is not open to anybody.
         Blocked: The earner may not work on the project named any more.
+        TrainingNeeded: They have not passed its training yet.
     """
     server_time = await queries.begin_lease(session, earner_id)
     room = min(count, MOST_HELD - await _held(session, earner_id))
     if room <= 0:
         return Handed([], server_time, "too-many-open-leases", RETRY_SOON_SECONDS)
     handed: list[Leased] = []
-    tried, ask_soon = 0, False
+    tried, ask_soon, paused = 0, False, server_time
     async with aclosing(_offers(session, earner_id, project_id)) as offers:
         async for project, standing in offers:
             claimed, more = await _claim(session, project, standing, room - len(handed))
             handed += claimed
+            paused = max(paused, standing.next_lease_at or paused)
             tried += 1
             ask_soon |= more or tried >= MOST_TRIED  # then there may be others with work
             if len(handed) == room:
                 break
+    if not handed and paused > server_time:
+        return Handed([], server_time, "slowed", ceil((paused - server_time).total_seconds()))
     if not handed:
         return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if ask_soon else RETRY_SECONDS)
     _dice.shuffle(handed)  # several claims, each with gold among its own
@@ -94,6 +103,27 @@ async def _claim(
     session: AsyncSession, project: Project, standing: Standing, count: int
 ) -> tuple[Sequence[Leased], bool]:
     """Claim up to `count` tasks; if there are none, also whether to ask again soon."""
+    if standing.step >= Step.SLOWER:
+        return await _slowly(session, project, standing, count)
+    return await _claim_some(session, project, standing, count)
+
+
+async def _slowly(
+    session: AsyncSession, project: Project, standing: Standing, count: int
+) -> tuple[Sequence[Leased], bool]:
+    """Few at a time, and no more before those may be done."""
+    now = (await session.execute(select(func.now()))).scalar_one()
+    if standing.next_lease_at is not None and now < standing.next_lease_at:
+        return [], True
+    taken, more = await _claim_some(session, project, standing, min(count, SLOW_TASKS))
+    if taken:
+        standing.next_lease_at = now + SLOW_PACE * len(taken)
+    return taken, more
+
+
+async def _claim_some(
+    session: AsyncSession, project: Project, standing: Standing, count: int
+) -> tuple[Sequence[Leased], bool]:
     taken: list[Leased] = []
     seldom = min(standing.gold_chance, Quality(**project.quality).gold_share)
     chances = [standing.gold_chance] * NEWCOMER_TASKS + [seldom] * count
@@ -129,13 +159,16 @@ async def _offers(
 async def _named(
     session: AsyncSession, earner_id: UUID, project_id: UUID
 ) -> tuple[Project, Standing]:
-    named = _open_projects().where(Project.id == project_id)
-    project: Project | None = await session.scalar(named)
-    if project is None:
+    named = _open_projects().add_columns(trains()).where(Project.id == project_id)
+    row = (await session.execute(named)).one_or_none()
+    if row is None:
         raise NotFound("There is no such project open.")
+    project, is_trained_for = row
     standing = await _standing(session, earner_id, project_id)
     if standing.blocked_at is not None:
         raise Blocked(standing.reason or "You can get no more tasks of this project.")
+    if is_trained_for and standing.trained_at is None:
+        raise TrainingNeeded("Pass the training of this project first.")
     return project, standing
 
 
@@ -148,6 +181,7 @@ async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Proje
         _open_projects()
         .join(Standing, Standing.project_id == Project.id)
         .where(Standing.earner_id == earner_id, Standing.blocked_at.is_(None), _has_entries())
+        .where(Standing.trained_at.is_not(None) | ~trains())
         .order_by(func.random())
         .limit(MOST_TRIED)
     )
@@ -165,7 +199,7 @@ async def _known(session: AsyncSession, earner_id: UUID) -> Sequence[tuple[Proje
 async def _unknown(session: AsyncSession, earner_id: UUID) -> Sequence[Project]:
     """The oldest projects with entries of which the earner has had nothing yet."""
     known = exists().where(Standing.project_id == Project.id, Standing.earner_id == earner_id)
-    oldest = _open_projects().where(~known, _has_entries())
+    oldest = _open_projects().where(~known, ~trains(), _has_entries())
     ordered = oldest.order_by(Project.launched_at, Project.id).limit(MOST_TRIED)
     return (await session.scalars(ordered)).all()
 

@@ -1,4 +1,7 @@
-"""Who had a part in what a task is about: nobody judges their own work, or makes it anew."""
+"""Who had a part in what a task is about: nobody judges their own work, or makes it anew.
+
+Also who has met a gold task in another picture.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -55,3 +58,24 @@ async def note(
             "made_on": list(made_on or tile_ids),
         },
     )
+
+
+_NOTE_SEEN = text(
+    """
+    INSERT INTO makers (project_id, task_id, earner_id)
+    SELECT :project_id, :task_id, earner_id FROM (
+      SELECT earner_id FROM leases WHERE project_id = :project_id AND task_id = any(:seen)
+      UNION
+      SELECT earner_id FROM makers WHERE project_id = :project_id AND task_id = any(:seen)
+    ) AS had
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def note_seen(
+    session: AsyncSession, project_id: UUID, task_id: UUID, *, seen: Sequence[UUID]
+) -> None:
+    """Keep from a task everybody who has had one of some others, or must not have it."""
+    them = {"project_id": project_id, "task_id": task_id, "seen": list(seen)}
+    await session.execute(_NOTE_SEEN, them)

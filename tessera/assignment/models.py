@@ -22,6 +22,7 @@ from sqlalchemy import (
     Sequence,
     SmallInteger,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     text,
@@ -95,6 +96,10 @@ class Task(Base):
     state: Mapped[TaskState] = mapped_column(default=TaskState.WAITING)
     is_gold: Mapped[bool] = mapped_column(default=False)
     """The right answer is known (`quality.models.Gold`). Never leaves through an earner's door."""
+    is_view: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Gold that shows another picture of what an older task asks: no part of what is labelled."""
+    retired_at: Mapped[datetime | None]
+    """Of gold that nobody is asked any more: places that come back stay free."""
     places: Mapped[int] = mapped_column(Integer, default=0)
     """Answers that may at most be paid; what a launch has reserved money for."""
     places_used: Mapped[int] = mapped_column(Integer, default=0)
@@ -115,6 +120,8 @@ class Task(Base):
     settled_at: Mapped[datetime | None]
     settled_by: Mapped[str | None]
     """`consensus`, `review` or `gold`."""
+    policy_version: Mapped[int | None]
+    """Of the quality policy that it was settled by."""
     review_reason: Mapped[str | None]
 
 
@@ -159,12 +166,20 @@ class Standing(Base):
     blocked_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     """For the earner to read."""
+    stopped_by: Mapped[UUID | None]
+    """A person who decided so; none: the rule, which may let them back, too."""
+    step: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """What follows from how they answer, as `truth.response.Step` counts it."""
+    next_lease_at: Mapped[datetime | None]
+    """Who is slowed down gets no more tasks before."""
     gold_chance: Mapped[float]
     """Chance that the next task is gold; quality writes it, leasing only rolls the dice."""
     soon_position: Mapped[int] = mapped_column(default=0)
     """Cursors: entries of a lane up to here were seen; so the other two."""
     normal_position: Mapped[int] = mapped_column(default=0)
     gold_position: Mapped[int] = mapped_column(default=0)
+    trained_at: Mapped[datetime | None]
+    """When they passed the project's training, if it has one."""
 
 
 class Lease(Base):
@@ -206,6 +221,7 @@ class Lease(Base):
 
 
 LEASE_IS_OPEN: ColumnElement[bool] = literal_column("leases.state = 'open'", Boolean())
+LEASE_IS_LIVE: ColumnElement[bool] = literal_column(f"leases.{LIVE_LEASE}", Boolean())
 TASK_IS_WAITING: ColumnElement[bool] = literal_column("tasks.state = 'waiting'", Boolean())
 """Not as parameters: of those a generic plan does not know that a partial index serves them."""
 
@@ -223,6 +239,7 @@ class Answer(Base):
         Index(
             "ix_answers_pending", "project_id", "earner_id", postgresql_where="verdict = 'pending'"
         ),
+        Index("ix_answers_repair", "repair_until", postgresql_where="repair_until IS NOT NULL"),
     )
 
     project_id: Mapped[UUID]
@@ -240,3 +257,8 @@ class Answer(Base):
     agreement: Mapped[float | None]
     """With the settled label, 0 to 1."""
     verdict: Mapped[Verdict] = mapped_column(default=Verdict.PENDING)
+    repair_until: Mapped[datetime | None]
+    """It may be corrected once until then, or else is not paid."""
+    repaired_at: Mapped[datetime | None]
+    first_value: Mapped[dict[str, Any] | None]
+    """What `value` was before it was corrected."""

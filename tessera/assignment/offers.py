@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import LEASE_IS_OPEN, Lease, Standing, Task
+from tessera.assignment.training import State, standing_of
+from tessera.assignment.training_models import Trainee, Training
 from tessera.images.models import Tile
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
@@ -21,22 +24,28 @@ class Offer:
 
     project: Project
     blocked_reason: str | None
+    training: "Trained | None"
+    """None: the project trains nobody."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How far an earner is in a training; whether one may begin now, `training.look` tells."""
+
+    training: Training
+    state: State
+    again_at: datetime | None
 
 
 async def offers(
     session: AsyncSession, *, earner_id: UUID, after: After | None, limit: int
 ) -> Sequence[Offer]:
     """Open projects, newest first; those the earner may not work on say why."""
-    of_earner = (Standing.project_id == Project.id) & (Standing.earner_id == earner_id)
-    open_ones = (
-        select(Project, Standing.reason)
-        .outerjoin(Standing, of_earner)
-        .where(Project.state == ProjectState.OPEN)
-    )
+    open_ones = _seen_by(earner_id).where(Project.state == ProjectState.OPEN)
     if after is not None:
         open_ones = open_ones.where(tuple_(Project.created_at, Project.id) < after)
     newest = open_ones.order_by(Project.created_at.desc(), Project.id.desc()).limit(limit)
-    return [Offer(project, reason) for project, reason in (await session.execute(newest))]
+    return [_offer(row) for row in await session.execute(newest)]
 
 
 async def offer(session: AsyncSession, project_id: UUID, *, earner_id: UUID) -> Offer:
@@ -45,19 +54,29 @@ async def offer(session: AsyncSession, project_id: UUID, *, earner_id: UUID) -> 
     Raises:
         NotFound: It is neither.
     """
-    row = (
-        await session.execute(
-            select(Project, Standing)
-            .outerjoin(
-                Standing, (Standing.project_id == Project.id) & (Standing.earner_id == earner_id)
-            )
-            .where(Project.id == project_id)
-        )
-    ).one_or_none()
-    if row is None or (row[0].state is not ProjectState.OPEN and row[1] is None):
+    one = _seen_by(earner_id).where(Project.id == project_id)
+    row = (await session.execute(one)).one_or_none()
+    if row is None or (row.Project.state is not ProjectState.OPEN and row.Standing is None):
         raise NotFound("There is no such project open.")
-    project, standing = row
-    return Offer(project, standing.reason if standing else None)
+    return _offer(row)
+
+
+def _seen_by(earner_id: UUID) -> Select[Project, Standing, Training, Trainee, datetime]:
+    theirs = (Standing.project_id == Project.id) & (Standing.earner_id == earner_id)
+    they_train = (Trainee.project_id == Project.id) & (Trainee.earner_id == earner_id)
+    return (
+        select(Project, Standing, Training, Trainee, func.now().label("now"))
+        .outerjoin(Standing, theirs)
+        .outerjoin(Training, Training.project_id == Project.id)
+        .outerjoin(Trainee, they_train)
+    )
+
+
+def _offer(row: Row[Project, Standing, Training, Trainee, datetime]) -> Offer:
+    project, standing, training, trainee, now = row
+    reason = standing.reason if standing else None
+    trained = Trained(training, *standing_of(trainee, now)) if training else None
+    return Offer(project, reason, trained)
 
 
 async def held(session: AsyncSession, *, earner_id: UUID) -> Sequence[Leased]:

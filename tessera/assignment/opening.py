@@ -36,6 +36,7 @@ _QUEUE_GOLD = text(
     WITH short AS (
       SELECT id, places_used FROM tasks
       WHERE project_id = :project_id AND is_gold AND state = 'settled' AND places_used < places
+        AND retired_at IS NULL
       ORDER BY id FOR NO KEY UPDATE
     ), used AS (
       UPDATE tasks SET places_used =

@@ -15,7 +15,15 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, LeaseState, QueueEntry, Task
+from tessera.assignment.models import (
+    LEASE_IS_LIVE,
+    LEASE_IS_OPEN,
+    Lane,
+    Lease,
+    LeaseState,
+    QueueEntry,
+    Task,
+)
 from tessera.kernel import db
 from tessera.projects.models import Project
 
@@ -29,7 +37,8 @@ _PUT_BACK = text(
         AS closed (project_id, task_id, place)
       JOIN tasks ON tasks.project_id = closed.project_id AND tasks.id = closed.task_id
       JOIN projects ON projects.id = tasks.project_id
-      WHERE (tasks.state = 'open' OR tasks.is_gold) AND projects.state <> 'completed'
+      WHERE (tasks.state = 'open' OR tasks.is_gold) AND tasks.retired_at IS NULL
+        AND projects.state <> 'completed'
       ORDER BY tasks.project_id, tasks.id
       FOR NO KEY UPDATE OF tasks
     )
@@ -96,6 +105,60 @@ async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> int
     )
     task.places_used = last
     return last - first + 1
+
+
+async def take_out(session: AsyncSession, tasks: Sequence[Task]) -> tuple[int, list[int]]:
+    """Take from gold tasks all places that nobody has: they are to become another one's.
+
+    The caller holds the tasks' row locks. Who is just taking a place has it: we wait for them, and
+    their lease can be seen afterwards.
+
+    Returns:
+        How many places those are, and where some of them were in the queue.
+    """
+    if not tasks:
+        return 0, []
+    ids, project_id = [task.id for task in tasks], tasks[0].project_id
+    of_them = (QueueEntry.project_id == project_id) & QueueEntry.task_id.in_(ids)
+    gone = await session.scalars(delete(QueueEntry).where(of_them).returning(QueueEntry.position))
+    positions = sorted(gone.all())
+    live = select(Lease.task_id, func.count()).where(
+        Lease.project_id == project_id, Lease.task_id.in_(ids), LEASE_IS_LIVE
+    )
+    held: dict[UUID, int] = dict((await session.execute(live.group_by(Lease.task_id))).all())
+    free = 0
+    for task in tasks:
+        kept = held.get(task.id, 0)
+        free += task.places - kept
+        task.places = task.places_used = kept
+    await session.flush()
+    return free, positions
+
+
+async def put_in(session: AsyncSession, task: Task, free: int, positions: Sequence[int]) -> None:
+    """Give a gold task places that were taken from others, some of them where those were queued.
+
+    So gold comes as evenly as before; and who has passed a place has met what was there. Those that
+    were not queued are as others that are not: `assignment.opening` queues them.
+    """
+    first = task.places_used + 1
+    if positions:
+        await session.execute(
+            insert(QueueEntry),
+            [
+                {
+                    "project_id": task.project_id,
+                    "lane": Lane.GOLD,
+                    "position": position,
+                    "task_id": task.id,
+                    "place": first + number,
+                }
+                for number, position in enumerate(positions)
+            ],
+        )
+    task.places += free
+    task.places_used += len(positions)
+    await session.flush()
 
 
 async def underway(

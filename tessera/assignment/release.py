@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment import queue
+from tessera.assignment import queue, training
 from tessera.assignment.models import LEASE_IS_OPEN, Lease
 from tessera.earnings import service as earnings
 from tessera.earnings.models import Earning, EarningState
@@ -20,8 +20,10 @@ from tessera.projects.models import Project, ProjectState
 async def release(session: AsyncSession, *, project_id: UUID) -> bool:
     """Give a completed project's unspent reserve back, once nothing can be earned in it any more.
 
+    What was rejected and may yet be paid stays, until it cannot be any more.
+
     Returns:
-        Whether it is done; if not, a lease or a decision is still open.
+        Whether it is done; if not, a lease, a training or a decision is still open.
     """
     project: Project | None = await session.scalar(
         db.locking(select(Project).where(Project.id == project_id))
@@ -31,14 +33,14 @@ async def release(session: AsyncSession, *, project_id: UUID) -> bool:
     # Before the look at the leases, to wait for claims that are under way. Nothing is added
     # meanwhile: claiming and putting back look at the project's state.
     await queue.clear(session, project_id)
-    if await _is_held(session, project_id):
+    if await _is_held(session, project_id) or not await training.is_over(session, project_id):
         return False
     # the little that is left: what others were deciding while `approve_waiting` went by
     await earnings.approve(session, Earning.project_id == project_id)
     if await _is_unposted(session, project_id):
         return False
     money = await ledger.balances(session, AccountKind.ESCROW, project_id)
-    left = money.get(project.currency, 0)
+    left = money.get(project.currency, 0) - await earnings.set_aside_micro(session, project_id)
     if left > 0:
         await ledger.move(
             session,

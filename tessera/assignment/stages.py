@@ -29,6 +29,8 @@ CHUNK = 500
 """Tasks passed on in one transaction. Of each a label is read."""
 PASSED_BY = "earlier-stage"
 """Who settled a task of which an earlier stage had found that there is nothing to ask."""
+KNOWN = "gold"
+"""Who settled a task whose answer was known; also of one that trains people."""
 FOUND_WRONG = "found-wrong"
 """Why a task is in review that no earner can be asked about again."""
 
@@ -72,7 +74,7 @@ async def expected(session: AsyncSession, project: Project) -> int:
     """Tasks that may still come from the stages before: one of each of the first stage, at most."""
     if project.first_stage_id is None or project.kind == "join":  # seams are not known before
         return 0
-    of_stage = select(func.count()).select_from(Task)
+    of_stage = select(func.count()).select_from(Task).where(~Task.is_view)
     first = await session.scalar(of_stage.where(Task.project_id == project.first_stage_id))
     known = await session.scalar(of_stage.where(Task.project_id == project.id))
     return max((first or 0) - (known or 0), 0)
@@ -99,7 +101,9 @@ async def pass_on(
         return False
     known = aliased(Task)
     here = select(known.id).where(known.project_id == later.id, known.tile_id == Task.tile_id)
-    settled = select(Task).where(Task.project_id == earlier.id, Task.state == TaskState.SETTLED)
+    settled = select(Task).where(
+        Task.project_id == earlier.id, Task.state == TaskState.SETTLED, ~Task.is_view
+    )
     if task_ids is None:
         settled = settled.where(~here.exists()).limit(CHUNK)
     else:
@@ -205,7 +209,7 @@ async def send_back(session: AsyncSession, *, project_id: UUID, task_id: UUID) -
     task = await _locked(session, project_id, found.tile_id)
     if task is None or task.state is not TaskState.RETURNED or task.label is None:
         return
-    if made is None or number is None or made.is_gold:
+    if made is None or number is None or made.is_gold or made.settled_by == KNOWN:
         task.state, task.review_reason = TaskState.REVIEW, FOUND_WRONG
         return
     if made.state is not TaskState.SETTLED or _is_newer(made, task):

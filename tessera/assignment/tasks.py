@@ -40,9 +40,9 @@ async def list_owned(
     after: UUID | None,
     limit: int,
 ) -> Sequence[Task]:
-    """A project's tasks in the order of their ids, which says nothing about them."""
+    """A project's tasks in the order of their ids, which says nothing about them; no views."""
     await projects.owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
-    theirs = select(Task).where(Task.project_id == project_id)
+    theirs = select(Task).where(Task.project_id == project_id, ~Task.is_view)
     if state is not None:
         theirs = theirs.where(Task.state == state)
     if after is not None:
@@ -65,7 +65,7 @@ async def counts(session: AsyncSession, project_id: UUID) -> dict[str, int]:
     """Tasks of a project by state, gold apart."""
     rows = await session.execute(
         select(Task.state, Task.is_gold, func.count())
-        .where(Task.project_id == project_id)
+        .where(Task.project_id == project_id, ~Task.is_view)
         .group_by(Task.state, Task.is_gold)
     )
     result: dict[str, int] = dict.fromkeys([*TaskState, "gold"], 0)

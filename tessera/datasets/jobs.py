@@ -18,15 +18,28 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.datasets import queries
+from tessera.datasets.audited import Audited
 from tessera.datasets.check import findings, wrong
 from tessera.datasets.errors import NothingToBuild
 from tessera.datasets.export import exporting, files
-from tessera.datasets.manifest import File, canonical, described, files_of, manifest, manifest_file
+from tessera.datasets.manifest import (
+    File,
+    Labelled,
+    canonical,
+    described,
+    files_of,
+    manifest,
+    manifest_file,
+)
 from tessera.datasets.models import Dataset, DatasetRun, RunState
 from tessera.datasets.options import Options
 from tessera.datasets.spool import Spool, spooled
 from tessera.images.ingest import LIMITS
 from tessera.kernel import db, jobs
+from tessera.projects.models import Project
+from tessera.quality import by_gold
+from tessera.quality.estimated_accuracy import EstimatedAccuracy, by_audit
+from tessera.quality.estimated_accuracy import by_gold as as_gold_has_it
 from tessera.storage import keys
 from tessera.storage.context import JobContext
 from tessera.storage.s3 import Store
@@ -84,12 +97,14 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
         await queries.unhurried(reader)
         project = await queries.project_of(reader, run.project_id)
         spent = await queries.spent(reader, run.project_id, as_of=run.as_of)
-        images = queries.images(reader, project, as_of=run.as_of)
+        audited = await queries.audited(reader, project, as_of=run.as_of)
+        images = queries.images(reader, project, audited, as_of=run.as_of)
         with spool.open("wb") as out:
             assembled = Spool(out, project, options)
             async with aclosing(images) as batches:
                 async for batch in batches:
                     await asyncio.to_thread(assembled.add, batch)
+        accuracy = await _accuracy(reader, project, audited)
     if not assembled.tally.images:
         raise NothingToBuild(
             "No image is finished yet: a dataset takes images of which every tile is settled."
@@ -105,7 +120,20 @@ async def _write(context: JobContext, run_id: UUID, folder: Path) -> Version | N
             await asyncio.to_thread(export.add, (image for _, image in spooled(spool)))
         await asyncio.to_thread(export.finish)
     there = await asyncio.to_thread(files, folder, dataset, options)
-    return Version(run.project_id, manifest(project, options, assembled.tally, spent, there))
+    told = manifest(project, options, assembled.tally, spent, accuracy, there)
+    return Version(run.project_id, told)
+
+
+async def _accuracy(
+    reader: db.Reader, project: Labelled, audited: Audited
+) -> EstimatedAccuracy | None:
+    """By an audit that has looked at some of these tiles, else by gold. Last: see `answered`."""
+    found = by_audit(audited.sample, corrected=audited.corrected, later=audited.later)
+    if found is not None or not audited.labels:
+        return found
+    asked = await reader.get_one(Project, project.drawn_in.id)
+    gold = await by_gold.told(reader, asked)
+    return None if gold is None else as_gold_has_it(gold, labels=audited.labels)
 
 
 async def _upload(store: Store, version: Version, folder: Path) -> None:

@@ -17,8 +17,9 @@ from tessera.datasets.tally import Tally
 from tessera.formats import FORMATS, losses_of
 from tessera.formats.protocol import Described
 from tessera.kinds import parsed, shown
+from tessera.quality.estimated_accuracy import EstimatedAccuracy
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 """Raised whenever the same labels would be written as other bytes."""
 
 
@@ -69,7 +70,12 @@ class Spent:
 
 
 def manifest(
-    project: Labelled, options: Options, tally: Tally, spent: Spent, files: Iterable[File]
+    project: Labelled,
+    options: Options,
+    tally: Tally,
+    spent: Spent,
+    accuracy: EstimatedAccuracy | None,
+    files: Iterable[File],
 ) -> dict[str, Any]:
     schema = parsed(project.label_schema)
     dataset = described(project, options, tally)
@@ -96,6 +102,7 @@ def manifest(
         "tiles": options.tiles,
         "counts": tally.counts(schema),
         "confidence": tally.confidence(),
+        "estimated_accuracy": None if accuracy is None else asdict(accuracy),
         "gold": {"answers": spent.gold_answers, "mean_score": spent.gold_score},
         "agreement": spent.agreement,
         "answers": spent.answers,

@@ -9,6 +9,7 @@ from sqlalchemy import Numeric, Row, Select, Text, and_, cast, func, select, tex
 
 from tessera.assignment.models import Answer, Task, TaskState
 from tessera.datasets.assemble import Gap, ImageTiles, SettledTile
+from tessera.datasets.audited import Audited
 from tessera.datasets.manifest import Drawn, Labelled, Spent
 from tessera.earnings.models import Earning, EarningState
 from tessera.images.models import Image, ImageState, Tile
@@ -16,6 +17,7 @@ from tessera.kernel.db import Reader
 from tessera.kernel.errors import NotFound
 from tessera.kinds import Window
 from tessera.projects.models import Project
+from tessera.quality.review_models import Audit, AuditTask
 
 FETCH = 256
 """Tiles to a round trip. A label of a crowded tile can be 100 kB."""
@@ -47,32 +49,51 @@ async def project_of(reader: Reader, project_id: UUID) -> Labelled:
     )
 
 
+async def audited(reader: Reader, project: Labelled, *, as_of: datetime) -> Audited:
+    """By the last audit drawn of those that were finished by then."""
+    finished = select(Audit.id, Audit.created_at).where(
+        Audit.project_id == project.drawn_in.id, Audit.finished_at <= as_of
+    )
+    newest = finished.order_by(Audit.created_at.desc(), Audit.id.desc()).limit(1)
+    found = (await reader.execute(newest)).one_or_none()
+    return Audited(None, None) if found is None else Audited(found.id, found.created_at)
+
+
 async def images(
-    reader: Reader, project: Labelled, *, as_of: datetime
+    reader: Reader, project: Labelled, counts: Audited, *, as_of: datetime
 ) -> AsyncGenerator[list[ImageTiles], None]:
     """All ready images in the order of their names, whole, a batch at a time.
 
     Streamed from a cursor, so that Postgres sorts once, however many there are.
+
+    Args:
+        counts: What an audit tells of the tiles of images that have no gap; counted on the way.
     """
     joins = await _joins(reader, project.id) if project.kind == "join" else {}
     rows = await reader.stream(
-        _tiles(project.drawn_in.id, project.images_of, as_of),
+        _tiles(project.drawn_in.id, project.images_of, counts.audit_id, as_of),
         execution_options={"yield_per": FETCH, "max_row_buffer": FETCH},
     )
     batch: list[ImageTiles] = []
     async for page in rows.partitions():
         for row in page:
             if not batch or batch[-1].uuid != str(row.image_id):
+                counts.next_image(batch[-1] if batch else None)
                 batch.append(_image(row, joins.get(row.image_id, []), as_of))
             _add(batch[-1], row, as_of)
+            if row.state is not None:
+                counts.add(row)
         # the last one may go on in the next page
         if whole := batch[:-1]:
             yield whole
             del batch[:-1]
+    counts.next_image(batch[-1] if batch else None)
     yield batch
 
 
-def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[Any, ...]]:
+def _tiles(
+    project_id: UUID, images_of: UUID, audit_id: UUID | None, as_of: datetime
+) -> Select[*tuple[Any, ...]]:
     """Byte order of names, which is the same on every machine; a locale's is not."""
     return (
         select(
@@ -99,9 +120,13 @@ def _tiles(project_id: UUID, images_of: UUID, as_of: datetime) -> Select[*tuple[
             # a label that was set to nothing is JSON's null
             func.nullif(cast(Task.label, Text), "null").label("label"),
             cast(Task.subject, Text).label("subject"),
+            Task.is_gold,
+            AuditTask.is_right,
+            AuditTask.is_corrected,
         )
-        .outerjoin(Tile, Tile.image_id == Image.id)
+        .outerjoin(Tile, and_(Tile.image_id == Image.id, Tile.number >= 0))
         .outerjoin(Task, and_(Task.project_id == project_id, Task.tile_id == Tile.id))
+        .outerjoin(AuditTask, and_(AuditTask.audit_id == audit_id, AuditTask.task_id == Task.id))
         .where(
             Image.project_id == images_of,
             Image.state == ImageState.READY,

@@ -30,6 +30,11 @@ class Earning(Base):
         Index(
             "ix_earnings_pending", "project_id", "created_at", postgresql_where="state = 'pending'"
         ),
+        Index(
+            "ix_earnings_contestable",
+            "project_id",
+            postgresql_where="contestable_until IS NOT NULL",
+        ),
         CheckConstraint("amount_micro > 0", name="amount_positive"),
         CheckConstraint("(state = 'available') = (transfer_id IS NOT NULL)", name="posted"),
         CheckConstraint("state <> 'rejected' OR reason IS NOT NULL", name="rejection_has_reason"),
@@ -48,4 +53,6 @@ class Earning(Base):
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
     """For the earner to read."""
+    contestable_until: Mapped[datetime | None]
+    """While it may yet be paid after all, its money stays set aside."""
     transfer_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_transfers.id"))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     tuple_,
     update,
 )
@@ -30,7 +32,7 @@ from tessera.kernel.paging import After
 from tessera.ledger import service as ledger
 from tessera.ledger.models import Event
 from tessera.ledger.service import Leg, Reason
-from tessera.projects.models import Project
+from tessera.projects.models import Project, ProjectState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_PENDING = literal_column("earnings.state = 'pending'", Boolean())
@@ -63,18 +65,89 @@ async def approve(
 
 
 async def reject(
-    session: AsyncSession, which: ColumnElement[bool], *, code: str, reason: str
+    session: AsyncSession,
+    which: ColumnElement[bool],
+    *,
+    code: str,
+    reason: str,
+    contestable_for: timedelta,
 ) -> set[UUID]:
     """Reject pending earnings, with a reason that the earner reads.
+
+    Args:
+        contestable_for: So long their money stays set aside.
 
     Returns:
         The leases whose earnings were rejected; what was approved before stays approved.
     """
     pending = select(Earning).where(which)
     rejected = await _decide(
-        session, pending, EarningState.REJECTED, reason_code=code, reason=reason, skip_locked=True
+        session,
+        pending,
+        EarningState.REJECTED,
+        skip_locked=True,
+        reason_code=code,
+        reason=reason,
+        contestable_until=func.now() + contestable_for,
     )
     return set(rejected)
+
+
+async def hold(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    """Keep the money of rejected earnings set aside, however long it takes: they are contested."""
+    await session.execute(
+        update(Earning)
+        .where(which, Earning.state == EarningState.REJECTED)
+        .values(contestable_until=text("'infinity'"))
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def let_go(
+    session: AsyncSession, which: ColumnElement[bool], *, after: timedelta = timedelta(0)
+) -> None:
+    """Rejected earnings stay so: their money is set aside no longer than so long after that."""
+    await session.execute(
+        update(Earning)
+        .where(which, Earning.state == EarningState.REJECTED)
+        .values(contestable_until=Earning.decided_at + after)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def pay_after_all(
+    session: AsyncSession, which: ColumnElement[bool], *, code: str, reason: str
+) -> Sequence[UUID]:
+    """Approve rejected earnings whose money is still there; returns their leases."""
+    going_on = exists().where(
+        Project.id == Earning.project_id, Project.state != ProjectState.COMPLETED
+    )
+    paid = await session.scalars(
+        update(Earning)
+        .where(
+            which,
+            Earning.state == EarningState.REJECTED,
+            going_on | (Earning.contestable_until > func.now()),
+        )
+        .values(
+            state=EarningState.APPROVED,
+            decided_at=func.now(),
+            reason_code=code,
+            reason=reason,
+            contestable_until=None,
+        )
+        .returning(Earning.lease_id)
+        .execution_options(synchronize_session=False)
+    )
+    return paid.all()
+
+
+async def set_aside_micro(session: AsyncSession, project_id: UUID) -> int:
+    """What rejected earnings that may yet be paid come to, with fees."""
+    held = select(func.coalesce(func.sum(Earning.amount_micro + Earning.fee_micro), 0)).where(
+        Earning.project_id == project_id, Earning.contestable_until > func.now()
+    )
+    return int((await session.execute(held)).scalar_one())
 
 
 async def approve_older(
@@ -96,7 +169,7 @@ async def _decide(
     state: EarningState,
     *,
     skip_locked: bool,
-    **values: str,
+    **values: Any,
 ) -> Sequence[UUID]:
     """Move pending earnings to a state, once.
 

@@ -106,7 +106,8 @@ class Tile(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
     image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id"))
     number: Mapped[int]
-    """Place in reading order within the image, from 0."""
+    """Place in reading order within the image, from 0. Below 0: a window that is shown of gold, and
+    is none of those that the image was cut into."""
     core_left: Mapped[int]
     core_top: Mapped[int]
     core_right: Mapped[int]

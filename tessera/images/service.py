@@ -212,7 +212,7 @@ async def tiles(
 ) -> Sequence[Tile]:
     """An image's tiles in reading order, from behind number `after` on."""
     await get(session, image_id, caller=caller)
-    cut = select(Tile).where(Tile.image_id == image_id)
+    cut = select(Tile).where(Tile.image_id == image_id, Tile.number >= 0)
     if after is not None:
         cut = cut.where(Tile.number > after)
     return (await session.scalars(cut.order_by(Tile.number).limit(limit))).all()

@@ -19,6 +19,8 @@ class Cost:
     best_micro: int
     expected_micro: int
     worst_micro: int
+    training_micro: int = 0
+    """Of the worst case, what everybody earns who can pass the training."""
 
 
 def gold_places(tasks: int, gold_tasks: int, quality: Quality) -> int:
@@ -39,6 +41,8 @@ def cost(
     *,
     unit_micro: int,
     places_per_gold: int | None = None,
+    trained: int = 0,
+    questions: int = 0,
 ) -> Cost:
     """Cost of tasks not launched yet.
 
@@ -47,6 +51,8 @@ def cost(
         gold_tasks: Tasks whose answer is known.
         unit_micro: Price and fee of one answer.
         places_per_gold: As an earlier launch fixed it; else what `gold_places` says.
+        trained: People who can pass a training.
+        questions: That each of them is paid for.
     """
     if places_per_gold is None:
         places_per_gold = gold_places(tasks, gold_tasks, quality)
@@ -55,8 +61,11 @@ def cost(
     best = tasks * quality.min_overlap
     expected = tasks * (quality.min_overlap + extra) / (1 - share)
     worst = tasks * quality.places + gold_tasks * places_per_gold
+    # no task is done by fewer people than its minimum overlap; who is expected, the operator said
+    least, training = min(trained, quality.min_overlap) * questions, trained * questions
     return Cost(
-        best_micro=best * unit_micro,
-        expected_micro=min(round(expected), worst) * unit_micro,
-        worst_micro=worst * unit_micro,
+        best_micro=(best + least) * unit_micro,
+        expected_micro=(min(round(expected), worst) + training) * unit_micro,
+        worst_micro=(worst + training) * unit_micro,
+        training_micro=training * unit_micro,
     )

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tessera.kernel.db import Entity
+from tessera.kernel.db import Base, Entity
 from tessera.projects.states import ProjectState
 
-__all__ = ["Follows", "Project", "ProjectState"]
+__all__ = ["Follows", "PolicyVersion", "Project", "ProjectState"]
 
 ABOUT = "kind IN ('verify', 'join')"
 
@@ -52,6 +52,8 @@ class Project(Entity):
     """Of a chain, whose images all its stages are about; None for a project that follows none."""
     slicing: Mapped[dict[str, Any]]
     quality: Mapped[dict[str, Any]]
+    policy_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Of `quality`; see `PolicyVersion`."""
     currency: Mapped[str]
     price_micro: Mapped[int]
     """To the earner, for one answer."""
@@ -59,6 +61,8 @@ class Project(Entity):
     """To the platform, for one answer; fixed when the project is made."""
     lease_seconds: Mapped[int]
     state: Mapped[ProjectState] = mapped_column(default=ProjectState.DRAFT)
+    paused_reason: Mapped[str | None]
+    """Why it was paused, if nobody did: `broken-tasks`."""
     reserved_micro: Mapped[int] = mapped_column(default=0)
     """The worst case that launches have moved into escrow so far."""
     committed_micro: Mapped[int] = mapped_column(default=0)
@@ -78,3 +82,17 @@ class Project(Entity):
     def images_of(self) -> UUID:
         """The project that has the images this one is about."""
         return self.first_stage_id or self.id
+
+
+class PolicyVersion(Base):
+    """A quality policy as it was at some time: what was decided then can be understood by it."""
+
+    __tablename__ = "policies"
+    __table_args__ = (PrimaryKeyConstraint("project_id", "version"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    version: Mapped[int]
+    """From 1."""
+    quality: Mapped[dict[str, Any]]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

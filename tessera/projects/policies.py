@@ -9,6 +9,9 @@ from tessera.truth.stopping import target_of
 Share = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
 
+ClassId = Annotated[str, Field(pattern="^[1-9][0-9]{0,9}$")]
+"""As text: keys of JSON are."""
+Weight = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)]
 
 TRUST_TO_VERIFY = 0.75
 """Minimum trust of a project that verifies, if none is set. Half of its gold is shown wrong, so who
@@ -56,6 +59,22 @@ class QualityFields(Policy):
     wrong_label_micro: int | None = Field(None, ge=1, le=10**15)
     """What a wrong label costs the operator: where it is given, the target confidence follows."""
     minimum_trust: Probability = 0.6
+    gold_exposure: int = Field(30, ge=1, le=10**6)
+    """So many people see one picture of a task whose answer is known; then another takes its place,
+    if one can be made."""
+    may_flip: bool = False
+    """Whether it may be mirrored: not where writing is read, or left and right differ."""
+    importance: dict[ClassId, Weight] = Field({}, max_length=1_000)
+    """By class: how many times what a wrong label usually costs one costs that is wrong about it.
+    Reviewers see what costs most first. Classes that are not named count once."""
+    second_opinions: Share = 0.1
+    """Part of what reviewers decide that another one is asked about, who does not see the first."""
+    training_tasks: int = Field(5, ge=1, le=50)
+    """Of one attempt at a project's training: so many of the tasks marked for it, or all."""
+    training_pass: float = Field(0.8, gt=0, le=1, allow_inf_nan=False)
+    """Part of an attempt that has to be right."""
+    training_places: int = Field(50, ge=1, le=10_000)
+    """People who can pass the training, and are paid for it; if it has any tasks."""
 
 
 class Quality(QualityFields):

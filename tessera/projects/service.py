@@ -18,7 +18,7 @@ from tessera.ledger.currencies import MINOR_DIGITS
 from tessera.ledger.errors import UnknownCurrency
 from tessera.projects import chains
 from tessera.projects.errors import InvalidPolicy, NotEditable, WrongState
-from tessera.projects.models import Follows, Project, ProjectState
+from tessera.projects.models import Follows, PolicyVersion, Project, ProjectState
 from tessera.projects.policies import Policy, Quality, Slicing
 from tessera.projects.states import sources
 
@@ -33,6 +33,10 @@ ALWAYS_EDITABLE = frozenset(
         "quality.target_confidence",
         "quality.wrong_label_micro",
         "quality.minimum_trust",
+        "quality.gold_exposure",
+        "quality.may_flip",
+        "quality.importance",
+        "quality.second_opinions",
     }
 )
 """What is handed out and judged from now on goes by these. By the rest, launched tasks were cut,
@@ -97,7 +101,31 @@ async def create(
     )
     session.add(project)
     await session.flush()
+    _keep_policy(session, project, caller)
     return project
+
+
+def _keep_policy(session: AsyncSession, project: Project, caller: Caller) -> None:
+    session.add(
+        PolicyVersion(
+            project_id=project.id,
+            version=project.policy_version,
+            quality=project.quality,
+            created_by=caller.person_id,
+        )
+    )
+
+
+async def versions(
+    session: AsyncSession, project_id: UUID, *, caller: Caller, after: int | None, limit: int
+) -> Sequence[PolicyVersion]:
+    """The quality policies that a project has had, newest first."""
+    await owned(session, project_id, caller=caller, right=Right.PROJECTS_READ)
+    theirs = select(PolicyVersion).where(PolicyVersion.project_id == project_id)
+    if after is not None:
+        theirs = theirs.where(PolicyVersion.version < after)
+    newest = theirs.order_by(PolicyVersion.version.desc()).limit(limit)
+    return (await session.scalars(newest)).all()
 
 
 async def _earlier(
@@ -177,8 +205,12 @@ async def edit(
             fields=fixed,
         )
     await chains.refuse_parting(session, project, touched)
+    before = project.quality
     for name, value in changes.items():
         setattr(project, name, _successor_of(project, name, value))
+    if project.quality != before:
+        project.policy_version += 1
+        _keep_policy(session, project, caller)
     await session.flush()
     return project
 
@@ -227,7 +259,11 @@ async def move(
     moved: Project | None = await session.scalar(
         update(Project)
         .where(Project.id == project_id, Project.state.in_(sources(to)))
-        .values(state=to, **({"completed_at": func.now()} if to is ProjectState.COMPLETED else {}))
+        .values(
+            state=to,
+            paused_reason=None,
+            **({"completed_at": func.now()} if to is ProjectState.COMPLETED else {}),
+        )
         .returning(Project)
         .execution_options(populate_existing=True)
     )

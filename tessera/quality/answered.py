@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.kinds.choice import Choice
 from tessera.projects.models import Project
-from tessera.quality.models import Gold
+from tessera.quality.models import Gold, Retired
 from tessera.truth.votes import UNKNOWN, Flags, Floats, Indices, Votes
 
 TIME_LIMIT = "10min"
@@ -49,7 +49,7 @@ def _row(**fields: str) -> np.dtype[np.void]:
     return np.dtype(parts)
 
 
-_ANSWER = _row(task="V16", earner="V16", choice=">i4", at=">i8")
+_ANSWER = _row(task="V16", earner="V16", choice=">i4", at=">i8", seconds=">f8")
 _TASK = _row(task="V16", state=">i4", choice=">i4", confidence=">f8")
 
 
@@ -61,6 +61,10 @@ class Answered:
     earners: NDArray[np.void]
     gold: Indices
     """Shape (n_items,), what is known to be right, as an index of choices; else `UNKNOWN`."""
+    at: Floats
+    """Shape (N,): when each answer came, in seconds since 1970."""
+    seconds: Floats
+    """Shape (N,): how long each took."""
 
     def task_ids(self, which: Flags | Indices) -> list[UUID]:
         return [UUID(bytes=each.tobytes()) for each in self.tasks[which]]
@@ -75,18 +79,18 @@ async def answered(
     choice: Choice,
     choices: Sequence[int],
     *,
-    all_gold: bool = False,
+    everything: bool = False,
 ) -> Answered:
     """The answers that count, in the order in which they came; it may take a while.
 
-    Neither those that were rejected, nor those from before a task was asked anew, or was gold.
+    Not those from before a task was asked anew, or was gold; and nothing of who was stopped: of
+    their answers the right ones are accepted, and would make them look better than they are.
 
     Args:
-        all_gold: Also those to gold that were rejected: they tell why their earner was stopped.
+        everything: Also theirs, whatever was decided about it: as it once arrived.
     """
     query = _ANSWERS.format(
-        says=SAYS[project.kind].format("answers.value"),
-        but="OR tasks.is_gold" if all_gold else "",
+        says=SAYS[project.kind].format("answers.value"), but="" if everything else _COUNTS
     )
     said = await _copied(session, project, query)
     expected = await _expected(session, project.id, choice, choices)
@@ -113,7 +117,8 @@ def _read(said: bytes, expected: Mapping[bytes, _Expected], choices: Sequence[in
     earners, earner = _numbered(rows["earner"])
     label = np.searchsorted(np.array(choices), rows["choice"].astype(np.int64))
     votes = Votes(item, earner, label, len(tasks), len(earners), len(choices))
-    return Answered(votes.only(counts), tasks, earners, gold)
+    at, seconds = rows["at"][counts] / 1e6, rows["seconds"][counts].astype(np.float64)
+    return Answered(votes.only(counts), tasks, earners, gold, at, seconds)
 
 
 @dataclass(frozen=True)
@@ -167,15 +172,21 @@ async def _copied(session: AsyncSession, project: Project, query: str) -> bytes:
 # Answers from before their task was asked anew are about something else.
 _ANSWERS = """
 SELECT answers.task_id, answers.earner_id, {says},
-  (extract(epoch FROM answers.answered_at) * 1000000)::int8
+  (extract(epoch FROM answers.answered_at) * 1000000)::int8, answers.seconds
 FROM answers
 JOIN tasks ON tasks.project_id = answers.project_id AND tasks.id = answers.task_id
 WHERE answers.project_id = $1 AND answers.outcome = 'answered'
-  AND (answers.verdict <> 'rejected' {but})
+  {but}
   AND (tasks.reopened_at IS NULL OR EXISTS (
     SELECT FROM leases WHERE leases.project_id = answers.project_id
       AND leases.id = answers.lease_id AND leases.leased_at >= tasks.reopened_at))
 ORDER BY answers.answered_at, answers.lease_id
+"""
+_COUNTS = """
+  AND answers.verdict <> 'rejected'
+  AND NOT EXISTS (
+    SELECT FROM standings WHERE standings.project_id = answers.project_id
+      AND standings.earner_id = answers.earner_id AND standings.blocked_at IS NOT NULL)
 """
 _SETTLED = 1
 _TASKS = """
@@ -205,7 +216,7 @@ async def _expected(
     """Of gold, by the bytes of the task's id."""
     rows = await session.execute(
         select(Gold.task_id, Gold.expected, extract("epoch", Gold.created_at)).where(
-            Gold.project_id == project_id
+            Gold.project_id == project_id, Gold.retired_reason.is_distinct_from(Retired.WRONG)
         )
     )
     return {

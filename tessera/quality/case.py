@@ -13,9 +13,10 @@ from tessera.kernel import db
 from tessera.kinds import Kind, Question, kind_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
-from tessera.quality import judge
 from tessera.quality.belief import Belief, Earner, belief_of
-from tessera.quality.models import Gold, TrustRecord
+from tessera.quality.models import Gold, Retired, TrustRecord
+
+_IS_RIGHT = Gold.retired_reason.is_distinct_from(Retired.WRONG)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ async def gold_of(
     session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID]
 ) -> dict[UUID, Gold]:
     rows = await session.scalars(
-        select(Gold).where(Gold.project_id == project_id, Gold.task_id.in_(task_ids))
+        select(Gold).where(Gold.project_id == project_id, Gold.task_id.in_(task_ids), _IS_RIGHT)
     )
     return {gold.task_id: gold for gold in rows}
 
@@ -79,18 +80,17 @@ async def gold_of(
 async def unjudged(
     session: AsyncSession, project_id: UUID, theirs: ColumnElement[bool]
 ) -> dict[UUID, list[Answer]]:
-    """Of some answers those to gold that have no score, or are a blocked earner's; locked.
+    """Of some answers those to gold that have no score; locked.
 
     Not those from before it was gold: the label is partly their own.
     """
-    blocked = select(Standing.earner_id).where(
-        Standing.project_id == project_id, Standing.blocked_at.is_not(None)
+    since = exists().where(
+        Gold.project_id == project_id,
+        Gold.task_id == Answer.task_id,
+        Gold.created_at < Answer.answered_at,
+        _IS_RIGHT,
     )
-    to_gold = exists().where(Gold.project_id == project_id, Gold.task_id == Answer.task_id)
-    new = _answers_of(project_id, theirs).where(
-        (Answer.score.is_(None) & to_gold.where(Gold.created_at < Answer.answered_at))
-        | (judge.IS_PENDING & to_gold & Answer.earner_id.in_(blocked))
-    )
+    new = _answers_of(project_id, theirs).where(Answer.score.is_(None), since)
     return _by_task((await session.scalars(db.locking(new))).all())
 
 

@@ -81,7 +81,7 @@ async def run(
         count = await session.scalar(select(func.count()).where(Answer.project_id == project.id))
         if (count or 0) > MOST_ANSWERS:
             raise TooMuch(f"A dry run takes at most {MOST_ANSWERS:,} answers.")
-        found = await answered.answered(session, project, *asks, all_gold=True)
+        found = await answered.answered(session, project, *asks, everything=True)
         if not len(found.votes):
             raise NothingToReplay("Nobody has answered anything yet.")
         replayed, everything = await asyncio.to_thread(_replayed, found, project, policy)

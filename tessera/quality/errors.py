@@ -45,6 +45,12 @@ class NothingToReplay(Conflict):
     code = "nothing-to-replay"
 
 
+class NotKnown(Conflict):
+    """Nobody has said what the right answer is."""
+
+    code = "answer-not-known"
+
+
 class NotSettled(Conflict):
     code = "not-settled"
 
@@ -55,3 +61,39 @@ class NoPlacesLeft(Conflict):
 
 class NotInReview(Conflict):
     code = "not-in-review"
+
+
+class SameReviewer(Conflict):
+    """Another one is asked."""
+
+    code = "same-reviewer"
+
+
+class NotWanted(Conflict):
+    """Nobody else's opinion of this task is wanted, or no longer."""
+
+    code = "no-opinion-wanted"
+
+
+class SampleTooLarge(Invalid):
+    """There are not so many labels to draw from."""
+
+    code = "sample-too-large"
+
+
+class AlreadyAudited(Conflict):
+    """A reviewer has looked at this task for this audit."""
+
+    code = "already-audited"
+
+
+class AlreadyRepaired(Conflict):
+    code = "already-repaired"
+
+
+class RepairOver(Conflict):
+    code = "repair-over"
+
+
+class NotGold(Conflict):
+    code = "not-gold"

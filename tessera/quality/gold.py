@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment import queue
 from tessera.assignment import tasks as task_access
-from tessera.assignment.models import TaskState
+from tessera.assignment.models import Task, TaskState
 from tessera.projects import service as projects
 from tessera.projects.errors import WrongState
 from tessera.projects.states import ProjectState
@@ -36,17 +36,25 @@ async def mark_settled(session: AsyncSession, task_id: UUID, *, caller: Caller) 
         )
         if project.state is ProjectState.COMPLETED:
             raise WrongState("Nobody is asked in a completed project.", state=project.state)
-        if not await queue.add_gold_places(session, task):
+        if task.places_used == task.places:
             raise NoPlacesLeft("All places that the launch paid for are used.")
-        task.is_gold = True
-        session.add(
-            Gold(
-                project_id=task.project_id,
-                task_id=task.id,
-                expected=task.label,
-                source=GoldSource.SETTLED,
-                created_by=caller.person_id,
-            )
-        )
-        await session.flush()
+        await add_settled(session, task, source=GoldSource.SETTLED, actor_id=caller.person_id)
     return await session.get_one(Gold, (task.project_id, task.id))
+
+
+async def add_settled(
+    session: AsyncSession, task: Task, *, source: GoldSource, actor_id: UUID | None
+) -> None:
+    """Make gold of a settled task that has a label and places left; the caller has locked it."""
+    await queue.add_gold_places(session, task)
+    task.is_gold = True
+    session.add(
+        Gold(
+            project_id=task.project_id,
+            task_id=task.id,
+            expected=task.label,
+            source=source,
+            created_by=actor_id,
+        )
+    )
+    await session.flush()

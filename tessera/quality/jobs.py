@@ -6,7 +6,7 @@ from tessera.assignment.stages import is_followed
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.projects.models import Project, ProjectState
-from tessera.quality import answered, estimating, judge
+from tessera.quality import answered, breaker, estimating, gold_wrong, judge
 from tessera.quality import reconsider as reconsidering
 from tessera.quality import settle as settling
 from tessera.storage.context import JobContext
@@ -28,9 +28,9 @@ async def settle(context: JobContext, run: Run) -> None:
         )
 
 
-async def reject_blocked(context: JobContext, run: Run) -> None:
+async def ask_others(context: JobContext, run: Run) -> None:
     async with db.transaction(context.sessions) as session:
-        await judge.reject_blocked(
+        await judge.ask_others(
             session,
             project_id=UUID(run.payload["project_id"]),
             earner_id=UUID(run.payload["earner_id"]),
@@ -44,6 +44,38 @@ async def rate_again(context: JobContext, run: Run) -> None:
         async with db.transaction(context.sessions) as session:
             after = await judge.rate_again(session, project_id=project_id, after=after, limit=CHUNK)
         more = after is not None
+
+
+async def decide_again(context: JobContext, run: Run) -> None:
+    """After a policy was edited; if killed, the next run begins anew and changes nothing twice."""
+    project_id, after, more = UUID(run.payload["project_id"]), None, True
+    while more:
+        async with db.transaction(context.sessions) as session:
+            after = await settling.decide_again(
+                session, project_id=project_id, after=after, limit=TOGETHER
+            )
+        more = after is not None
+
+
+async def check_broken(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        await breaker.check(session, UUID(run.payload["project_id"]))
+
+
+async def doubt_gold(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        task_ids = [UUID(each) for each in run.payload["task_ids"]]
+        await gold_wrong.doubt(session, UUID(run.payload["project_id"]), task_ids)
+
+
+async def pull_gold(context: JobContext, run: Run) -> None:
+    async with db.transaction(context.sessions) as session:
+        await gold_wrong.pull_as(
+            session,
+            UUID(run.payload["project_id"]),
+            UUID(run.payload["task_id"]),
+            reason=run.payload["reason"],
+        )
 
 
 async def estimate_due(context: JobContext) -> None:
@@ -82,6 +114,8 @@ async def estimate(context: JobContext, run: Run) -> None:
     task_ids = [str(each) for each in found.task_ids(again)]
     async with db.transaction(context.sessions) as session:
         await estimating.keep(session, project, anew, answers=answers)
+        payload = {"project_id": str(project_id)}
+        await jobs.enqueue(session, "conduct.watch", payload=payload, key=str(project_id))
         await jobs.enqueue_many(
             session,
             "quality.reconsider",

@@ -5,7 +5,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Float, ForeignKey, PrimaryKeyConstraint, func
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Float,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base, Entity
@@ -16,9 +25,34 @@ class GoldSource(StrEnum):
     SETTLED = "settled"
 
 
+class Retired(StrEnum):
+    EXPOSED = "exposed"
+    """So many people have seen this picture of it; another took its place."""
+    LEAKED = "leaked"
+    """It is answered as if the answer were known."""
+    WRONG = "wrong"
+    """What was expected was not right."""
+
+
+class NoView(StrEnum):
+    """Why there is no other picture of a gold task."""
+
+    MAY_NOT_FLIP = "may-not-flip"
+    """It is all of its image, or cannot be moved in it, and flipping is not allowed."""
+    UNFIT = "unfit"
+    """This kind of answer, or this label schema, cannot be carried over."""
+    USED_UP = "used-up"
+    """All that could be made were shown."""
+    NO_FILE = "no-file"
+    """The image's file is gone, or cannot be read."""
+
+
 class Gold(Base):
     __tablename__ = "gold"
-    __table_args__ = (PrimaryKeyConstraint("project_id", "task_id"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "task_id"),
+        Index("ix_gold_view_of", "project_id", "view_of", postgresql_where="view_of IS NOT NULL"),
+    )
 
     project_id: Mapped[UUID]
     task_id: Mapped[UUID]
@@ -27,6 +61,48 @@ class Gold(Base):
     source: Mapped[GoldSource]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_by: Mapped[UUID | None]
+    view_of: Mapped[UUID | None]
+    """The task that was gold first, if this one shows another picture of it."""
+    view: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """How the picture lies to that of the first, as `kinds.views.View.as_json` has it."""
+    retired_reason: Mapped[Retired | None]
+    no_view: Mapped[NoView | None]
+    """Seen by as many as may see it, and why it goes on all the same."""
+    answers: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Scored, when `quality.gold_health` last looked; so all that follows."""
+    accuracy: Mapped[float | None]
+    expected_accuracy: Mapped[float | None]
+    """By what their earners are trusted with."""
+    early_accuracy: Mapped[float | None]
+    """Of the first half of the answers, and of the other."""
+    late_accuracy: Mapped[float | None]
+    pace: Mapped[float | None]
+    """Time spent on it, beside what the same people spend on ordinary tasks: 1 is as long."""
+    strength: Mapped[float | None]
+    """That its answer became known, in powers of ten; see `truth.leaks`."""
+    checked_at: Mapped[datetime | None]
+
+
+class GoldRepair(Base):
+    """That gold was wrong, and what was done about it."""
+
+    __tablename__ = "gold_repairs"
+    __table_args__ = (PrimaryKeyConstraint("project_id", "task_id"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    task_id: Mapped[UUID]
+    expected: Mapped[dict[str, Any]]
+    """What was taken to be right, tile pixels."""
+    reason: Mapped[str]
+    decided_by: Mapped[UUID | None]
+    """None: by what earners said of it."""
+    earners: Mapped[int]
+    """Judged anew."""
+    restored: Mapped[int]
+    """Of these, who had been stopped and may go on."""
+    answers_paid: Mapped[int]
+    """That had been rejected."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class TrustRecord(Base):
@@ -41,6 +117,13 @@ class TrustRecord(Base):
     beta: Mapped[float]
     seen: Mapped[int]
     missed: Mapped[int]
+    unsure: Mapped[int] = mapped_column(default=0, server_default="0")
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    told_mean: Mapped[float | None]
+    """Of trust, when the earner was last told that it had fallen, and when that was."""
+    told_at: Mapped[datetime | None]
+    forgiven_at: Mapped[datetime | None]
+    """What was answered until then does not count any more."""
     counts: Mapped[list[float] | None] = mapped_column(ARRAY(Float))
     """Where a project asks for one of K choices: K * K answers by truth and choice, row by row, as
     the last estimate has it, and gold since then; of very many choices, two: right, and all. Where

@@ -12,27 +12,26 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import queue, stages
 from tessera.assignment.models import Answer, Outcome, Task, TaskState, Verdict
 from tessera.assignment.questions import questions_of
-from tessera.earnings import service as earnings
-from tessera.earnings.models import Earning
-from tessera.kernel import db
+from tessera.kernel import db, jobs
 from tessera.kinds import Objects, Opinion, chained
 from tessera.kinds import Outcome as KindOutcome
 from tessera.projects.models import Project, ProjectState
-from tessera.quality import judge
+from tessera.quality import breaker, judge, verdicts
 from tessera.quality.case import Case, answers_to, case_of, gold_of, underway_of, unjudged
 from tessera.quality.drawn import skill_of
-from tessera.quality.trust import NEWCOMER
+from tessera.quality.trust import MISSED_BELOW, NEWCOMER
 
 BROKEN_REPORTS = 2
 """So many independent reports that a task is broken send it to a person."""
+DECIDED_BY = frozenset({"target_confidence", "wrong_label_micro"})
+"""Fields of the quality policy that decide when a task is settled."""
 LEAST_TRUST, MOST_TRUST = 0.01, 0.99
-BLOCKED = "below-minimum-trust"
 CONSENSUS = "consensus"
 NO_AGREEMENT = "no-agreement"
 
@@ -63,16 +62,65 @@ async def settle(
         {each: to_gold.get(task_id, []) for task_id, each in gold.items()},
         questions,
     )
+    if misses := [task_id for task_id in to_gold if _is_odd(to_gold[task_id])]:
+        await jobs.enqueue(
+            session,
+            "quality.doubt_gold",
+            payload={"project_id": str(project_id), "task_ids": [str(each) for each in misses]},
+        )
     to_tasks = await answers_to(session, project_id, [task.id for task in tasks])
     case = await case_of(session, project, questions, {**to_gold, **to_tasks}, underway)
-    await _reject_blocked(session, case)
     undecided = [task for task in tasks if task.state is TaskState.OPEN]
     for task in tasks:
         if task.state in {TaskState.SETTLED, TaskState.RETURNED}:
-            await _accept(session, case, task)
+            await verdicts.decide(session, case, task)
         elif task.state is TaskState.OPEN:
             await _decide(session, case, task)
     await stages.changed(session, project, undecided)
+
+
+def _is_odd(answers: Sequence[Answer]) -> bool:
+    """Whether any of them speaks against the gold as much as against who gave it."""
+    return any(
+        each.outcome is Outcome.BROKEN
+        or (each.value is not None and each.score is not None and each.score < MISSED_BELOW)
+        for each in answers
+    )
+
+
+async def decide_again(
+    session: AsyncSession, *, project_id: UUID, after: UUID | None, limit: int
+) -> UUID | None:
+    """Decide tasks that wait for more answers, or for a reviewer, as an edited policy has it.
+
+    Those that are settled stay so: what was good enough then is not taken back.
+
+    Returns:
+        The last of them, after which to go on; none if there are no more.
+    """
+    answered = exists().where(Answer.project_id == project_id, Answer.task_id == Task.id)
+    waits = (Task.state == TaskState.OPEN) | (
+        (Task.state == TaskState.REVIEW) & (Task.review_reason == NO_AGREEMENT)
+    )
+    some = select(Task.id).where(Task.project_id == project_id, ~Task.is_gold, waits, answered)
+    if after is not None:
+        some = some.where(Task.id > after)
+    task_ids = (await session.scalars(some.order_by(Task.id).limit(limit))).all()
+    project = await session.get_one(Project, project_id)
+    if not task_ids or project.state is ProjectState.COMPLETED:
+        return None
+    tasks = await locked(session, project_id, task_ids)
+    underway = await underway_of(session, tasks)
+    questions = await questions_of(session, project, task_ids)
+    answers = await answers_to(session, project_id, task_ids)
+    case = await case_of(session, project, questions, answers, underway)
+    undecided = [task for task in tasks if task.state in {TaskState.OPEN, TaskState.REVIEW}]
+    for task in undecided:
+        if task.state is TaskState.OPEN or task.review_reason == NO_AGREEMENT:
+            task.state, task.review_reason = TaskState.OPEN, None
+            await _decide(session, case, task)
+    await stages.changed(session, project, undecided)
+    return task_ids[-1] if len(task_ids) == limit else None
 
 
 async def settle_by_hand(
@@ -83,7 +131,6 @@ async def settle_by_hand(
     answers = await answers_to(session, project.id, [task.id])
     questions = await questions_of(session, project, [task.id])
     case = await case_of(session, project, questions, answers, await underway_of(session, [task]))
-    await _reject_blocked(session, case)
     await settle_task(session, case, task, label, confidence=1.0, by="review")
     await stages.changed(session, project, [task])
 
@@ -94,7 +141,8 @@ async def _decide(session: AsyncSession, case: Case, task: Task) -> None:
     underway = case.underway.get(task.id, task.places_used - len(answers))
     missing = case.policy.min_overlap - len(opinions) - underway
     if sum(each.outcome is Outcome.BROKEN for each in valid) >= BROKEN_REPORTS:
-        await _to_review(session, task, "broken")
+        await _to_review(session, task, breaker.BROKEN)
+        await breaker.tripped(session, case.project, answers)
     elif missing > 0:
         await ask_again(session, case, task, missing, underway, "too-few-answers")
     elif len(opinions) >= case.policy.min_overlap:
@@ -196,100 +244,11 @@ async def settle_task(
     wrong = label is not None and chained.found_wrong(case.project.kind, label) is not None
     task.state = TaskState.RETURNED if wrong else TaskState.SETTLED
     task.label, task.confidence, task.settled_by = label, confidence, by
-    task.settled_at = func.now()
+    task.settled_at, task.policy_version = func.now(), case.project.policy_version
     task.review_reason = None
     await session.flush()
     await queue.withdraw(session, task.project_id, [task.id])
-    await _accept(session, case, task)
-
-
-async def _accept(session: AsyncSession, case: Case, task: Task) -> None:
-    """Accept what is pending on a settled task, and some of the same earners' gold."""
-    pending = [each for each in case.answers.get(task.id, []) if each.verdict is Verdict.PENDING]
-    for each in pending:
-        each.verdict = Verdict.ACCEPTED
-        if each.value is not None and task.label is not None and each.lease_id not in case.stale:
-            each.agreement = await asyncio.to_thread(
-                case.kind.score, each.value, task.label, case.questions[task.id]
-            )
-    gold = await _gold_answers(session, task.project_id, [each.earner_id for each in pending])
-    await session.execute(
-        update(Answer)
-        .where(Answer.project_id == task.project_id, Answer.lease_id.in_(gold))
-        .values(verdict=Verdict.ACCEPTED)
-        .execution_options(synchronize_session=False)
-    )
-    lease_ids = [*(each.lease_id for each in pending), *gold]
-    await session.flush()
-    await earnings.approve(session, _of_leases(task.project_id, lease_ids), skip_locked=True)
-
-
-async def _gold_answers(
-    session: AsyncSession, project_id: UUID, earner_ids: Sequence[UUID]
-) -> Sequence[UUID]:
-    """Answers of some earners to gold tasks that are decided now, locked.
-
-    Each is decided together with one of its earner's ordinary answers, drawn at random: whose were
-    always the first to be decided would be known.
-
-    They are not under the lock of the task that is being settled. SKIP LOCKED: whoever has one
-    locked is accepting or scoring it, and waiting for them here could be a deadlock.
-    """
-    drawn = await session.scalars(
-        _DRAWN, {"project_id": project_id, "earner_ids": list(earner_ids)}
-    )
-    gold = select(Answer.lease_id).where(
-        Answer.project_id == project_id, Answer.lease_id.in_(drawn.all()), judge.IS_PENDING
-    )
-    gold = gold.order_by(Answer.lease_id)
-    return (await session.scalars(db.locking(gold, skip_locked=True))).all()
-
-
-# The answer that is being decided counts as one, besides those that wait; of very many that wait,
-# some are enough to go by. The dice are thrown below the WHERE, or one throw would do for all gold.
-_DRAWN = text(
-    """
-    SELECT lease_id FROM (
-      SELECT gold.lease_id, waiting.ordinary, random() AS dice
-      FROM unnest(CAST(:earner_ids AS uuid[])) AS earner (id), LATERAL (
-        SELECT count(*) FILTER (WHERE NOT is_gold) + 1 AS ordinary,
-               array_agg(lease_id) FILTER (WHERE is_gold) AS gold_ids
-        FROM (
-          SELECT answers.lease_id, tasks.is_gold FROM answers
-          JOIN tasks ON tasks.project_id = answers.project_id AND tasks.id = answers.task_id
-          WHERE answers.project_id = :project_id AND answers.earner_id = earner.id
-            AND answers.verdict = 'pending'
-          LIMIT 1000
-        ) AS seen
-      ) AS waiting, unnest(waiting.gold_ids) AS gold (lease_id)
-    ) AS thrown
-    WHERE dice * ordinary < 1
-    """
-)
-
-
-async def _reject_blocked(session: AsyncSession, case: Case) -> None:
-    """Reject what blocked earners have pending; what was approved before stays theirs."""
-    for earner_id, reason in sorted(case.blocked.items()):
-        pending = [
-            each
-            for some in case.answers.values()
-            for each in some
-            if each.earner_id == earner_id and each.verdict is Verdict.PENDING
-        ]
-        rejected = await earnings.reject(
-            session,
-            _of_leases(case.project.id, [each.lease_id for each in pending]),
-            code=BLOCKED,
-            reason=reason,
-        )
-        for each in pending:
-            each.verdict = Verdict.REJECTED if each.lease_id in rejected else Verdict.ACCEPTED
-    await session.flush()
-
-
-def _of_leases(project_id: UUID, lease_ids: Sequence[UUID]) -> ColumnElement[bool]:
-    return (Earning.project_id == project_id) & Earning.lease_id.in_(lease_ids)
+    await verdicts.decide(session, case, task)
 
 
 async def _to_review(session: AsyncSession, task: Task, reason: str) -> None:

@@ -42,22 +42,34 @@ class Trust:
     """Gold answered."""
     missed: int = 0
     """Gold answered with a score below one half."""
+    unsure: int = 0
+    """Gold to which nothing was said."""
 
     @property
     def mean(self) -> float:
         """Probability that the earner's next answer is right; inside (0, 1)."""
         return self.alpha / (self.alpha + self.beta)
 
-    def updated(self, score: float) -> "Trust":
-        """With one more gold score, in [0, 1]."""
+    def updated(self, score: float, *, said: bool = True) -> "Trust":
+        """With one more gold score, in [0, 1].
+
+        Args:
+            said: Whether it is that of an answer, and not of *not sure* or a report.
+        """
         if not 0 <= score <= 1:
             raise ValueError(f"a score lies in [0, 1], not {score}")
         return Trust(
             _PRIOR_ALPHA + MEMORY * (self.alpha - _PRIOR_ALPHA) + score,
             _PRIOR_BETA + MEMORY * (self.beta - _PRIOR_BETA) + 1 - score,
             self.seen + 1,
-            self.missed + (score < MISSED_BELOW),
+            self.missed + (said and score < MISSED_BELOW),
+            self.unsure + (not said),
         )
+
+    @property
+    def probability_idle(self) -> float:
+        """That they say nothing more often than something; from a uniform prior."""
+        return 1 - float(betainc(1 + self.unsure, 1 + self.seen - self.unsure, 0.5))
 
     def probability_below(self, minimum: float) -> float:
         return float(betainc(self.alpha, self.beta, minimum))
@@ -66,10 +78,27 @@ class Trust:
 NEWCOMER = Trust()
 
 
+def unsure_score(minimum_trust: float, *, chance: float) -> float:
+    """What *not sure* scores on gold, between what blind guesses score and what a project asks.
+
+    It is the cost of rejection of Chow (1970): to say what one sees scores more if one is surer
+    than this, and *not sure* if one is not. So to guess never scores more than to say so.
+
+    Args:
+        chance: How often a blind guess is right.
+    """
+    return (chance + max(minimum_trust, chance)) / 2
+
+
 def rating(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> Rating:
-    """Blocked once enough gold makes it as good as certain that trust is below the minimum."""
-    unreliable = trust.seen >= ENOUGH_GOLD and trust.probability_below(minimum_trust) >= SURE
-    return Rating.BLOCKED if unreliable else Rating.OK
+    """Blocked once enough gold makes it as good as certain that trust is below the minimum.
+
+    Or that they say nothing more often than something: doubt is no offence, but no work either.
+    """
+    if trust.seen < ENOUGH_GOLD:
+        return Rating.OK
+    unreliable = trust.probability_below(minimum_trust) >= SURE
+    return Rating.BLOCKED if unreliable or trust.probability_idle >= SURE else Rating.OK
 
 
 def bar(minimum_trust: float, *, better: float | None) -> float:
@@ -87,6 +116,8 @@ def bar(minimum_trust: float, *, better: float | None) -> float:
 
 def explain(trust: Trust, *, minimum_trust: float = MINIMUM_TRUST) -> str:
     """Why an earner gets no more tasks, in a sentence they can read."""
+    if trust.probability_idle >= SURE:
+        return f"You said nothing of what you saw in {trust.unsure} of {trust.seen} check tasks."
     asked = f"this project asks for {minimum_trust:.0%}".replace("%", " %")
     if trust.missed * 2 > trust.seen:
         return f"You missed {trust.missed} of {trust.seen} check tasks; {asked}."

@@ -16,18 +16,8 @@ def panels_of(votes: Votes, gold: Indices) -> tuple[Votes, Indices]:
     Returns:
         The answers, where an item is a panel, and the truth of each.
     """
-    ordinary = (gold == UNKNOWN) & (votes.per_item > 0)
-    size = max(round(float(votes.per_item[ordinary].mean())), 1) if ordinary.any() else 1
-    here = np.flatnonzero(gold[votes.items] != UNKNOWN)
-    here = here[np.argsort(votes.items[here], kind="stable")]
-    items = votes.items[here]
-    place = np.arange(len(here)) - np.searchsorted(items, items)
-    panel = place // size
-    full = (panel + 1) * size <= votes.per_item[items]
-    mine = np.flatnonzero(full & (panel < MOST_PANELS))
-    number = items[mine] * MOST_PANELS + panel[mine]
+    chosen, number = portions(votes, gold)
     which, numbered = np.unique(number, return_inverse=True)
-    chosen = here[mine]
     panels = Votes(
         numbered,
         votes.earners[chosen],
@@ -37,3 +27,20 @@ def panels_of(votes: Votes, gold: Indices) -> tuple[Votes, Indices]:
         votes.n_classes,
     )
     return panels, gold[which // MOST_PANELS]
+
+
+def portions(votes: Votes, gold: Indices) -> tuple[Indices, Indices]:
+    """Which answers make panels, and of each the item times `MOST_PANELS` plus the panel.
+
+    Shape (A,), each.
+    """
+    ordinary = (gold == UNKNOWN) & (votes.per_item > 0)
+    size = max(round(float(votes.per_item[ordinary].mean())), 1) if ordinary.any() else 1
+    here = np.flatnonzero(gold[votes.items] != UNKNOWN)
+    here = here[np.argsort(votes.items[here], kind="stable")]
+    items = votes.items[here]
+    place = np.arange(len(here)) - np.searchsorted(items, items)
+    panel = place // size
+    full = (panel + 1) * size <= votes.per_item[items]
+    mine = np.flatnonzero(full & (panel < MOST_PANELS))
+    return here[mine], items[mine] * MOST_PANELS + panel[mine]

@@ -39,6 +39,7 @@ class Response:
     step: Step
     kinds: tuple[Kind, ...]
     """What is told of, strongest first."""
+    strengths: tuple[float, ...]
     evidence: tuple[str, ...]
     """A sentence for each, for the earner and for who reviews."""
 
@@ -60,6 +61,7 @@ def _of(earner: int, findings: Sequence[Finding]) -> Response:
         earner,
         step(strengths),
         tuple(each.kind for each in told),
+        tuple(round(float(each.strength[earner]), 2) for each in told),
         tuple(each.words(earner) for each in told),
     )
 

@@ -34,6 +34,8 @@ WRITE = _with(Right.PROJECTS_WRITE, "owner", "manager")
 SPEND = _with(Right.SPEND, "owner", "manager")
 DATASETS = _with(Right.DATASETS, "owner", "manager")
 REVIEW = _with(Right.REVIEW, "owner", "manager", "reviewer")
+REVIEWERS = frozenset({"owner", "manager", "reviewer"})
+"""People, as they decide about people."""
 MONEY = _with(Right.MONEY_READ, "owner", "manager", "finance")
 OWNER = frozenset({"owner"})
 OPERATORS = frozenset({"owner", "manager", "reviewer", "finance", "platform", "platform's manager"})
@@ -82,10 +84,12 @@ _ROLE = {"role": "manager"}
 _BANK = {"rail": "manual", "details": {"holder": "Ada", "iban": "DE89370400440532013000"}}
 _FILES = {"files": [{"name": "1.jpg", "content_type": "image/jpeg"}]}
 _IMAGE = {"file_name": "000.jpg", "objects": []}
+_HINT = {"hint": "Coins are round."}
 _ANNOTATIONS = {"purpose": "gold", "format": "coco", "size": 1}
 
 _ORGANISATION = "/v1/organisations/{organisation_id}"
 _OF_PROJECT = "/v1/projects/{project_id}"
+_AUDIT = _OF_PROJECT + "/audits/{audit_id}"
 _BATCH = "/v1/finance/payout-batches/{batch_id}"
 _ITEM = _BATCH + "/items/{payout_id}"
 
@@ -139,10 +143,27 @@ TABLE: Mapping[str, Row] = {
     "POST /v1/annotation-imports/{annotation_import_id}/uploaded": Row(WRITE, 202),
     "GET /v1/annotation-imports/{annotation_import_id}": Row(READ, 200),
     "POST /v1/tasks/{task_id}/gold": Row(WRITE, 409),
+    "POST /v1/tasks/{task_id}/gold/wrong": Row(WRITE, 409, {"reason": "It is a dog."}),
+    f"GET {_OF_PROJECT}/gold": Row(READ, 200),
+    "PUT /v1/tasks/{task_id}/training": Row(WRITE, 409, _HINT),
+    "DELETE /v1/tasks/{task_id}/training": Row(WRITE, 409),
+    f"GET {_OF_PROJECT}/training": Row(READ, 200),
     f"GET {_OF_PROJECT}/tasks": Row(READ, 200),
     "GET /v1/tasks/{task_id}": Row(READ, 200),
     f"GET {_OF_PROJECT}/review": Row(REVIEW, 200),
+    "GET /v1/tasks/{task_id}/review": Row(REVIEW, 200),
     "POST /v1/tasks/{task_id}/review": Row(REVIEW, 422, {"label": {}}),
+    f"GET {_OF_PROJECT}/second-opinions/next": Row(REVIEW, 200),
+    f"POST {_OF_PROJECT}/second-opinions/tasks/{{task_id}}": Row(REVIEW, 409, {"unusable": True}),
+    f"GET {_OF_PROJECT}/reviews": Row(REVIEW, 200),
+    f"GET {_OF_PROJECT}/reviewers": Row(REVIEW, 200),
+    f"POST {_OF_PROJECT}/audits": Row(REVIEW, 422, {"size": 1}),
+    f"GET {_OF_PROJECT}/audits": Row(REVIEW, 200),
+    f"GET {_AUDIT}": Row(REVIEW, 200),
+    f"GET {_AUDIT}/tasks": Row(REVIEW, 200),
+    f"GET {_AUDIT}/next": Row(REVIEW, 200),
+    f"POST {_AUDIT}/tasks/{{sampled_id}}": Row(REVIEW, 200, {"unusable": True}),
+    f"GET {_OF_PROJECT}/quality": Row(READ, 200),
     f"POST {_OF_PROJECT}/datasets": Row(DATASETS, 202),
     "GET /v1/dataset-runs/{run_id}": Row(DATASETS, 200),
     f"GET {_OF_PROJECT}/datasets": Row(DATASETS, 200),
@@ -158,6 +179,25 @@ TABLE: Mapping[str, Row] = {
         EARNERS, 200, {"lease_ids": ["{lease_id}"], "reason": "skip"}, unknown=200
     ),
     "POST /v1/work/answers": Row(EARNERS, 200, {"answers": [_ANSWER]}),
+    "GET /v1/decisions": Row(EARNERS, 200),
+    "GET /v1/decisions/export": Row(EARNERS, 200),
+    "GET /v1/decisions/{decision_id}": Row(EARNERS, 200),
+    "POST /v1/decisions/{decision_id}/contest": Row(EARNERS, 200, {"text": "I looked."}),
+    "GET /v1/work/repairs": Row(EARNERS, 200),
+    "POST /v1/work/repairs/{lease_id}": Row(EARNERS, 404, {"answer": RIGHT}),
+    f"GET {_OF_PROJECT}/earners": Row(REVIEW, 200),
+    f"GET {_OF_PROJECT}/cases": Row(REVIEW, 200),
+    f"POST {_OF_PROJECT}/earners/{{earner_id}}/decision": Row(
+        REVIEWERS, 200, {"outcome": "stop", "reason": "Copied."}
+    ),
+    f"GET {_OF_PROJECT}/contests": Row(REVIEW, 200),
+    "POST /v1/contests/{decision_id}": Row(
+        REVIEWERS, 409, {"upheld": True, "answer": "You are right."}
+    ),
+    f"GET {_OF_PROJECT}/policies": Row(READ, 200),
+    "GET /v1/work/training/{project_id}": Row(EARNERS, 200, shared=True),
+    "POST /v1/work/training/{project_id}/attempts": Row(EARNERS, 409, shared=True),
+    "POST /v1/work/training/{project_id}/answers": Row(EARNERS, 404, _ANSWER, shared=True),
     "GET /v1/earnings": Row(EARNERS, 200),
     "GET /v1/earnings/balance": Row(EARNERS, 200),
     "PUT /v1/payout-destination": Row(EARNERS, 200, _BANK),

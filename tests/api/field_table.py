@@ -6,6 +6,13 @@ earners, to whom a task with a known answer must look like any other.
 
 from collections.abc import Mapping
 
+_QUALITY = (
+    "quality.gold_share quality.min_overlap quality.max_overlap quality.redo "
+    "quality.target_confidence quality.wrong_label_micro quality.minimum_trust "
+    "quality.importance{} quality.second_opinions quality.gold_exposure quality.may_flip "
+    "quality.training_tasks quality.training_pass quality.training_places "
+)
+
 THINGS: Mapping[str, str] = {
     # who
     "person": "id email name kind created_at",
@@ -25,10 +32,10 @@ THINGS: Mapping[str, str] = {
         "id organisation_id name instructions kind label_schema{} follows.project_id "
         "follows.classes[] currency price_micro "
         "fee_micro "
+        f"{_QUALITY}"
         "slicing.whole slicing.tile slicing.margin slicing.format slicing.quality "
-        "quality.gold_share quality.min_overlap quality.max_overlap quality.redo "
-        "quality.target_confidence quality.wrong_label_micro quality.minimum_trust "
-        "lease_seconds state reserved_micro created_at launched_at completed_at"
+        "lease_seconds policy_version state paused_reason reserved_micro created_at launched_at "
+        "completed_at"
     ),
     "estimate": ("tasks gold_tasks best_micro expected_micro worst_micro available_micro currency"),
     "progress": "images{} tasks{}",
@@ -65,6 +72,16 @@ THINGS: Mapping[str, str] = {
         "report[].problem{} next"
     ),
     "gold": "task_id expected{} source created_at",
+    "watched gold": (
+        "task_id shown_id source created_at pictures exposures no_view answers accuracy "
+        "expected_accuracy early_accuracy late_accuracy pace strength checked_at retired_at "
+        "retired_reason"
+    ),
+    "training task": "task_id hint known_answer{} created_at",
+    "training tasks": (
+        "items[].task_id items[].hint items[].known_answer{} items[].created_at next "
+        "places trainees{}"
+    ),
     "dry run": (
         "answers asked unsure stopped[] stopped_now settled_otherwise estimated_accuracy "
         "cost_micro difference_micro"
@@ -80,6 +97,56 @@ THINGS: Mapping[str, str] = {
         "answers[].value{} answers[].answered_at answers[].seconds answers[].agreement "
         "answers[].verdict next"
     ),
+    "task in review": (
+        "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
+        "review_reason value"
+    ),
+    "side by side": (
+        "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
+        "review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
+        "tile.content_type answers[].lease_id answers[].earner_id answers[].outcome "
+        "answers[].value{} answers[].answered_at answers[].seconds answers[].verdict "
+        "answers[].trust.value answers[].trust.gold_answers answers[].likeness answers[].group "
+        "groups[].value{} groups[].answers groups[].weight agreement"
+    ),
+    "blind task": (
+        "task.task_id task.subject{} task.tile.image_id task.tile.number task.tile.window[] "
+        "task.tile.core[] task.tile.url task.tile.content_type"
+    ),
+    "review": (
+        "id task_id reviewer_id purpose label{} compared{} score quality{} second created_at"
+    ),
+    "reviewers": (
+        "pairs.tasks pairs.alike pairs.mean_score pairs.alpha reviewers[].person_id "
+        "reviewers[].decided reviewers[].as_answers reviewers[].seconds reviewers[].as_others "
+        "reviewers[].audited"
+    ),
+    "audit": (
+        "id project_id created_by created_at seed population size right_from quality{} done "
+        "finished_at"
+    ),
+    "whole audit": (
+        "id project_id created_by created_at seed population size right_from quality{} done "
+        "finished_at accuracy.value accuracy.low accuracy.high accuracy.level accuracy.method "
+        "accuracy.sample.size accuracy.sample.right accuracy.sample.labels accuracy.sample.later "
+        "calibration.method calibration.items calibration.error calibration.curve[].confidence "
+        "calibration.curve[].accuracy calibration.curve[].low calibration.curve[].high "
+        "calibration.curve[].items"
+    ),
+    "sampled task": "number task_id label{} confidence is_right is_corrected review_id",
+    "quality": (
+        "accuracy.value accuracy.low accuracy.high accuracy.level accuracy.method "
+        "accuracy.sample.size accuracy.sample.right accuracy.sample.labels accuracy.sample.later "
+        "calibration.method calibration.items calibration.error calibration.curve[].confidence "
+        "calibration.curve[].accuracy calibration.curve[].low calibration.curve[].high "
+        "calibration.curve[].items classes[].id classes[].name classes[].accepted "
+        "classes[].by_gold.precision.value classes[].by_gold.precision.low "
+        "classes[].by_gold.precision.high classes[].by_gold.called classes[].by_gold.recall.value "
+        "classes[].by_gold.recall.low classes[].by_gold.recall.high classes[].by_gold.there "
+        "classes[].by_gold.mistaken_for settled settled_by_answers settled_by_review "
+        "share_reviewed in_review answers answers_per_task agreement reviewers.tasks "
+        "reviewers.alike reviewers.mean_score reviewers.alpha"
+    ),
     "run": "id project_id kind state dataset_id findings[] error created_at finished_at",
     "dataset": "id project_id created_at manifest{}",
     "links": (
@@ -89,7 +156,32 @@ THINGS: Mapping[str, str] = {
     # what earners read
     "offer": (
         "project_id name kind instructions_html label_schema{} price_micro currency lease_seconds "
-        "blocked_reason"
+        "blocked_reason training.state training.again_at training.questions "
+        "training.right_needed training.pays_micro "
+        "contests.contested contests.upheld contests.unanswered contests.is_often_overturned"
+    ),
+    "training": (
+        "project_id state reason retry_after_seconds questions right_needed price_micro pays_micro "
+        "currency attempt answered right ends_at"
+    ),
+    # training tasks check nobody: what is right is told to whoever has answered them
+    "attempt": (
+        "training.project_id training.state training.reason training.retry_after_seconds "
+        "training.questions training.right_needed training.price_micro training.pays_micro "
+        "training.currency training.attempt training.answered training.right training.ends_at "
+        "questions[].lease_id questions[].fence questions[].project_id questions[].kind "
+        "questions[].picture.url questions[].picture.content_type questions[].picture.width "
+        "questions[].picture.height questions[].subject{} questions[].price_micro "
+        "questions[].currency questions[].expires_at questions[].feedback.right "
+        "questions[].feedback.closeness questions[].feedback.hint "
+        "questions[].feedback.known_answer{}"
+    ),
+    "training answered": (
+        "lease_id replayed feedback.right feedback.closeness feedback.hint "
+        "feedback.known_answer{} "
+        "training.project_id training.state training.reason training.retry_after_seconds "
+        "training.questions training.right_needed training.price_micro training.pays_micro "
+        "training.currency training.attempt training.answered training.right training.ends_at"
     ),
     "handed": (
         "leases[].lease_id leases[].fence leases[].project_id leases[].kind leases[].price_micro "
@@ -104,6 +196,29 @@ THINGS: Mapping[str, str] = {
         "leases[].picture.height leases[].subject{} leases[].currency leases[].expires_at "
         "server_time"
     ),
+    "gold repair": (
+        "task_id expected{} reason decided_by earners restored answers_paid created_at"
+    ),
+    "decision": (
+        "id project_id effect rule reason numbers{} window_from window_to policy_version lease_id "
+        "because_id by_a_person created_at contestable_until contest_state contest due_at answer "
+        "resolved_at"
+    ),
+    "repairs": (
+        "items[].lease_id items[].project_id items[].kind items[].picture.url "
+        "items[].picture.content_type items[].picture.width items[].picture.height "
+        "items[].subject{} items[].answer{} items[].reason items[].until"
+    ),
+    "repaired": "lease_id replayed",
+    "earner": (
+        "earner_id trust gold_answered gold_missed blocked_at blocked_reason stopped_by step "
+        "signals[] strengths[] evidence[] looked_at"
+    ),
+    "contest": (
+        "id project_id earner_id effect rule reason numbers{} policy_version lease_id decided_by "
+        "created_at contested_at contest due_at contest_state resolved_at resolved_by answer"
+    ),
+    "policy": f"version {_QUALITY}created_by created_at",
     "held": "leases[].lease_id leases[].fence leases[].project_id leases[].expires_at server_time",
     "results": "results[].lease_id results[].accepted results[].replayed results[].problem{}",
     "earning": (
@@ -131,6 +246,7 @@ THINGS: Mapping[str, str] = {
 
 _ORGANISATION = "/v1/organisations/{organisation_id}"
 _OF_PROJECT = "/v1/projects/{project_id}"
+_AUDIT = _OF_PROJECT + "/audits/{audit_id}"
 _BATCH = "/v1/finance/payout-batches/{batch_id}"
 _ITEM = _BATCH + "/items/{payout_id}"
 
@@ -179,10 +295,27 @@ ANSWERS: Mapping[str, str] = {
     "POST /v1/annotation-imports/{annotation_import_id}/uploaded": "annotation import",
     "GET /v1/annotation-imports/{annotation_import_id}": "whole annotation import",
     "POST /v1/tasks/{task_id}/gold": "gold",
+    "POST /v1/tasks/{task_id}/gold/wrong": "gold repair",
+    f"GET {_OF_PROJECT}/gold": "page of watched gold",
+    "PUT /v1/tasks/{task_id}/training": "training task",
+    "DELETE /v1/tasks/{task_id}/training": "nothing",
+    f"GET {_OF_PROJECT}/training": "training tasks",
     f"GET {_OF_PROJECT}/tasks": "page of task",
     "GET /v1/tasks/{task_id}": "whole task",
-    f"GET {_OF_PROJECT}/review": "page of task",
+    f"GET {_OF_PROJECT}/review": "page of task in review",
+    "GET /v1/tasks/{task_id}/review": "side by side",
     "POST /v1/tasks/{task_id}/review": "task",
+    f"GET {_OF_PROJECT}/second-opinions/next": "blind task",
+    f"POST {_OF_PROJECT}/second-opinions/tasks/{{task_id}}": "review",
+    f"GET {_OF_PROJECT}/reviews": "page of review",
+    f"GET {_OF_PROJECT}/reviewers": "reviewers",
+    f"POST {_OF_PROJECT}/audits": "audit",
+    f"GET {_OF_PROJECT}/audits": "page of audit",
+    f"GET {_AUDIT}": "whole audit",
+    f"GET {_AUDIT}/tasks": "page of sampled task",
+    f"GET {_AUDIT}/next": "blind task",
+    f"POST {_AUDIT}/tasks/{{sampled_id}}": "sampled task",
+    f"GET {_OF_PROJECT}/quality": "quality",
     f"POST {_OF_PROJECT}/datasets": "run",
     "GET /v1/dataset-runs/{run_id}": "run",
     f"GET {_OF_PROJECT}/datasets": "page of dataset",
@@ -196,6 +329,21 @@ ANSWERS: Mapping[str, str] = {
     "POST /v1/work/leases/extend": "held",
     "POST /v1/work/leases/return": "held",
     "POST /v1/work/answers": "results",
+    "GET /v1/decisions": "page of decision",
+    "GET /v1/decisions/export": "nothing",
+    "GET /v1/decisions/{decision_id}": "decision",
+    "POST /v1/decisions/{decision_id}/contest": "decision",
+    "GET /v1/work/repairs": "repairs",
+    "POST /v1/work/repairs/{lease_id}": "repaired",
+    f"GET {_OF_PROJECT}/earners": "page of earner",
+    f"GET {_OF_PROJECT}/cases": "page of earner",
+    f"POST {_OF_PROJECT}/earners/{{earner_id}}/decision": "earner",
+    f"GET {_OF_PROJECT}/contests": "page of contest",
+    "POST /v1/contests/{decision_id}": "contest",
+    f"GET {_OF_PROJECT}/policies": "page of policy",
+    "GET /v1/work/training/{project_id}": "training",
+    "POST /v1/work/training/{project_id}/attempts": "attempt",
+    "POST /v1/work/training/{project_id}/answers": "training answered",
     "GET /v1/earnings": "page of earning",
     "GET /v1/earnings/balance": "money",
     "PUT /v1/payout-destination": "destination",
@@ -228,8 +376,8 @@ NOT_FOR_EARNERS = frozenset(_NOT_FOR_EARNERS.split())
 _FACTS = (
     "allowed amount_micro at available_micro classes count currency evidence field fields images "
     "items_sha256 kind known left_micro max_bytes max_micro minimum_micro most_objects most_tiles "
-    "needed_micro needs payout_id project_id reference retry_after_seconds size state step_micro "
-    "uploads"
+    "needed_micro needs payout_id project_id reason reference retry_after_seconds size state "
+    "step_micro until uploads"
 )
 FACTS = frozenset(_FACTS.split())
 """What refusals say beside their sentence."""

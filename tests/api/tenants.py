@@ -15,12 +15,14 @@ from tessera.accounts.roles import KEY_SCOPES, Right
 from tessera.accounts.tokens import digest
 from tessera.assignment.models import Task, TaskState
 from tessera.datasets.models import Dataset, DatasetRun, RunKind
+from tessera.decisions.models import Decision, Effect, Rule
 from tessera.kernel import db
 from tessera.ledger import service as ledger
 from tessera.ledger.service import OUTSIDE
+from tessera.quality.review_models import Audit, AuditTask
 from tests.client import As
 from tests.ledger.money import move
-from tests.world import BOX_SCHEMA, World, photograph
+from tests.world import BOX_SCHEMA, RIGHT, World, coco, photograph
 
 IBAN = "DE89370400440532013000"
 Place = dict[str, Any]
@@ -112,6 +114,8 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
     )
     draft = await world.project(owner, organisation_id)
     await world.images(owner, draft["id"], [("000.jpg", photograph())])
+    await owner.post(f"/v1/projects/{draft['id']}/gold", {"coco": coco(["000.jpg"])})
+    (known,) = (await owner.get(f"/v1/projects/{draft['id']}/tasks"))["items"]
     about = {"kind": "verify", "label_schema": {**BOX_SCHEMA, "of": "box"}}
     verifying = await world.project(owner, organisation_id, **about)
     await world.images(owner, verifying["id"], [("000.jpg", photograph())])
@@ -142,9 +146,11 @@ async def _tenant(world: World, finance: As) -> tuple[As, Place]:
         "annotation_import_id": annotations["id"],
         "task_id": task["id"],
         "draft_id": draft["id"],
+        "known_id": known["id"],
         "verifying_id": verifying["id"],
         "disputed_id": disputed["id"],
         **await _dataset(world.sessions, UUID(project["id"])),
+        **await _audit(world.sessions, UUID(project["id"]), UUID(disputed["id"])),
     }
 
 
@@ -163,6 +169,18 @@ async def _dataset(sessions: db.Sessions, project_id: UUID) -> Place:
         return {"dataset_id": dataset_id, "run_id": str(run.id)}
 
 
+async def _audit(sessions: db.Sessions, project_id: UUID, task_id: UUID) -> Place:
+    """Of a task that was asked anew since it was drawn."""
+    async with db.transaction(sessions) as session:
+        numbers = {"seed": 1, "population": 1, "size": 1, "right_from": 0.75, "quality": {}}
+        audit = Audit(project_id=project_id, created_by=project_id, **numbers)
+        session.add(audit)
+        await session.flush()
+        of = {"audit_id": audit.id, "project_id": project_id, "task_id": task_id}
+        session.add(AuditTask(**of, number=1, label=RIGHT, confidence=0.9))
+        return {"audit_id": str(audit.id), "sampled_id": str(task_id)}
+
+
 async def _earner(world: World, place: Place) -> As:
     """An earner with a lease and a payout that waits; their ids go to the place."""
     earner = await world.earner()
@@ -170,6 +188,8 @@ async def _earner(world: World, place: Place) -> As:
     place["lease_id"] = handed["leases"][0]["lease_id"]
     place["fence"] = handed["leases"][0]["fence"]
     earner_id = UUID((await earner.get("/v1/me"))["person_id"])
+    place["earner_id"] = str(earner_id)
+    place["decision_id"] = await _decision(world.sessions, UUID(place["project_id"]), earner_id)
     await move(world.sessions, OUTSIDE, ledger.earner(earner_id), 10**7, currency="USD")
     await earner.put(
         "/v1/payout-destination", {"rail": "manual", "details": {"holder": "Ada", "iban": IBAN}}
@@ -180,6 +200,23 @@ async def _earner(world: World, place: Place) -> As:
         "id"
     ]
     return earner
+
+
+async def _decision(sessions: db.Sessions, project_id: UUID, earner_id: UUID) -> str:
+    """That the earner gets no more tasks."""
+    async with db.transaction(sessions) as session:
+        decision = Decision(
+            project_id=project_id,
+            earner_id=earner_id,
+            effect=Effect.STOPPED,
+            rule=Rule.BELOW_MINIMUM_TRUST,
+            reason="You missed 4 of 4 check tasks.",
+            numbers={"trust": 0.3},
+            policy_version=1,
+        )
+        session.add(decision)
+        await session.flush()
+        return str(decision.id)
 
 
 async def _key(owner: As, organisation_id: str, scopes: Any) -> Any:

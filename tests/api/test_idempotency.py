@@ -235,6 +235,7 @@ def test_the_routes_that_store_nothing_are_these(settings: Settings, store: Stor
         "POST /v1/projects/{project_id}/imports",
         "POST /v1/projects/{project_id}/annotation-imports",
         "POST /v1/work/leases",
+        "POST /v1/work/training/{project_id}/attempts",
         "POST /v1/finance/payout-batches/{batch_id}/export",
     }
 

@@ -61,6 +61,13 @@ _POLICY = {
     "redo": 2,
     "target_confidence": 0.9,
     "minimum_trust": 0.6,
+    "importance": {"1": 2.5},
+    "second_opinions": 0.2,
+    "gold_exposure": 30,
+    "may_flip": False,
+    "training_tasks": 5,
+    "training_pass": 0.8,
+    "training_places": 50,
 }
 _CUT = {"whole": False, "tile": 512, "margin": 32, "format": "jpeg", "quality": 90}
 _COIN = {"class": 1, "box": [20, 20, 60, 60], "attributes": {}}
@@ -88,7 +95,13 @@ GOOD: list[tuple[str, str, Any]] = [
         "POST /v1/projects/{verifying_id}/annotation-imports",
         {"purpose": "gold", "format": "coco", "size": 9, "sha256": "0" * 64, "partial": True},
     ),
-    ("owner", "POST /v1/tasks/{disputed_id}/review", {"label": RIGHT}),
+    ("owner", "PUT /v1/tasks/{known_id}/training", {"hint": "Coins are round."}),
+    ("owner", "POST /v1/tasks/{disputed_id}/review", {"label": RIGHT, "gold": False}),
+    (
+        "owner",
+        "POST /v1/projects/{project_id}/audits/{audit_id}/tasks/{sampled_id}",
+        {"label": RIGHT},
+    ),
     ("owner", "POST /v1/projects/{project_id}/imports", {"source": "zip", "prefix": "a/"}),
     ("earner", "POST /v1/work/answers", {"answers": [_ANSWER]}),
     (

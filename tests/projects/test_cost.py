@@ -56,6 +56,19 @@ def test_the_worst_case_is_every_place_paid(
     assert cost(some, gold, quality, unit_micro=unit).worst_micro == places * unit
 
 
+@given(tasks, gold_tasks, qualities(), units, st.integers(0, 10**4), st.integers(0, 50))
+def test_training_costs_its_places_at_worst_and_whom_a_task_needs_at_best(
+    some: int, gold: int, quality: Quality, unit: int, trained: int, questions: int
+) -> None:
+    without = cost(some, gold, quality, unit_micro=unit)
+    planned = cost(some, gold, quality, unit_micro=unit, trained=trained, questions=questions)
+    least = min(trained, quality.min_overlap) * questions * unit
+    assert planned.training_micro == trained * questions * unit
+    assert planned.worst_micro - without.worst_micro == planned.training_micro
+    assert planned.best_micro - without.best_micro == least
+    assert planned.best_micro <= planned.expected_micro <= planned.worst_micro
+
+
 @given(tasks, gold_tasks, qualities(), units, st.integers(1, 10**4))
 def test_costs_are_so_many_times_the_price(
     some: int, gold: int, quality: Quality, unit: int, times: int

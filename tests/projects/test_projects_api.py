@@ -84,7 +84,8 @@ async def test_a_draft_can_be_edited(world: World) -> None:
     assert [each["id"] for each in edited["label_schema"]["classes"]] == [1, 2, 3]
     again = await operator.get(f"/v1/projects/{made['id']}")
     assert again == edited
-    untouched = made.keys() - changes.keys() - {"fee_micro"}
+    assert edited["policy_version"] == 2
+    untouched = made.keys() - changes.keys() - {"fee_micro", "policy_version"}
     assert all(again[name] == made[name] for name in untouched)
 
 

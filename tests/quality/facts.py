@@ -12,6 +12,7 @@ RULES = {
         SELECT earner_id FROM trust t WHERE seen <> (
           SELECT count(*) FROM answers a
           WHERE (a.project_id, a.earner_id) = (t.project_id, t.earner_id) AND score IS NOT NULL
+            AND a.answered_at > coalesce(t.forgiven_at, '-infinity')
         )
     """,
     "a verdict and its earning agree": """
@@ -64,3 +65,9 @@ async def broken(sessions: db.Sessions) -> list[str]:
         checked = await invariants.check(reader, {**invariants.RULES, **earnings.RULES})
         found += [f"{each.rule}: {each.samples}" for each in checked if each.broken]
     return found
+
+
+async def nothing_contradicts(sessions: db.Sessions) -> None:
+    """All of these rules hold."""
+    found = await broken(sessions)
+    assert not found, "\n".join(found)

@@ -74,6 +74,8 @@ async def test_who_is_stopped_in_one_project_goes_on_in_others(world: World) -> 
     ]
     assert "check tasks" in reasons[0]
     assert reasons[1] is None
+    for each in (here, there):
+        await each.say(CAT, CAT)
     rejected = [each for each in await here.earnings(earner) if each["state"] == "rejected"]
     assert {each["project_id"] for each in rejected} == {here.project["id"]}
 
@@ -97,22 +99,25 @@ async def test_an_answer_weighs_what_its_earner_earned_in_its_own_project(world:
     assert states == ["settled", "review"]
 
 
-async def test_what_a_blocked_earner_has_pending_is_rejected_with_the_reason_and_asked_again(
+async def test_what_a_stopped_earner_got_wrong_is_rejected_with_the_reason_and_others_are_asked(
     world: World,
 ) -> None:
     here = await mixed(world)
     good, bad = await here.earners(2)
     await here.work(bad, always(DOG))
     await here.judge()
+    assert {each["state"] for each in await here.earnings(bad)} == {"pending"}, "till it is known"
+    await here.work(good, always(CAT))
+    await here.say(CAT)
     earnings = await here.earnings(bad)
     assert {each["state"] for each in earnings} == {"rejected"}
-    assert {each["reason_code"] for each in earnings} == {"below-minimum-trust"}
-    assert all("check tasks" in each["reason"] for each in earnings)
+    assert {each["reason_code"] for each in earnings} == {"unlike-the-label"}
+    assert {each["reason"] for each in earnings} == {
+        "This answer has 0 % in common with the settled label; at least 50 % is asked for."
+    }, "gold and others in the same words"
     assert (await bad.get("/v1/earnings/balance"))["earned_micro"] == {
         "USD": {"rejected": len(earnings) * here.project["price_micro"]}
     }
-    await here.work(good, always(CAT))
-    await here.say(CAT)
     tasks = {name: task for name, task in (await here.tasks()).items() if name in COMMON}
     assert {task["state"] for task in tasks.values()} == {"settled"}
     assert {str(task["label"]["classes"]) for task in tasks.values()} == {"[1]"}
@@ -120,6 +125,24 @@ async def test_what_a_blocked_earner_has_pending_is_rejected_with_the_reason_and
         by_verdict = {each["verdict"] for each in task["answers"]}
         assert by_verdict <= {"accepted", "rejected"}
         assert sum(each["verdict"] == "accepted" for each in task["answers"]) == 2
+
+
+async def test_what_a_stopped_earner_got_right_is_paid(world: World) -> None:
+    here = await mixed(world)
+    (torn,) = await here.earners(1)
+    right = dict.fromkeys(COMMON[:10], CAT)
+    await here.work(torn, lambda name: right.get(name, DOG))
+    await here.judge()
+    await torn.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    await here.say(CAT, CAT)
+    answers = {
+        each["lease_id"]: name
+        for name, task in (await here.tasks()).items()
+        for each in task["answers"]
+    }
+    by_name = {answers[each["lease_id"]]: each["state"] for each in await here.earnings(torn)}
+    assert {by_name[name] for name in by_name if name in right} == {"approved"}
+    assert {by_name[name] for name in by_name if name not in right} == {"rejected"}
 
 
 async def test_a_higher_minimum_stops_who_is_below_it_and_a_lower_one_lets_them_back(
@@ -141,9 +164,7 @@ async def test_a_higher_minimum_stops_who_is_below_it_and_a_lower_one_lets_them_
         got = await average.post("/v1/work/leases", asked, status=status)
         if status == 403:
             assert f"this project asks for {minimum:.0%}".replace("%", " %") in got["detail"]
-    assert {each["reason_code"] for each in await here.earnings(average)} >= {
-        "below-minimum-trust"
-    }, "what was pending then stays rejected"
+    assert {each["state"] for each in await here.earnings(average)} == {"pending"}
 
 
 async def test_what_was_paid_before_stays_paid(world: World) -> None:
@@ -166,7 +187,7 @@ async def test_what_was_paid_before_stays_paid(world: World) -> None:
     assert paid == {each["lease_id"] for each in common}
 
 
-async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_rejected_too(
+async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_judged_like_the_others(
     world: World,
 ) -> None:
     here = await mixed(world)
@@ -179,6 +200,7 @@ async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_reject
     await here.judge()
     await here.answer(bad, common, always(DOG))
     await here.judge()
+    await here.say(CAT, CAT)
     assert {each["state"] for each in await here.earnings(bad)} == {"rejected"}
 
 

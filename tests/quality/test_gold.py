@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
+from tessera.quality.trust import unsure_score
 from tests.api.unchanged import nothing_changes
 from tests.client import As
 from tests.images.ingesting import desk
@@ -214,9 +215,10 @@ async def test_doubt_about_gold_counts_less_than_a_mistake_and_is_not_free(world
     assert set(seen) >= set(GOLD)
     async with db.reading(world.sessions) as reader:
         scores = await reader.scalars(text("SELECT score FROM answers WHERE score IS NOT NULL"))
-        assert sorted(scores) == [0, 0.25, 0.25, 1, 1, 1]
-        trust = (await reader.execute(text("SELECT seen, missed FROM trust"))).one()
-        assert trust == (6, 3)
+        doubt = unsure_score(0.6, chance=1 / 3)
+        assert sorted(scores) == pytest.approx([0, doubt, doubt, 1, 1, 1])
+        trust = (await reader.execute(text("SELECT seen, missed, unsure FROM trust"))).one()
+        assert trust == (6, 1, 2)
 
 
 async def test_a_label_is_not_held_against_those_who_made_it(world: World) -> None:

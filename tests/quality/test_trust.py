@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from tessera.quality.judge import UNANSWERED
-from tessera.quality.trust import MINIMUM_TRUST, NEWCOMER, Rating, Trust, explain, rating
+from tessera.quality.trust import (
+    MINIMUM_TRUST,
+    NEWCOMER,
+    Rating,
+    Trust,
+    explain,
+    rating,
+    unsure_score,
+)
 from tests.quality.scored import trust_after
 
 Scores = Callable[[np.random.Generator], float]
@@ -54,15 +61,39 @@ def test_careful_and_average_earners_are_not_blocked(draw: Scores) -> None:
     assert blocked_after(draw) == []
 
 
-def test_who_never_says_what_they_see_is_stopped_within_ten_gold() -> None:
-    stopped = blocked_after(lambda _: UNANSWERED)
-    assert len(stopped) == 400
-    assert max(stopped) <= 10
+def with_doubt(share: float, seed: int, *, golds: int = 60) -> Trust | None:
+    """Trust in somebody who is unsure so often and right otherwise; None if they are stopped."""
+    rng, trust = np.random.default_rng(seed), NEWCOMER
+    unsure = unsure_score(MINIMUM_TRUST, chance=1 / 3)
+    for _ in range(golds):
+        said = rng.random() >= share
+        trust = trust.updated(1.0 if said else unsure, said=said)
+        if rating(trust) is Rating.BLOCKED:
+            return None
+    return trust
+
+
+def test_who_never_says_what_they_see_is_stopped_as_soon_as_anybody_is_and_reads_why() -> None:
+    trust = NEWCOMER
+    while rating(trust) is Rating.OK:
+        trust = trust.updated(0.5, said=False)
+    assert trust.seen == 4
+    assert explain(trust) == "You said nothing of what you saw in 4 of 4 check tasks."
 
 
 def test_who_is_unsure_of_every_fifth_and_right_otherwise_may_go_on() -> None:
-    unsure = blocked_after(lambda rng: UNANSWERED if rng.random() < 0.2 else 1.0)
-    assert len(unsure) < 4, "of four hundred"
+    assert sum(with_doubt(0.2, seed) is None for seed in range(400)) < 4
+
+
+@given(st.floats(0.5, 0.99), st.floats(0, 0.5), st.floats(0, 1))
+def test_to_guess_never_scores_more_than_to_say_that_one_would(
+    minimum: float, chance: float, sure: float
+) -> None:
+    unsure = unsure_score(minimum, chance=chance)
+    assert chance <= unsure <= minimum
+    best_is_to_answer = sure * 1.0 + (1 - sure) * 0.0 > unsure
+    assert best_is_to_answer == (sure > unsure), "whoever is less sure than that says so"
+    assert not chance > unsure, "a blind guess"
 
 
 def test_who_is_right_nine_times_in_ten_is_blocked_less_than_once_in_a_thousand() -> None:

@@ -144,6 +144,7 @@ async def test_a_join_goes_the_whole_way_from_pieces_to_what_others_read(
     assert await desk.work(mistaken, once_wrong) == len(desk.tasks)
     await judged_by_gold(desk, contrary, [careful, mistaken])
     await reviewed(desk)
+    await paid_for_what_was_right(desk, contrary)
     await read_by_others(desk, tmp_path)
 
 
@@ -173,14 +174,18 @@ async def made_gold(desk: Desk) -> None:
 
 
 async def judged_by_gold(desk: Desk, contrary: As, careful: list[As]) -> None:
-    """Who is wrong on all gold is told so, stopped, and not paid; who is right goes on."""
+    """Who is wrong on all gold is told so, and stopped; who is right goes on."""
     offer = f"/v1/work/offers/{desk.chain.stages['join']}"
     reason = (await contrary.get(offer))["blocked_reason"]
     assert reason == "You missed 4 of 4 check tasks; this project asks for 60 %."
-    (state,) = {each["state"] for each in (await contrary.get("/v1/earnings"))["items"]}
-    assert state == "rejected"
     for each in careful:
         assert (await each.get(offer))["blocked_reason"] is None
+
+
+async def paid_for_what_was_right(desk: Desk, contrary: As) -> None:
+    """Once all is settled, who was wrong about everything gets nothing for it."""
+    (state,) = {each["state"] for each in (await contrary.get("/v1/earnings"))["items"]}
+    assert state == "rejected"
     project_id = UUID(desk.chain.stages["join"])
     async with db.reading(desk.chain.world.sessions) as reader:
         rows = await reader.execute(

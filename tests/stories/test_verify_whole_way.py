@@ -165,9 +165,10 @@ async def test_a_verify_project_goes_the_whole_way_from_predictions_to_what_othe
     await judged_by_gold(desk, lazy, careful)
     await agreed(desk)
     await reviewed(desk)
+    await paid_for_what_was_right(desk, lazy)
     files = await dataset(desk.project)
     gold = json.loads(files["manifest.json"])["gold"]
-    assert gold == {"answers": 8, "mean_score": 1.0}, "of those that were paid for"
+    assert gold == {"answers": 10, "mean_score": 1.0}, "of those that were paid for"
     coco, archive = (
         coco_of(files["coco.json"], tmp_path),
         datumaro_of(files["datumaro.tar"], tmp_path),
@@ -190,17 +191,21 @@ async def refused(desk: Desk, earner: As) -> None:
 
 
 async def judged_by_gold(desk: Desk, lazy: As, careful: list[As]) -> None:
-    """Who says yes to everything is wrong on half of the gold, stopped, and not paid."""
+    """Who says yes to everything is wrong on half of the gold, and stopped."""
     path = f"/v1/work/offers/{desk.project.id}"
     reason = (await lazy.get(path))["blocked_reason"]
     assert reason.startswith("Your last check tasks were about "), reason
     assert reason.endswith("% right; this project asks for 90 %.")
-    (state,) = {each["state"] for each in (await lazy.get("/v1/earnings"))["items"]}
-    assert state == "rejected"
     for each in careful:
         assert (await each.get(path))["blocked_reason"] is None
         states = {earning["state"] for earning in (await each.get("/v1/earnings"))["items"]}
         assert "rejected" not in states
+
+
+async def paid_for_what_was_right(desk: Desk, lazy: As) -> None:
+    """Who was stopped is paid where yes was right, of gold as of others, and nowhere else."""
+    states = {each["state"] for each in (await lazy.get("/v1/earnings"))["items"]}
+    assert states == {"rejected", "approved"}
     async with db.reading(desk.world.sessions) as reader:
         rows = await reader.execute(
             select(Answer.value, Answer.verdict, Answer.score).where(
@@ -209,11 +214,11 @@ async def judged_by_gold(desk: Desk, lazy: As, careful: list[As]) -> None:
         )
         scores = rows.all()
     rejected = sorted(score for _, verdict, score in scores if verdict == "rejected")
-    assert rejected == [0, 0, 1, 1]
+    assert rejected == [0, 0]
     others = [
         (value["verdict"], score) for value, verdict, score in scores if verdict != "rejected"
     ]
-    assert sorted(others) == [("fix", 1.0)] * 4 + [("yes", 1.0)] * 4
+    assert sorted(others) == [("fix", 1.0)] * 4 + [("yes", 1.0)] * 6
 
 
 async def agreed(desk: Desk) -> None:

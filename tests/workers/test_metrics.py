@@ -19,14 +19,14 @@ async def test_a_worker_serves_what_it_measures(
     async with db.transaction(sessions) as session:
         await session.execute(text("DELETE FROM pgqueuer_schedules"))
         await jobs.enqueue(session, "nobodys", payload={})
-        await jobs.enqueue(session, "quality.reject_blocked", payload={})
+        await jobs.enqueue(session, "quality.ask_others", payload={})
     with a_worker(settings, tmp_path / "log") as worker:
         assert await worker.until_it_shows("tessera_invariant_broken", invariant="place-twice") == 0
         assert await worker.until_it_shows("tessera_jobs", name="nobodys", status="queued") == 1
         assert await worker.until_it_shows("tessera_job_oldest_seconds", name="nobodys") > 0
         assert await worker.until_it_shows("tessera_settle_lag_seconds") == 0
         for name, labels in (
-            ("tessera_job_seconds_count", {"name": "quality.reject_blocked", "outcome": "retried"}),
+            ("tessera_job_seconds_count", {"name": "quality.ask_others", "outcome": "retried"}),
             ("tessera_sweep_seconds_count", {"name": "check-invariants", "outcome": "done"}),
         ):
             assert await worker.until_it_shows(name, **labels) >= 1

@@ -1,0 +1,397 @@
+"""Whoever is judged reads what was decided and why, and may say no to it."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tessera.kernel import db
+from tessera.kernel.settings import Settings
+from tessera.storage.context import JobContext
+from tests.client import As, Work, api
+from tests.quality.court import CAT, DOG, Court, always, court
+from tests.quality.facts import nothing_contradicts
+from tests.world import World
+
+GOLD = [f"gold {number}.jpg" for number in range(8)]
+COMMON = [f"common {number}.jpg" for number in range(16)]
+Receipt = dict[str, Any]
+
+
+async def mixed(world: World, *, beside: Court | None = None, **quality: Any) -> Court:
+    policy = {"min_overlap": 2, "max_overlap": 4, "redo": 2, "gold_share": 0.5, **quality}
+    here = await court(world, *GOLD, *COMMON, beside=beside, quality=policy)
+    await here.gold(GOLD)
+    await here.launch()
+    return here
+
+
+async def stopped(here: Court) -> As:
+    """Somebody who gets all gold wrong, and all the rest."""
+    (bad,) = await here.earners(1)
+    await here.work(bad, always(DOG))
+    await here.judge()
+    return bad
+
+
+async def receipts(earner: As, effect: str | None = None) -> list[Receipt]:
+    found = (await earner.get("/v1/decisions?limit=200"))["items"]
+    return [each for each in found if effect in {None, each["effect"]}]
+
+
+async def states(here: Court, earner: As) -> set[str]:
+    return {each["state"] for each in await here.earnings(earner)}
+
+
+async def later(here: Court, days: int) -> None:
+    """As if all that was decided and contested so far had been so many days ago."""
+    async with db.transaction(here.world.sessions) as session:
+        moved = f"interval '{days} days'"
+        await session.execute(
+            text(
+                f"UPDATE decisions SET created_at = created_at - {moved}, due_at = due_at - {moved}"
+            )
+        )
+        await session.execute(
+            text(f"UPDATE earnings SET contestable_until = contestable_until - {moved}")
+        )
+
+
+async def test_who_is_stopped_reads_the_rule_the_numbers_and_the_window(world: World) -> None:
+    here = await mixed(world)
+    await here.operator.patch(here.path, {"quality": {"minimum_trust": 0.65}})
+    bad = await stopped(here)
+    problem = await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    (receipt,) = await receipts(bad, "stopped")
+    assert receipt["rule"] == "below-minimum-trust"
+    assert receipt["reason"] == problem["detail"]
+    numbers = receipt["numbers"]
+    assert numbers["check_tasks"] == numbers["missed"] >= 4
+    assert numbers["trust"] < numbers["minimum_trust"] <= 0.65
+    assert receipt["window_from"] <= receipt["window_to"] == receipt["created_at"]
+    assert receipt["policy_version"] == 2
+    assert not receipt["by_a_person"]
+    versions = (await here.operator.get(f"{here.path}/policies"))["items"]
+    assert [each["version"] for each in versions] == [2, 1]
+    assert [each["quality"]["minimum_trust"] for each in versions] == [0.65, 0.6]
+    assert await bad.get(f"/v1/decisions/{receipt['id']}") == receipt
+
+
+async def test_who_falls_reads_that_their_trust_has_fallen_before_they_are_stopped(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    (lowered,) = await receipts(bad, "lowered")
+    assert lowered["rule"] == "lowered-trust"
+    assert lowered["numbers"]["trust"] <= lowered["numbers"]["before"] - 0.1
+    assert "weigh less" in lowered["reason"]
+    good = (await here.say(CAT))[0]
+    assert await receipts(good) == []
+
+
+async def test_each_rejection_has_a_receipt_that_names_the_answer_and_what_it_follows_from(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    (stop,) = await receipts(bad, "stopped")
+    rejected = await receipts(bad, "rejected")
+    earnings = await here.earnings(bad)
+    assert {each["lease_id"] for each in rejected} == {
+        each["lease_id"] for each in earnings if each["state"] == "rejected"
+    }
+    assert len(rejected) == len(earnings)
+    for each in rejected:
+        assert each["because_id"] == stop["id"]
+        assert each["rule"] == "unlike-the-label"
+        assert each["numbers"] == {"agreement": 0.0, "asked_for": 0.5}
+    fields = {frozenset(each) - {"lease_id", "id", "created_at"} for each in rejected}
+    assert len(fields) == 1
+    told = {(each["reason"], each["contest_state"], each["effect"]) for each in rejected}
+    assert len(told) == 1, "of gold and of others the same"
+
+
+async def test_what_follows_from_one_answer_is_told_together_with_others(
+    world: World, settings: Settings, context: JobContext
+) -> None:
+    hourly = settings.model_copy(update={"decisions_every": timedelta(hours=1)})
+    work = Work(hourly, replace(context, decisions_every=hourly.decisions_every))
+    async with api(hourly, world.sessions, world.store) as http:
+        here = await mixed(World(http, world.sessions, world.store, work))
+        bad = await stopped(here)
+        await here.say(CAT, CAT)
+        assert {each["effect"] for each in await receipts(bad)} == {"stopped"}, "they notice that"
+        async with db.transaction(world.sessions) as session:
+            hidden = (
+                await session.execute(
+                    text("SELECT id FROM decisions WHERE effect = 'rejected' LIMIT 1")
+                )
+            ).scalar_one()
+            await session.execute(
+                text("UPDATE decisions SET created_at = created_at - interval '1 hour'")
+            )
+        assert {each["effect"] for each in await receipts(bad)} >= {"stopped", "rejected"}
+        assert "lowered" not in {each["effect"] for each in await receipts(bad)}
+        await bad.get(f"/v1/decisions/{hidden}")
+        async with db.transaction(world.sessions) as session:
+            await session.execute(
+                text("UPDATE decisions SET created_at = created_at - interval '1 day'")
+            )
+        assert "lowered" in {each["effect"] for each in await receipts(bad)}
+
+
+async def test_all_of_it_can_be_taken_along(world: World) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    response = await bad.call("GET", "/v1/decisions/export")
+    assert response.headers["content-type"].startswith("application/jsonl")
+    assert [json.loads(line) for line in response.text.splitlines()] == await receipts(bad)
+
+
+async def test_a_contest_that_is_upheld_gives_back_access_trust_and_pay(world: World) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    assert await states(here, bad) == {"rejected"}
+    (stop,) = await receipts(bad, "stopped")
+    contested = await bad.post(f"/v1/decisions/{stop['id']}/contest", {"text": "  I looked. "})
+    assert contested["contest_state"] == "open"
+    assert contested["contest"] == "I looked."
+    (waiting,) = (await here.operator.get(f"{here.path}/contests"))["items"]
+    assert waiting["id"] == stop["id"]
+    answer = {"upheld": True, "answer": "The instructions were wrong."}
+    resolved = await here.operator.post(f"/v1/contests/{stop['id']}", answer)
+    assert resolved["contest_state"] == "upheld"
+    assert (await here.operator.get(f"{here.path}/contests"))["items"] == []
+    assert await states(here, bad) == {"approved"}
+    await world.work.sweep("post-earnings")
+    balance = await bad.get("/v1/earnings/balance")
+    paid = len(await here.earnings(bad)) * here.project["price_micro"]
+    assert balance["available_micro"] == {"USD": paid}
+    await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=200)
+    (restored,) = await receipts(bad, "restored")
+    assert restored["because_id"] == stop["id"]
+    assert restored["rule"] == "contest-upheld"
+    read = await bad.get(f"/v1/decisions/{stop['id']}")
+    assert (read["contest_state"], read["answer"]) == ("upheld", "The instructions were wrong.")
+    await nothing_contradicts(world.sessions)
+
+
+async def test_a_contest_that_is_denied_leaves_all_as_it_was(world: World) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    rejected = (await receipts(bad, "rejected"))[0]
+    await bad.post(f"/v1/decisions/{rejected['id']}/contest", {"text": "It is a dog."})
+    answer = {"upheld": False, "answer": "It has whiskers."}
+    denied = await here.operator.post(f"/v1/contests/{rejected['id']}", answer)
+    assert denied["contest_state"] == "denied"
+    assert (await bad.get(f"/v1/decisions/{rejected['id']}"))["answer"] == "It has whiskers."
+    assert await states(here, bad) == {"rejected"}
+    assert await receipts(bad, "restored") == []
+
+
+async def test_one_answer_that_was_right_after_all_is_paid_and_the_others_are_not(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    rejected = (await receipts(bad, "rejected"))[0]
+    await bad.post(f"/v1/decisions/{rejected['id']}/contest", {"text": "It is a dog."})
+    await here.operator.post(
+        f"/v1/contests/{rejected['id']}", {"upheld": True, "answer": "So it is."}
+    )
+    by_lease = {each["lease_id"]: each for each in await here.earnings(bad)}
+    assert by_lease.pop(rejected["lease_id"])["state"] == "approved"
+    assert {each["state"] for each in by_lease.values()} == {"rejected"}
+    await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    await nothing_contradicts(world.sessions)
+
+
+async def test_who_gets_no_answer_in_time_is_right_even_after_the_project_is_over(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    (stop,) = await receipts(bad, "stopped")
+    await bad.post(f"/v1/decisions/{stop['id']}/contest", {"text": "I looked."})
+    await here.operator.post(f"{here.path}/complete")
+    await here.judge()
+    await world.work.sweep("post-earnings")
+    await world.work.sweep("release-completed")
+    await here.judge()
+    await later(here, days=13)
+    await world.work.sweep("uphold-contests")
+    assert await states(here, bad) == {"rejected"}, "there is still time"
+    await later(here, days=200)
+    await world.work.sweep("release-completed")
+    await here.judge()
+    await world.work.sweep("uphold-contests")
+    await world.work.sweep("post-earnings")
+    assert await states(here, bad) == {"available"}, "the money was still there"
+    (restored,) = await receipts(bad, "restored")
+    assert "nobody answered in time" in restored["reason"]
+    await nothing_contradicts(world.sessions)
+
+
+async def test_the_money_of_what_may_yet_be_contested_stays_and_then_goes_back(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    await here.operator.post(f"{here.path}/complete")
+    await here.judge()
+    await world.work.sweep("post-earnings")
+    await world.work.sweep("release-completed")
+    await here.judge()
+    rejected = len(await here.earnings(bad))
+    each = here.project["price_micro"] + here.project["fee_micro"]
+    assert await escrow(here) == rejected * each
+    one = (await receipts(bad, "rejected"))[0]
+    await bad.post(f"/v1/decisions/{one['id']}/contest", {"text": "It is a dog."})
+    await later(here, days=16)
+    await world.work.sweep("release-completed")
+    await here.judge()
+    assert await escrow(here) == each, "of the contested one"
+    answer = {"upheld": False, "answer": "It has whiskers."}
+    await here.operator.post(f"/v1/contests/{one['id']}", answer)
+    await world.work.sweep("release-completed")
+    await here.judge()
+    assert await escrow(here) == 0
+
+
+async def escrow(here: Court) -> int:
+    async with db.reading(here.world.sessions) as reader:
+        found = await reader.scalar(
+            text(
+                "SELECT balance_micro FROM ledger_accounts WHERE kind = 'escrow' AND owner_id = :id"
+            ),
+            {"id": here.project["id"]},
+        )
+        return int(found or 0)
+
+
+async def test_a_decision_is_contested_once_and_in_time_and_by_whom_it_is_about(
+    world: World,
+) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    other = await world.earner()
+    (stop,) = await receipts(bad, "stopped")
+    path = f"/v1/decisions/{stop['id']}/contest"
+    said = {"text": "I looked."}
+    assert (await other.post(path, said, status=404))["code"] == "not-found"
+    assert (await other.get(f"/v1/decisions/{stop['id']}", status=404))["code"] == "not-found"
+    for nothing in ("", "  ", "x" * 2_001):
+        await bad.post(path, {"text": nothing}, status=422)
+    await bad.post(path, said)
+    again = await bad.post(path, said, status=409)
+    assert (again["code"], again["state"]) == ("not-contestable", "open")
+    answer = f"/v1/contests/{stop['id']}"
+    for bad_answer in (
+        {"upheld": True},
+        {"upheld": 2, "answer": "x"},
+        {"upheld": True, "answer": ""},
+    ):
+        await here.operator.post(answer, bad_answer, status=422)
+    await here.operator.post(answer, {"upheld": True, "answer": "Yes."})
+    twice = await here.operator.post(answer, {"upheld": False, "answer": "No."}, status=409)
+    assert (twice["code"], twice["state"]) == ("not-contested", "upheld")
+    (restored,) = await receipts(bad, "restored")
+    harmless = await bad.post(f"/v1/decisions/{restored['id']}/contest", said, status=409)
+    assert harmless["code"] == "not-contestable"
+    lowered = (await receipts(bad, "lowered"))[0]
+    await here.operator.post(
+        f"/v1/contests/{lowered['id']}", {"upheld": True, "answer": "-"}, status=409
+    )
+    await later(here, days=16)
+    late = await bad.post(f"/v1/decisions/{lowered['id']}/contest", said, status=409)
+    assert late["code"] == "not-contestable"
+    assert late["until"]
+
+
+@pytest.mark.parametrize("upheld", [True, False])
+async def test_of_many_answers_to_a_contest_one_counts(world: World, *, upheld: bool) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    (stop,) = await receipts(bad, "stopped")
+    contests = [
+        bad.call("POST", f"/v1/decisions/{stop['id']}/contest", {"text": str(number)})
+        for number in range(4)
+    ]
+    assert sorted(each.status_code for each in await asyncio.gather(*contests)) == [
+        200,
+        409,
+        409,
+        409,
+    ]
+    await later(here, days=15)
+    answers = [
+        here.operator.call(
+            "POST", f"/v1/contests/{stop['id']}", {"upheld": upheld, "answer": str(number)}
+        )
+        for number in range(4)
+    ]
+    sweeps = [asyncio.create_task(world.work.sweep("uphold-contests")) for _ in range(3)]
+    done = await asyncio.gather(*answers)
+    await asyncio.gather(*sweeps)
+    codes = sorted(each.status_code for each in done)
+    assert codes in ([200, 409, 409, 409], [409] * 4), "or the sweep came first"
+    overturned = upheld or codes[0] == 409
+    assert await states(here, bad) == {"approved" if overturned else "rejected"}
+    assert len(await receipts(bad, "restored")) == int(overturned)
+    await nothing_contradicts(world.sessions)
+
+
+async def test_an_operator_who_is_often_overturned_is_shown_as_such(world: World) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    await here.say(CAT, CAT)
+    new = await world.earner()
+    offer = f"/v1/work/offers/{here.project['id']}"
+    assert (await new.get(offer))["contests"] == {
+        "contested": 0,
+        "upheld": 0,
+        "unanswered": 0,
+        "is_often_overturned": False,
+    }
+    rejected = await receipts(bad, "rejected")
+    for number, each in enumerate(rejected[:6]):
+        await bad.post(f"/v1/decisions/{each['id']}/contest", {"text": "It is a dog."})
+        if number < 4:
+            answer = {"upheld": number < 2, "answer": "Well."}
+            await here.operator.post(f"/v1/contests/{each['id']}", answer)
+    await later(here, days=15)
+    await world.work.sweep("uphold-contests")
+    for shown in (await new.get(offer), (await new.get("/v1/work/offers"))["items"][0]):
+        assert shown["contests"] == {
+            "contested": 6,
+            "upheld": 4,
+            "unanswered": 2,
+            "is_often_overturned": True,
+        }
+
+
+async def test_a_project_that_asks_for_less_lets_people_back_and_they_read_so(world: World) -> None:
+    here = await mixed(world, minimum_trust=0.95)
+    (average,) = await here.earners(1)
+    said = iter([CAT, CAT, DOG] * 20)
+    await here.work(average, lambda name: next(said) if name in GOLD else CAT)
+    await here.judge()
+    assert len(await receipts(average, "stopped")) == 1
+    await here.operator.patch(here.path, {"quality": {"minimum_trust": 0.5}})
+    await here.judge()
+    (restored,) = await receipts(average, "restored")
+    assert (restored["rule"], restored["policy_version"]) == ("policy-changed", 2)
+    await average.post("/v1/work/leases", {"project_id": here.project["id"]}, status=200)
