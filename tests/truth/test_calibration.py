@@ -106,6 +106,7 @@ def test_nothing_nearby_is_more_probable_than_what_is_learnt(seed: int) -> None:
     assert lost(values, odds, truth) < lost(np.r_[USUAL, 0, 0, 0], odds, truth)
 
 
+@pytest.mark.long
 def test_the_slope_that_is_followed_is_that_of_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
