@@ -1,7 +1,7 @@
 """What unusual answers lead to, how it ends, and what a person decides: accounts that are linked.
 
 Ten accounts that are paid to one account are for a person to look at, however they answer; so ten
-people who answer a few tasks are enough to see it all.
+people who answer a task each are enough to see it all.
 """
 
 import asyncio
