@@ -194,7 +194,7 @@ def _member(member: Member) -> MemberOut:
     standing, trust, suspicion = member.standing, member.trust, member.suspicion
     return MemberOut(
         earner_id=standing.earner_id,
-        trust=None if trust is None else round(trust.alpha / (trust.alpha + trust.beta), 4),
+        trust=round(trust.alpha / (trust.alpha + trust.beta), 4) if trust and trust.seen else None,
         gold_answered=0 if trust is None else trust.seen,
         gold_missed=0 if trust is None else trust.missed,
         blocked_at=standing.blocked_at,

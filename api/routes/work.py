@@ -27,7 +27,13 @@ from tessera.assignment import answer as answering
 from tessera.assignment import lease as leasing
 from tessera.assignment import offers, queue
 from tessera.assignment.answer import Given, Result
-from tessera.assignment.errors import AnswersRefused, Blocked, RepeatedLease, TrainingNeeded
+from tessera.assignment.errors import (
+    AnswersRefused,
+    Blocked,
+    RepeatedLease,
+    Stopped,
+    TrainingNeeded,
+)
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lease, Outcome
 from tessera.assignment.offers import Offer, Trained
@@ -195,7 +201,7 @@ async def get_offer(project_id: UUID, session: Read, earner_id: EarnerId) -> Off
 
 @router.post(
     "/leases",
-    responses=problems.documented(NotFound, Blocked, TrainingNeeded, RateLimited),
+    responses=problems.documented(NotFound, Blocked, Stopped, TrainingNeeded, RateLimited),
     openapi_extra={NEVER_STORED: True},
 )
 async def lease(

@@ -83,12 +83,14 @@ def _decisions() -> None:
         sa.Column("answer", sa.String()),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_decisions_project_id"),
         sa.PrimaryKeyConstraint("project_id", "id", name="pk_decisions"),
-        sa.CheckConstraint("(contested_at IS NULL) = (due_at IS NULL)", name="ck_decisions_due"),
         sa.CheckConstraint(
-            "(resolved_at IS NULL) = (upheld IS NULL)", name="ck_decisions_resolved"
+            "(contested_at IS NULL) = (due_at IS NULL)", name=op.f("ck_decisions_due")
         ),
         sa.CheckConstraint(
-            "resolved_at IS NULL OR contested_at IS NOT NULL", name="ck_decisions_contested"
+            "(resolved_at IS NULL) = (upheld IS NULL)", name=op.f("ck_decisions_resolved")
+        ),
+        sa.CheckConstraint(
+            "resolved_at IS NULL OR contested_at IS NOT NULL", name=op.f("ck_decisions_contested")
         ),
     )
     op.create_index("ix_decisions_id", "decisions", ["id"])

@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("right_from", sa.Float(), nullable=False),
         sa.Column("quality", JSONB(), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True)),
-        sa.CheckConstraint("size > 0 AND size <= population", name="ck_audits_size"),
+        sa.CheckConstraint("size > 0 AND size <= population", name=op.f("ck_audits_size")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_audits_project_id"),
         sa.PrimaryKeyConstraint("id", name="pk_audits"),
     )

@@ -36,7 +36,9 @@ def upgrade() -> None:
         sa.Column("questions", sa.BigInteger(), nullable=False),
         sa.Column("right_needed", sa.BigInteger(), nullable=False),
         sa.Column("places", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("right_needed BETWEEN 1 AND questions", name="ck_trainings_passable"),
+        sa.CheckConstraint(
+            "right_needed BETWEEN 1 AND questions", name=op.f("ck_trainings_passable")
+        ),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_trainings_project_id"),
         sa.PrimaryKeyConstraint("project_id", name="pk_trainings"),
     )
@@ -51,10 +53,12 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("again_at", sa.DateTime(timezone=True)),
         sa.Column("passed_at", sa.DateTime(timezone=True)),
-        sa.CheckConstraint("(state = 'failed') = (place IS NULL)", name="ck_trainees_place"),
-        sa.CheckConstraint("(state = 'failed') = (again_at IS NOT NULL)", name="ck_trainees_again"),
+        sa.CheckConstraint("(state = 'failed') = (place IS NULL)", name=op.f("ck_trainees_place")),
         sa.CheckConstraint(
-            "(state = 'passed') = (passed_at IS NOT NULL)", name="ck_trainees_passed"
+            "(state = 'failed') = (again_at IS NOT NULL)", name=op.f("ck_trainees_again")
+        ),
+        sa.CheckConstraint(
+            "(state = 'passed') = (passed_at IS NOT NULL)", name=op.f("ck_trainees_passed")
         ),
         sa.PrimaryKeyConstraint("project_id", "earner_id", name="pk_trainees"),
         sa.UniqueConstraint("project_id", "place", name="uq_trainees_project_id_place"),
@@ -73,7 +77,7 @@ def upgrade() -> None:
         sa.Column("answered_at", sa.DateTime(timezone=True)),
         sa.CheckConstraint(
             "(outcome IS NULL) = (score IS NULL) AND (outcome IS NULL) = (answered_at IS NULL)",
-            name="ck_training_questions_answered",
+            name=op.f("ck_training_questions_answered"),
         ),
         sa.ForeignKeyConstraint(
             ["project_id", "earner_id"],

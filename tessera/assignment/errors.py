@@ -11,6 +11,12 @@ class Blocked(Forbidden):
     code = "below-minimum-trust"
 
 
+class Stopped(Forbidden):
+    """A person has decided so, with the reason that is told."""
+
+    code = "stopped-by-a-person"
+
+
 class TrainingNeeded(Conflict):
     """The project gives its tasks to those only who have passed its training."""
 

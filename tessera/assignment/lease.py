@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
 from tessera.assignment import queries
-from tessera.assignment.errors import Blocked, TrainingNeeded
+from tessera.assignment.errors import Blocked, Stopped, TrainingNeeded
 from tessera.assignment.leased import Leased
 from tessera.assignment.models import LEASE_IS_OPEN, Lane, Lease, QueueEntry, Standing
 from tessera.assignment.training import trains
@@ -67,7 +67,7 @@ async def lease(
 
     Raises:
         NotFound: The project named is not open to anybody.
-        Blocked: The earner may not work on the project named any more.
+        Blocked, Stopped: The earner may not work on the project named any more.
         TrainingNeeded: They have not passed its training yet.
     """
     server_time = await queries.begin_lease(session, earner_id)
@@ -85,7 +85,7 @@ async def lease(
             ask_soon |= more or tried >= MOST_TRIED  # then there may be others with work
             if len(handed) == room:
                 break
-    if not handed and paused > server_time:
+    if not handed and tried == 1 and paused > server_time:
         return Handed([], server_time, "slowed", ceil((paused - server_time).total_seconds()))
     if not handed:
         return Handed([], server_time, "no-work", RETRY_SOON_SECONDS if ask_soon else RETRY_SECONDS)
@@ -166,7 +166,8 @@ async def _named(
     project, is_trained_for = row
     standing = await _standing(session, earner_id, project_id)
     if standing.blocked_at is not None:
-        raise Blocked(standing.reason or "You can get no more tasks of this project.")
+        refusal = Blocked if standing.stopped_by is None else Stopped
+        raise refusal(standing.reason or "You can get no more tasks of this project.")
     if is_trained_for and standing.trained_at is None:
         raise TrainingNeeded("Pass the training of this project first.")
     return project, standing

@@ -161,7 +161,9 @@ async def _undo(
     elif decision.effect is Effect.REJECTED:
         await pardons.pardon(session, project, decision.earner_id, lease_ids)
     else:
-        await pardons.forgive(session, project, decision.earner_id)
+        whoever = decision.rule is Rule.BY_A_PERSON
+        await pardons.forgive(session, project, decision.earner_id, also_a_person=whoever)
+        await watching.looked(session, project.id, decision.earner_id, by=decision.resolved_by)
     reason = "You contested a decision, and you were right."
     if decision.answer == NOBODY:
         reason = "You contested a decision, and nobody answered in time: so you are right."

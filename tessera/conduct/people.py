@@ -106,9 +106,10 @@ async def decide(
         await judge.stop(session, standing, reason=reason, by=caller.person_id)
     else:
         effect = Effect.RESTORED
-        was_stopped = standing.blocked_at is not None
-        undo = pardons.forgive if was_stopped else pardons.unsuspect
-        await undo(session, project, earner_id)
+        if standing.blocked_at is None:
+            await pardons.unsuspect(session, project, earner_id)
+        else:
+            await pardons.forgive(session, project, earner_id, also_a_person=True)
     suspicion = await watching.looked(session, project_id, earner_id, by=caller.person_id)
     await decisions.note(
         session,

@@ -26,7 +26,7 @@ from tessera.quality import judge, pardons
 from tessera.quality.answered import Answered
 from tessera.truth.cheating import Log, find
 from tessera.truth.linkage import Key
-from tessera.truth.response import Response, Step, respond
+from tessera.truth.response import Response, Step, reached, respond
 from tessera.truth.votes import Indices
 
 Keys = Mapping[Key, Sequence[bytes | None]]
@@ -207,16 +207,14 @@ def _receipt(
 ) -> dict[str, Any]:
     effect, follows = _FOLLOWS[step]
     evidence = () if response is None else response.evidence
-    strengths: dict[str, float] = {}
-    if response is not None:
-        strengths = dict(zip(map(str, response.kinds), response.strengths, strict=True))
+    pairs = () if response is None else zip(response.kinds, response.strengths, strict=True)
     return {
         "project_id": project.id,
         "earner_id": standing.earner_id,
         "effect": effect,
         "rule": Rule.UNUSUAL_ANSWERS,
         "reason": " ".join([*evidence, follows]),
-        "numbers": strengths,
+        "numbers": {kind.value: reached(strength) for kind, strength in pairs},
         "window_from": project.launched_at,
         "policy_version": project.policy_version,
     }

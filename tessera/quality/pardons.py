@@ -19,11 +19,17 @@ from tessera.quality.trust import NEWCOMER, Trust
 from tessera.truth.response import Step
 
 
-async def forgive(session: AsyncSession, project: Project, earner_id: UUID) -> None:
-    """Give somebody tasks again, whoever or whatever had stopped them; trust begins anew."""
+async def forgive(
+    session: AsyncSession, project: Project, earner_id: UUID, *, also_a_person: bool
+) -> None:
+    """Give somebody tasks again whom a rule has stopped; trust begins anew.
+
+    Args:
+        also_a_person: Also if a person has stopped them.
+    """
     record = await _locked(session, project, earner_id)
     standing = await standing_of(session, project.id, earner_id)
-    if standing is not None:
+    if standing is not None and (also_a_person or standing.stopped_by is None):
         standing.blocked_at = standing.reason = standing.stopped_by = None
         standing.step, standing.next_lease_at = Step.NONE, None
     record.forgiven_at = func.now()
@@ -110,7 +116,9 @@ async def _trust(
 
 
 async def _locked(session: AsyncSession, project: Project, earner_id: UUID) -> TrustRecord:
+    """Also reads the policy under the lock: of one that was edited meanwhile, the new one holds."""
     (record,) = await judge.locked_records(session, project.id, [earner_id])
+    await session.refresh(project, ["quality", "policy_version"])
     return record
 
 

@@ -76,3 +76,11 @@ def step(strengths: dict[Kind, float]) -> Step:
     if strongest >= OVERWHELMING or families > 2 or (families > 1 and strongest >= GRAVE):  # noqa: PLR2004
         return Step.REVIEW
     return Step.SLOWER if families > 1 else Step.MORE_GOLD
+
+
+def reached(strength: float) -> float:
+    """The highest of the bounds that decide which a strength of at least `TOLD` has reached.
+
+    Exact strengths come of gold, too: of them an earner could read which answers were to gold.
+    """
+    return max(bound for bound in (TOLD, GRAVE, OVERWHELMING) if strength >= bound)

@@ -395,3 +395,22 @@ async def test_a_project_that_asks_for_less_lets_people_back_and_they_read_so(wo
     (restored,) = await receipts(average, "restored")
     assert (restored["rule"], restored["policy_version"]) == ("policy-changed", 2)
     await average.post("/v1/work/leases", {"project_id": here.project["id"]}, status=200)
+
+
+async def test_whom_a_person_has_stopped_is_not_let_back_by_another_contest(world: World) -> None:
+    here = await mixed(world)
+    bad = await stopped(here)
+    (lowered,) = await receipts(bad, "lowered")
+    me = (await bad.get("/v1/me"))["person_id"]
+    said = {"outcome": "stop", "reason": "Two accounts."}
+    await here.operator.post(f"{here.path}/earners/{me}/decision", said)
+    await bad.post(f"/v1/decisions/{lowered['id']}/contest", {"text": "I looked."})
+    answer = {"upheld": True, "answer": "So you did."}
+    await here.operator.post(f"/v1/contests/{lowered['id']}", answer)
+    refused = await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    assert (refused["code"], refused["detail"]) == ("stopped-by-a-person", "Two accounts.")
+    by_a_person, *_ = await receipts(bad, "stopped")
+    await bad.post(f"/v1/decisions/{by_a_person['id']}/contest", {"text": "I have one."})
+    await here.operator.post(f"/v1/contests/{by_a_person['id']}", answer)
+    await bad.post("/v1/work/leases", {"project_id": here.project["id"]}, status=200)
+    await nothing_contradicts(world.sessions)

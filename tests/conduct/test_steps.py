@@ -251,7 +251,8 @@ async def test_who_is_stopped_reads_the_persons_words_and_keeps_what_they_earned
     assert stopped["stopped_by"] == str(await id_of(here.operator))
     assert stopped["blocked_reason"] == WORDS
     await here.judge()
-    assert (await lease(here, one, status=403))["detail"] == WORDS
+    refused = await lease(here, one, status=403)
+    assert (refused["detail"], refused["code"]) == (WORDS, "stopped-by-a-person")
     assert (await one.post("/v1/work/leases", {"count": 5}))["leases"] == []
     receipt = (await receipts(one))[0]
     assert (receipt["effect"], receipt["rule"]) == ("stopped", "by-a-person")
