@@ -116,7 +116,8 @@ async def release_completed(context: JobContext) -> None:
         left = await session.scalars(
             select(Project.id)
             .join(Account, (Account.kind == AccountKind.ESCROW) & (Account.owner_id == Project.id))
-            .where(Project.state == ProjectState.COMPLETED, Account.balance_micro > aside)
+            .where(Project.state == ProjectState.COMPLETED, Account.balance_micro > 0)
+            .where(Account.balance_micro > aside)
         )
         for project_id in left.all():
             await jobs.enqueue(

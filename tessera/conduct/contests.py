@@ -86,24 +86,23 @@ async def resolve(
     return decision
 
 
-async def uphold_overdue(session: AsyncSession, *, limit: int) -> int:
-    """Uphold contests that nobody has answered in time; returns how many."""
-    due = (
-        select(Decision)
-        .where(
-            Decision.contested_at.is_not(None),
-            Decision.resolved_at.is_(None),
-            Decision.due_at <= func.now(),
-        )
-        .order_by(Decision.due_at)
-        .limit(limit)
+async def overdue(session: AsyncSession, *, limit: int) -> Sequence[UUID]:
+    """Contests that nobody has answered in time, the oldest first."""
+    due = select(Decision.id).where(
+        Decision.contested_at.is_not(None),
+        Decision.resolved_at.is_(None),
+        Decision.due_at <= func.now(),
     )
-    overdue = (await session.scalars(db.locking(due, skip_locked=True))).all()
-    for decision in overdue:
-        if decision.resolved_at is None:  # or it followed from one before it
-            project = await session.get_one(Project, decision.project_id)
-            await _resolve(session, project, decision, upheld=True, answer=NOBODY, by=None)
-    return len(overdue)
+    return (await session.scalars(due.order_by(Decision.due_at).limit(limit))).all()
+
+
+async def uphold(session: AsyncSession, decision_id: UUID) -> None:
+    """Uphold a contest that nobody has answered in time, unless somebody does so just now."""
+    one = select(Decision).where(Decision.id == decision_id, Decision.resolved_at.is_(None))
+    decision: Decision | None = await session.scalar(db.locking(one, skip_locked=True))
+    if decision is not None:
+        project = await session.get_one(Project, decision.project_id)
+        await _resolve(session, project, decision, upheld=True, answer=NOBODY, by=None)
 
 
 async def _resolve(
@@ -115,6 +114,8 @@ async def _resolve(
     answer: str,
     by: UUID | None,
 ) -> None:
+    # or its money could be given back between our look and our word
+    await session.execute(db.locking(select(Project.id).where(Project.id == project.id)))
     decision.resolved_at, decision.resolved_by = func.now(), by
     decision.upheld, decision.answer = upheld, answer
     await session.flush()
@@ -134,9 +135,18 @@ async def _let_go(
         cause = await session.get_one(Decision, (project.id, denied.because_id))
         if cause.contest_state is ContestState.OPEN:
             return  # if that one is overturned, this one is
-    settled = [each for each in following if each.contest_state is not ContestState.OPEN]
-    lost = [each.lease_id for each in settled if each.lease_id and each.upheld is False]
-    other = [each.lease_id for each in settled if each.lease_id and each.upheld is None]
+        if cause.contest_state is None:  # so too, if it is contested yet
+            mine = _of_leases(project.id, [each.lease_id for each in following if each.lease_id])
+            await earnings.let_go(session, mine, after=decisions.CONTESTABLE_FOR)
+            return
+    # an answer that was to be corrected and then was rejected has two
+    rejected = [
+        (each.lease_id, each.contest_state)
+        for each in following
+        if each.effect is Effect.REJECTED and each.lease_id is not None
+    ]
+    lost = [lease_id for lease_id, state in rejected if state is ContestState.DENIED]
+    other = [lease_id for lease_id, state in rejected if state is None]
     await earnings.let_go(session, _of_leases(project.id, lost))
     await earnings.let_go(session, _of_leases(project.id, other), after=decisions.CONTESTABLE_FOR)
 
@@ -144,7 +154,24 @@ async def _let_go(
 async def _undo(
     session: AsyncSession, project: Project, decision: Decision, following: Sequence[Decision]
 ) -> None:
-    lease_ids = [each.lease_id for each in following if each.lease_id]
+    lease_ids = {each.lease_id for each in following if each.lease_id}
+    if decision.effect is Effect.LOWERED:  # what stopped them then is gone
+        lease_ids |= await decisions.followed_from_rules(session, project.id, decision.earner_id)
+    for each in following:
+        if each.contested_at is not None and each.resolved_at is None:
+            each.resolved_at, each.upheld = decision.resolved_at, True
+            each.answer = decision.answer
+    # locks as everywhere: answers, trust, and then money
+    await verdicts.lock_answers(session, project.id, lease_ids)
+    if decision.effect is Effect.SLOWED:
+        await pardons.unsuspect(session, project, decision.earner_id)
+        await watching.looked(session, project.id, decision.earner_id, by=decision.resolved_by)
+    elif decision.effect is Effect.REJECTED:
+        await pardons.pardon(session, project, decision.earner_id, sorted(lease_ids))
+    else:
+        whoever = decision.rule is Rule.BY_A_PERSON
+        await pardons.forgive(session, project, decision.earner_id, also_a_person=whoever)
+        await watching.looked(session, project.id, decision.earner_id, by=decision.resolved_by)
     paid = await verdicts.pay_after_all(
         session,
         project.id,
@@ -152,18 +179,6 @@ async def _undo(
         code=Rule.CONTEST_UPHELD,
         reason="You contested this, and were right.",
     )
-    for each in following:
-        if each.contested_at is not None and each.resolved_at is None:
-            each.resolved_at, each.upheld, each.answer = func.now(), True, decision.answer
-    if decision.effect is Effect.SLOWED:
-        await pardons.unsuspect(session, project, decision.earner_id)
-        await watching.looked(session, project.id, decision.earner_id, by=decision.resolved_by)
-    elif decision.effect is Effect.REJECTED:
-        await pardons.pardon(session, project, decision.earner_id, lease_ids)
-    else:
-        whoever = decision.rule is Rule.BY_A_PERSON
-        await pardons.forgive(session, project, decision.earner_id, also_a_person=whoever)
-        await watching.looked(session, project.id, decision.earner_id, by=decision.resolved_by)
     reason = "You contested a decision, and you were right."
     if decision.answer == NOBODY:
         reason = "You contested a decision, and nobody answered in time: so you are right."

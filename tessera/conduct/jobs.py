@@ -10,7 +10,9 @@ from tessera.quality import answered, estimating, repairs
 from tessera.storage.context import JobContext
 
 TOGETHER = 50
-"""Earners, or contests, of one transaction."""
+"""Earners of one transaction."""
+OVERDUE = 1_000
+"""Contests of one sweep."""
 
 
 async def watch(context: JobContext, run: Run) -> None:
@@ -37,10 +39,22 @@ async def watch(context: JobContext, run: Run) -> None:
 
 
 async def uphold_overdue(context: JobContext) -> None:
-    done = TOGETHER
-    while done == TOGETHER:
-        async with db.transaction(context.sessions) as session:
-            done = await contests.uphold_overdue(session, limit=TOGETHER)
+    """Each by itself: one that fails holds up no other.
+
+    Raises:
+        ExceptionGroup: Some failed; the others are done nevertheless.
+    """
+    async with db.reading(context.sessions) as reader:
+        overdue = await contests.overdue(reader, limit=OVERDUE)
+    failures = []
+    for decision_id in overdue:
+        try:
+            async with db.transaction(context.sessions) as session:
+                await contests.uphold(session, decision_id)
+        except Exception as failure:  # noqa: BLE001 - one person's trouble is not the others'
+            failures.append(failure)
+    if failures:
+        raise ExceptionGroup("some overdue contests are left as they were", failures)
 
 
 async def decide_repairs(context: JobContext) -> None:

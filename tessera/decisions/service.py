@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.decisions.errors import NotContestable
-from tessera.decisions.models import Decision, Effect
+from tessera.decisions.models import Decision, Effect, Rule
 from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
@@ -132,3 +132,20 @@ async def last_stop(session: AsyncSession, project_id: UUID, earner_id: UUID) ->
     )
     found: UUID | None = await session.scalar(theirs.order_by(Decision.created_at.desc()).limit(1))
     return found
+
+
+async def followed_from_rules(
+    session: AsyncSession, project_id: UUID, earner_id: UUID
+) -> set[UUID]:
+    """Leases of answers that were rejected, or to be corrected, since a rule stopped an earner."""
+    stops = select(Decision.id).where(
+        Decision.project_id == project_id,
+        Decision.earner_id == earner_id,
+        Decision.rule == Rule.BELOW_MINIMUM_TRUST,
+    )
+    followed = select(Decision.lease_id).where(
+        Decision.project_id == project_id,
+        Decision.because_id.in_(stops),
+        Decision.lease_id.is_not(None),
+    )
+    return {each for each in await session.scalars(followed) if each is not None}

@@ -97,7 +97,7 @@ async def hold(session: AsyncSession, which: ColumnElement[bool]) -> None:
     """Keep the money of rejected earnings set aside, however long it takes: they are contested."""
     await session.execute(
         update(Earning)
-        .where(which, Earning.state == EarningState.REJECTED)
+        .where(which, Earning.state == EarningState.REJECTED, _is_there())
         .values(contestable_until=text("'infinity'"))
         .execution_options(synchronize_session=False)
     )
@@ -115,19 +115,24 @@ async def let_go(
     )
 
 
+def _is_there() -> ColumnElement[bool]:
+    """Whether the money of a rejected earning has not gone back yet."""
+    going_on = exists().where(
+        Project.id == Earning.project_id, Project.state != ProjectState.COMPLETED
+    )
+    return going_on | (Earning.contestable_until > func.now())
+
+
 async def pay_after_all(
     session: AsyncSession, which: ColumnElement[bool], *, code: str, reason: str
 ) -> Sequence[UUID]:
     """Approve rejected earnings whose money is still there; returns their leases."""
-    going_on = exists().where(
-        Project.id == Earning.project_id, Project.state != ProjectState.COMPLETED
-    )
     paid = await session.scalars(
         update(Earning)
         .where(
             which,
             Earning.state == EarningState.REJECTED,
-            going_on | (Earning.contestable_until > func.now()),
+            _is_there(),
         )
         .values(
             state=EarningState.APPROVED,

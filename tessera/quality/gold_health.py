@@ -21,6 +21,7 @@ from tessera.assignment.models import Task
 from tessera.kernel import db
 from tessera.projects import service as projects
 from tessera.projects.models import Project, ProjectState
+from tessera.quality import answered
 from tessera.quality.gold import add_settled
 from tessera.quality.gold_views import retire
 from tessera.quality.models import Gold, GoldSource, Retired
@@ -96,6 +97,8 @@ async def changed(session: AsyncSession) -> Sequence[UUID]:
 
 async def tempo_of(session: AsyncSession, project_id: UUID) -> dict[UUID, Usual]:
     """How fast everybody is who has answered enough ordinary tasks to tell."""
+    limit = text("SELECT set_config('statement_timeout', :limit, true)")
+    await session.execute(limit, {"limit": answered.TIME_LIMIT})
     rows = await session.execute(_TEMPO, {"project_id": project_id})
     return {
         row.earner_id: Usual(row.middle, max(row.spread, LEAST_SPREAD))

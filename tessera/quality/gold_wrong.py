@@ -15,7 +15,8 @@ from tessera.assignment import queue
 from tessera.assignment import tasks as task_access
 from tessera.assignment.models import Answer, Task, TaskState, Verdict
 from tessera.assignment.questions import questions_of
-from tessera.decisions.models import Decision, Rule
+from tessera.decisions import service as decisions
+from tessera.decisions.models import Rule
 from tessera.kernel import db, jobs
 from tessera.kinds import kind_of
 from tessera.projects.models import Project
@@ -147,7 +148,7 @@ async def _judge_anew(
         await pardons.judge_anew(session, project, record, rule=Rule.GOLD_WAS_WRONG)
         if was_stopped and standing is not None and standing.blocked_at is None:
             restored += 1
-            lease_ids |= await _rejected(session, project.id, record.earner_id)
+            lease_ids |= await decisions.followed_from_rules(session, project.id, record.earner_id)
     paid = await verdicts.pay_after_all(
         session,
         project.id,
@@ -156,21 +157,6 @@ async def _judge_anew(
         reason="A check task that you were judged by was wrong.",
     )
     return restored, paid
-
-
-async def _rejected(session: AsyncSession, project_id: UUID, earner_id: UUID) -> set[UUID]:
-    """Answers that were rejected, or were to be corrected, since their earner was stopped."""
-    stop = select(Decision.id).where(
-        Decision.project_id == project_id,
-        Decision.earner_id == earner_id,
-        Decision.rule == Rule.BELOW_MINIMUM_TRUST,
-    )
-    followed = select(Decision.lease_id).where(
-        Decision.project_id == project_id,
-        Decision.because_id.in_(stop),
-        Decision.lease_id.is_not(None),
-    )
-    return {each for each in await session.scalars(followed) if each is not None}
 
 
 async def doubt(session: AsyncSession, project_id: UUID, task_ids: Collection[UUID]) -> None:
@@ -200,8 +186,8 @@ _TOLD = text(
     """
     SELECT answers.task_id, count(*) AS answers,
       count(*) FILTER (WHERE answers.outcome = 'broken') AS broken,
-      count(*) FILTER (WHERE answers.value IS NOT NULL AND is_trusted) AS by_trusted,
-      count(*) FILTER (WHERE answers.value IS NOT NULL AND is_trusted AND answers.score < 0.5)
+      count(*) FILTER (WHERE answers.outcome = 'answered' AND is_trusted) AS by_trusted,
+      count(*) FILTER (WHERE answers.outcome = 'answered' AND is_trusted AND answers.score < 0.5)
         AS missed
     FROM answers LEFT JOIN LATERAL (
       SELECT alpha / (alpha + beta) >= :trusted AND seen >= :known AS is_trusted FROM trust

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Answer, Lease, Standing
+from tessera.assignment.models import Answer, Lease, Outcome, Standing
 from tessera.decisions.models import Rule
 from tessera.kernel import db
 from tessera.projects.models import Project
@@ -79,7 +79,7 @@ async def judge_anew(
     """Have trust follow from all scores as they are now; the record is locked."""
     # by the lease of each gold task, which is unique: a project may have millions of answers
     scored = (
-        select(Answer.score, Answer.value.is_not(None))
+        select(Answer.score, Answer.outcome == Outcome.ANSWERED)
         .select_from(Gold)
         .join(
             Lease,

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Answer, Task
+from tessera.assignment.models import Answer, Task, TaskState
 from tessera.assignment.questions import questions_of
 from tessera.decisions import service as decisions
 from tessera.decisions.models import Decision, Effect
@@ -26,7 +26,7 @@ from tessera.projects.models import Project
 from tessera.quality import judge
 from tessera.quality.case import gold_of
 from tessera.quality.errors import AlreadyRepaired, RepairOver
-from tessera.quality.verdicts import WRONG_BELOW, Wrong, accept, refuse
+from tessera.quality.verdicts import CERTAIN, WRONG_BELOW, Wrong, accept, refuse
 
 MOST = 50
 """That an earner is shown at once; also decided in one transaction."""
@@ -161,7 +161,12 @@ async def decide_due(session: AsyncSession) -> int:
 
 async def _decide(session: AsyncSession, project: Project, answers: Sequence[Answer]) -> None:
     task_ids = [each.task_id for each in answers]
-    tasks = select(Task.id, Task.label).where(Task.project_id == project.id, Task.id.in_(task_ids))
+    tasks = select(Task.id, Task.label).where(
+        Task.project_id == project.id,
+        Task.id.in_(task_ids),
+        Task.state == TaskState.SETTLED,
+        Task.confidence >= CERTAIN,
+    )
     labels: dict[UUID, Label | None] = dict((await session.execute(tasks)).all())
     gold = await gold_of(session, project.id, task_ids)
     labels |= {task_id: each.expected for task_id, each in gold.items()}
@@ -172,6 +177,7 @@ async def _decide(session: AsyncSession, project: Project, answers: Sequence[Ans
         agreement = 1.0  # what it was compared with is gone: nothing speaks against it any more
         if label is not None and each.value is not None:
             agreement = await asyncio.to_thread(kind.score, each.value, label, question)
+            each.agreement = agreement if each.task_id not in gold else each.agreement
         if label is not None and agreement < WRONG_BELOW:
             wrong.append(Wrong(each, label, agreement, question))
         else:

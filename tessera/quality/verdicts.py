@@ -148,6 +148,8 @@ async def refuse(session: AsyncSession, project: Project, wrong: Sequence[Wrong]
             }
         )
     await session.flush()
+    for each in wrong:
+        await session.refresh(each.answer, ["repair_until"])
     await decisions.note(session, rows)
 
 
@@ -177,6 +179,16 @@ async def _rejected(session: AsyncSession, project_id: UUID, answer: Answer, rea
         contestable_for=decisions.CONTESTABLE_FOR,
     )
     return bool(rejected)
+
+
+async def lock_answers(
+    session: AsyncSession, project_id: UUID, lease_ids: Collection[UUID]
+) -> None:
+    """In the order of leases, as all who lock several do."""
+    theirs = select(Answer.lease_id).where(
+        Answer.project_id == project_id, Answer.lease_id.in_(lease_ids)
+    )
+    await session.execute(db.locking(theirs.order_by(Answer.lease_id)))
 
 
 async def pay_after_all(

@@ -148,3 +148,21 @@ async def test_a_project_that_ends_pays_what_waits_to_be_corrected(world: World)
     await world.work.sweep("decide-repairs")
     assert set((await by_lease(here, bad)).values()) == {"available"}
     await nothing_contradicts(world.sessions)
+
+
+async def test_a_label_that_became_doubtful_is_no_evidence_any_more(world: World) -> None:
+    here, bad = await stopped(world)
+    assert await offered(bad)
+    async with db.transaction(world.sessions) as session:
+        await session.execute(text("UPDATE tasks SET confidence = 0.7 WHERE NOT is_gold"))
+    await time_is_over(here)
+    await world.work.sweep("decide-repairs")
+    gold = {
+        answer["lease_id"]
+        for name, task in (await here.tasks()).items()
+        for answer in task["answers"]
+        if name in GOLD
+    }
+    for lease_id, state in (await by_lease(here, bad)).items():
+        assert state == ("rejected" if lease_id in gold else "approved")
+    await nothing_contradicts(world.sessions)

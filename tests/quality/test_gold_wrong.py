@@ -139,3 +139,16 @@ async def test_what_is_no_gold_or_was_pulled_before_is_refused(world: World) -> 
     codes = sorted(each.status_code for each in await asyncio.gather(*sent))
     assert codes == [200, 409, 409, 409]
     await nothing_contradicts(world.sessions)
+
+
+async def test_pulling_gold_leaves_who_says_nothing_as_they_were(world: World) -> None:
+    here = await project(world, wrong=1)
+    (silent,) = await here.earners(1)
+    await here.work(silent, lambda _: {"outcome": "not_sure"})
+    await here.judge()
+    refused = await silent.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    assert "said nothing" in refused["detail"]
+    await pull(here, WRONG[0], label=DOG)
+    again = await silent.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
+    assert again["detail"] == refused["detail"]
+    await nothing_contradicts(world.sessions)
