@@ -111,12 +111,18 @@ class Store:
         return await self._call("get", self._get_to_file, key, path, max_bytes)
 
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
-        """Objects in the order of their keys; one page of 1,000 in memory at a time."""
+        """Objects in the order of their keys, each once; a page of 1,000 in memory at a time.
+
+        rclone may name an object twice that several have put at the same moment.
+        """
+        last = None
         paginator = self._client.get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix))
         while (page := await self._call("list", next, pages, None)) is not None:
             for item in page.get("Contents", ()):
-                yield Listed(item["Key"], item["Size"])
+                if item["Key"] != last:
+                    yield Listed(item["Key"], item["Size"])
+                last = item["Key"]
 
     async def delete_many(self, keys: Iterable[str]) -> None:
         """Delete these objects; keys without one are fine."""
