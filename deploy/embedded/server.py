@@ -1,5 +1,7 @@
 """What the three servers have in common: a port, a start, a wait, a stop."""
 
+import errno
+import os
 import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -11,6 +13,7 @@ from deploy.embedded.process import Child, Program, StartFailed
 _PORT_ATTEMPTS = 3
 _SHORT_LIVES = 3
 _STEADY = 60.0
+_TAKEN = os.strerror(errno.EADDRINUSE).lower()
 
 
 class Server(ABC):
@@ -56,9 +59,11 @@ class Server(ABC):
             child = self._started()
             try:
                 child.wait_until_ready(self.why_not_ready, self.patience)
-            except StartFailed:
-                # Between our look and the server's bind somebody else may have taken the port.
-                if child.exit_status is None or is_free(self.port) or attempt == _PORT_ATTEMPTS:
+            except StartFailed as failure:
+                # Between our look and the server's bind somebody else may have taken the port,
+                # and given it back since.
+                taken = _TAKEN in failure.detail.lower() or not is_free(self.port)
+                if child.exit_status is None or not taken or attempt == _PORT_ATTEMPTS:
                     raise
                 self.start()
             else:

@@ -128,10 +128,14 @@ async def test_gold_whose_answer_went_round_is_replaced_by_what_was_reviewed(
     assert await places(here) == before, "from places that were paid for"
     await look(here)
     assert {*await watched(here)} == {*GOLD, COMMON[0]}, "once"
-    (newcomer,) = await here.earners(1)
-    met = await here.work(newcomer, always(CAT))
-    assert GOLD[1] not in met
+    met: list[str] = []
+    for _ in range(4):  # gold comes by chance
+        (newcomer,) = await here.earners(1)
+        met += await here.work(newcomer, always(CAT))
+        if COMMON[0] in met:
+            break
     assert COMMON[0] in met
+    assert GOLD[1] not in met
 
 
 async def test_the_last_gold_of_a_project_goes_on(world: World) -> None:
