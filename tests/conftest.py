@@ -143,22 +143,43 @@ async def session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         await outer.rollback()
 
 
-@pytest.fixture
-async def sessions(all_sessions: db.Sessions, servers: Servers) -> AsyncIterator[db.Sessions]:
-    yield all_sessions
-    await empty(servers)
-
-
-async def empty(servers: Servers) -> None:
-    """Empty all tables, as a superuser: the ledger refuses it to everybody else."""
-    name = servers.database_url.rsplit("/", 1)[1]
+@pytest.fixture(scope="session")
+async def superuser(
+    servers: Servers,
+    database_url: str,
+) -> AsyncIterator[asyncpg.Connection]:
+    """No trigger fires for it: the ledger refuses to everybody else that rows are deleted."""
+    name = database_url.rsplit("/", 1)[1]
     admin = await asyncpg.connect(servers.admin_database_url.rsplit("/", 1)[0] + "/" + name)
-    tables = [table.name for table in metadata.sorted_tables] + ["pgqueuer", "pgqueuer_log"]
-    used = " UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in tables)
-    if dirty := [row[0] for row in await admin.fetch(used)]:
-        await admin.execute("SET session_replication_role = replica")
-        await admin.execute(f"TRUNCATE {', '.join(dirty)} CASCADE")
+    await admin.execute("SET session_replication_role = replica")
+    yield admin
     await admin.close()
+
+
+@pytest.fixture
+async def sessions(
+    all_sessions: db.Sessions, superuser: asyncpg.Connection
+) -> AsyncIterator[db.Sessions]:
+    yield all_sessions
+    await empty(superuser)
+
+
+async def empty(superuser: asyncpg.Connection) -> None:
+    """Empty all tables. Truncating takes thirty times as long as deleting a few rows."""
+    rows = await superuser.fetch(_USED)
+    small = [row["name"] for row in rows if row["bytes"] < _LARGE]
+    large = [row["name"] for row in rows if row["bytes"] >= _LARGE]
+    await superuser.execute(";".join(f"DELETE FROM {name}" for name in small))
+    if large:
+        await superuser.execute(f"TRUNCATE {', '.join(large)} CASCADE")
+
+
+_LARGE = 1_000_000
+_TABLES = [*(table.name for table in metadata.sorted_tables), "pgqueuer", "pgqueuer_log"]
+_USED = " UNION ALL ".join(
+    f"(SELECT '{name}' AS name, pg_relation_size('{name}') AS bytes FROM {name} LIMIT 1)"
+    for name in _TABLES
+)
 
 
 @pytest.fixture(scope="session")

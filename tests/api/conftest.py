@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cache, partial
 from typing import cast
 
+import asyncpg
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
@@ -22,10 +22,12 @@ from tests.world import World
 
 
 @pytest.fixture(scope="module")
-async def kept_sessions(all_sessions: db.Sessions, servers: Servers) -> AsyncIterator[db.Sessions]:
+async def kept_sessions(
+    all_sessions: db.Sessions, superuser: asyncpg.Connection
+) -> AsyncIterator[db.Sessions]:
     """As `sessions`, but the tables are emptied only after the module."""
     yield all_sessions
-    await empty(servers)
+    await empty(superuser)
 
 
 @pytest.fixture(scope="module")

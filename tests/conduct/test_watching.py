@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from bench.adversaries import HONEST, Project, Setting, cheats, honest, project
-from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.truth.response import reached
@@ -102,8 +102,8 @@ def crowd(seed: int) -> Project:
 
 
 @pytest.fixture(scope="module", params=seeds(3))
-async def watched(request: Any, settings: Settings, servers: Servers) -> Watched:
-    async with world_of_its_own(settings, servers) as world:
+async def watched(request: Any, settings: Settings, superuser: asyncpg.Connection) -> Watched:
+    async with world_of_its_own(settings, superuser) as world:
         pictures = [f"{number}.jpg" for number in range(60)]
         policy = {"min_overlap": 4, "max_overlap": 4, "redo": 0}
         here = await court(world, *pictures, label_schema=FOUR, quality=policy)

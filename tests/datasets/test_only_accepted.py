@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
-from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tests.client import As
@@ -86,8 +86,8 @@ def _drawn(*boxes: tuple[int, Box]) -> Json:
 
 
 @pytest.fixture
-async def outside(settings: Settings, servers: Servers) -> AsyncIterator[World]:
-    async with world_of_its_own(settings, servers) as world:
+async def outside(settings: Settings, superuser: asyncpg.Connection) -> AsyncIterator[World]:
+    async with world_of_its_own(settings, superuser) as world:
         yield world
 
 

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from deploy.embedded.stack import Servers
+import asyncpg
+
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.connect import store_of
@@ -17,7 +18,9 @@ from tests.world import World
 
 
 @asynccontextmanager
-async def world_of_its_own(settings: Settings, servers: Servers) -> AsyncIterator[World]:
+async def world_of_its_own(
+    settings: Settings, superuser: asyncpg.Connection
+) -> AsyncIterator[World]:
     """Afterwards the tables are empty again."""
     engine = db.create_engine(str(settings.database_url), application_name="tests", pool_size=30)
     sessions, store = db.create_sessions(engine), store_of(settings)
@@ -33,4 +36,4 @@ async def world_of_its_own(settings: Settings, servers: Servers) -> AsyncIterato
             yield World(http, sessions, store, Work(settings, context))
     store.close()
     await engine.dispose()
-    await empty(servers)
+    await empty(superuser)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
-from deploy.embedded.stack import Servers
 from tessera.kernel.settings import Settings
 from tests.quality.court import Court, court
 from tests.quality.own_world import world_of_its_own
@@ -37,8 +37,8 @@ def haunted(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-async def labelled(settings: Settings, servers: Servers) -> dict[str, Any]:
-    async with world_of_its_own(settings, servers) as world:
+async def labelled(settings: Settings, superuser: asyncpg.Connection) -> dict[str, Any]:
+    async with world_of_its_own(settings, superuser) as world:
         judged = await court(
             world, *GOLD, "a.jpg", "b.jpg", kind="box", label_schema=BOX_SCHEMA, quality=ASKED
         )

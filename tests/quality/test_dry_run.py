@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
-from deploy.embedded.stack import Servers
 from tessera.kernel.settings import Settings
 from tests.quality.court import CAT, DOG, Court, always, court
 from tests.quality.own_world import world_of_its_own
@@ -37,9 +37,9 @@ Told = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-async def told(settings: Settings, servers: Servers) -> Told:
+async def told(settings: Settings, superuser: asyncpg.Connection) -> Told:
     """Four people have answered everything, and one of them is always wrong; then by query."""
-    async with world_of_its_own(settings, servers) as world:
+    async with world_of_its_own(settings, superuser) as world:
         judged = await court(world, *MANY, *GOLD, quality=POLICY)
         await judged.gold(GOLD)
         await judged.launch()

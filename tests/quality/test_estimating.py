@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import select
 
-from deploy.embedded.stack import Servers
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.quality.models import EstimateRecord, TrustRecord
@@ -57,8 +57,8 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-async def played(settings: Settings, servers: Servers) -> Played:
-    async with world_of_its_own(settings, servers) as world:
+async def played(settings: Settings, superuser: asyncpg.Connection) -> Played:
+    async with world_of_its_own(settings, superuser) as world:
         judged = await court(world, *GOLD, *ORDINARY, quality=ASKED)
         for kind in OF:
             await judged.gold([name for name in GOLD if name.startswith(kind)], kind)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import pytest
 
-from deploy.embedded.stack import Servers
 from tessera.kernel.settings import Settings
 from tests.client import As
 from tests.quality.court import ANIMALS, CAT, DOG, OWL, Court, court, given
@@ -64,9 +64,9 @@ def scripts() -> dict[str, Script]:
 
 
 @pytest.fixture(scope="module")
-async def played(settings: Settings, servers: Servers) -> dict[str, Script]:
+async def played(settings: Settings, superuser: asyncpg.Connection) -> dict[str, Script]:
     everything = scripts()
-    async with world_of_its_own(settings, servers) as world:
+    async with world_of_its_own(settings, superuser) as world:
         courts = await _courts(world, everything)
         people = [await world.earner() for _ in range(ROUNDS)]
         for person in people:
