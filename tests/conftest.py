@@ -169,12 +169,13 @@ async def empty(superuser: asyncpg.Connection) -> None:
     rows = await superuser.fetch(_USED)
     small = [row["name"] for row in rows if row["bytes"] < _LARGE]
     large = [row["name"] for row in rows if row["bytes"] >= _LARGE]
-    await superuser.execute(";".join(f"DELETE FROM {name}" for name in small))
+    if small:
+        await superuser.execute(";".join(f"DELETE FROM {name}" for name in small))
     if large:
         await superuser.execute(f"TRUNCATE {', '.join(large)} CASCADE")
 
 
-_LARGE = 1_000_000
+_LARGE = 8 * 8192
 _TABLES = [*(table.name for table in metadata.sorted_tables), "pgqueuer", "pgqueuer_log"]
 _USED = " UNION ALL ".join(
     f"(SELECT '{name}' AS name, pg_relation_size('{name}') AS bytes FROM {name} LIMIT 1)"

@@ -65,6 +65,9 @@ FINE: Mapping[str, Mapping[str, str]] = {
     "training": {
         "prefer-text-field": "words of an enumeration, at most 32 characters for ever",
     },
+    "routing": {
+        "require-concurrent-index-creation": "there is no release yet; both are empty at first",
+    },
 }
 """What squawk says of a migration that is right as it is, and why."""
 

@@ -32,6 +32,7 @@ HANDLERS: Mapping[str, Handler[JobContext]] = MappingProxyType(
         "quality.doubt_gold": quality.doubt_gold,
         "quality.estimate": quality.estimate,
         "quality.import_annotations": import_job.import_annotations,
+        "quality.note_strong": quality.note_strong,
         "quality.pull_gold": quality.pull_gold,
         "quality.rate_again": quality.rate_again,
         "quality.rotate_gold": gold_jobs.rotate_gold,

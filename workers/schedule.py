@@ -62,6 +62,7 @@ _OLD_SESSIONS = text(
 
 SWEEPS: tuple[Sweep[JobContext], ...] = (
     Sweep("expire-leases", timedelta(seconds=2), assignment.expire_leases),
+    Sweep("release-kept", timedelta(seconds=10), assignment.release_kept),
     Sweep("post-earnings", timedelta(seconds=5), earnings.post_approved),
     Sweep("approve-overdue", timedelta(minutes=1), earnings.approve_overdue),
     Sweep("release-completed", timedelta(seconds=10), assignment.release_completed),

@@ -21,6 +21,14 @@ a phone without a net. The sweep comes every two seconds and gives the task to o
 CHUNK = 500
 
 
+async def release_kept(context: JobContext) -> None:
+    """Hard tasks that strong people have not taken in time are anybody's."""
+    moved = CHUNK
+    while moved == CHUNK:
+        async with db.transaction(context.sessions) as session:
+            moved = await queue.release_kept(session, limit=CHUNK)
+
+
 async def make_tasks(context: JobContext, run: Run) -> None:
     async with db.transaction(context.sessions) as session:
         await launch.make_tasks(

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -51,6 +52,8 @@ class TaskState(StrEnum):
 class Lane(IntEnum):
     """Entries of a lower lane are handed out first. Gold is drawn by chance, apart from these."""
 
+    HARD = -1
+    """People do not agree: kept for a while for those who are strong in what it takes."""
     SOON = 0
     NORMAL = 1
     GOLD = 2
@@ -143,6 +146,7 @@ class QueueEntry(Base):
     __table_args__ = (
         PrimaryKeyConstraint("project_id", "lane", "position"),
         UniqueConstraint("project_id", "task_id", "place"),
+        Index("ix_queue_entries_kept", "kept_until", postgresql_where="lane = -1"),
     )
 
     project_id: Mapped[UUID]
@@ -150,6 +154,13 @@ class QueueEntry(Base):
     position: Mapped[int] = mapped_column(server_default=POSITIONS.next_value())
     task_id: Mapped[UUID]
     place: Mapped[int] = mapped_column(Integer)
+    gain: Mapped[float] = mapped_column(default=1.0, server_default="1")
+    """How much of the risk of a wrong label one more answer is expected to remove; 1 where it is
+    needed whatever it says."""
+    needs: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    """Of a hard one: what to be strong in, as `Standing.strengths` has it."""
+    kept_until: Mapped[datetime | None]
+    """Of a hard one: from then on it is anybody's."""
 
 
 class Standing(Base):
@@ -159,6 +170,7 @@ class Standing(Base):
     __table_args__ = (
         PrimaryKeyConstraint("project_id", "earner_id"),
         Index("ix_standings_earner_id", "earner_id"),
+        Index("ix_standings_strong", "project_id", postgresql_where="strengths <> '{}'"),
     )
 
     project_id: Mapped[UUID]
@@ -174,6 +186,12 @@ class Standing(Base):
     """Who is slowed down gets no more tasks before."""
     gold_chance: Mapped[float]
     """Chance that the next task is gold; quality writes it, leasing only rolls the dice."""
+    strengths: Mapped[list[int]] = mapped_column(
+        ARRAY(BigInteger), default=list, server_default="{}"
+    )
+    """Choices that they tell better than others do, and `truth.strengths.EVERYTHING`; so this."""
+    leased_at: Mapped[datetime | None]
+    """When they last asked for tasks."""
     soon_position: Mapped[int] = mapped_column(default=0)
     """Cursors: entries of a lane up to here were seen; so the other two."""
     normal_position: Mapped[int] = mapped_column(default=0)

@@ -1,8 +1,9 @@
 """The two large statements of an earner's way: claim places of the queue, and lock leases.
 
-`claim` is flat in the size and the age of the project. It looks at a bounded number of entries,
-probes by key one row at a time, and passes rows on by their address (`ctid`; entries are never
-updated, and what a statement sees is not vacuumed under it). So its plan is the same whatever the
+`claim` is flat in the size and the age of the project. It looks at a bounded number of entries
+(and, for strong people, at the hard ones of others, which lie there for minutes), probes by key one
+row at a time, and passes rows on by their address (`ctid`; what a statement sees is not vacuumed
+under it, and an entry that has just moved is passed over). So its plan is the same whatever the
 statistics say, and Postgres keeps one generic plan.
 """
 
@@ -20,11 +21,12 @@ from tessera.assignment.leased import Leased
 from tessera.assignment.models import Lane, LeaseState, Standing
 from tessera.kinds import Size, TileFrame, Window
 from tessera.projects.models import Project
+from tessera.truth.response import Step
 
-SCAN = 256
-"""Entries of a lane that one claim looks at, at most."""
-GOLD_SCAN = 64
-"""Gold is queued in rounds: who knows everything in so many entries knows about all of it."""
+SCAN = {Lane.HARD: 32, Lane.SOON: 32, Lane.NORMAL: 256, Lane.GOLD: 64}
+"""Entries of a lane that one claim looks at, at most. Of the first two it looks at all of these,
+for what removes most of the risk. Gold is queued in rounds: who knows everything in so many entries
+knows about all of it."""
 
 
 async def begin(session: AsyncSession) -> datetime:
@@ -84,6 +86,7 @@ async def claim(
                 "soon": standing.soon_position,
                 "normal": standing.normal_position,
                 "gold": standing.gold_position,
+                "strengths": standing.strengths if standing.step == Step.NONE else [],
                 "count": count,
                 "gold_count": gold,
                 "seconds": project.lease_seconds,
@@ -113,19 +116,26 @@ async def claim(
     ], more
 
 
-def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
+def _lane(
+    lane: Lane, *, limit: str, start: str, only: str = "true", first: str = "open.position"
+) -> str:
     """CTEs of a lane: what lies ahead, what of it is open to the earner, what they get of it.
 
     Each is read row by row, and only as far as needed. The earner's past is two scalar subqueries,
     which cannot become joins that read a long history. SKIP LOCKED lets earners pass each other.
+
+    Args:
+        start: The position after which to begin.
+        only: What else must hold of the lane; of an entry's columns, too.
+        first: What comes first of what is open.
     """
     name = lane.name.lower()
     return f"""
     {name}_ahead AS (
-      SELECT position, task_id, ctid AS address FROM queue_entries
-      WHERE project_id = :project_id AND lane = {lane:d} AND position > :{name}
+      SELECT position, task_id, gain, ctid AS address FROM queue_entries
+      WHERE project_id = :project_id AND lane = {lane:d} AND position > {start} AND {only}
         AND (SELECT state FROM projects WHERE id = :project_id) = 'open'
-      ORDER BY position LIMIT {scan}
+      ORDER BY position LIMIT {SCAN[lane]}
     ), {name}_open AS (
       SELECT * FROM {name}_ahead ahead
       WHERE (
@@ -139,9 +149,9 @@ def _lane(lane: Lane, *, limit: str, scan: int = SCAN) -> str:
       ) IS NULL
       ORDER BY position
     ), {name} AS (
-      SELECT e.lane, e.position, e.task_id, e.ctid AS address
+      SELECT e.lane, e.position, e.task_id, e.gain, e.ctid AS address
       FROM {name}_open open JOIN queue_entries e ON e.ctid = open.address
-      ORDER BY open.position LIMIT {limit}
+      ORDER BY {first} LIMIT {limit}
       FOR UPDATE OF e SKIP LOCKED
     )"""  # noqa: S608 - made of constants
 
@@ -164,8 +174,13 @@ def _cursor(lane: Lane) -> str:
 
 
 def _full(lane: Lane) -> str:
-    return f"(SELECT count(*) FROM {lane.name.lower()}_ahead) = {SCAN}"  # noqa: S608
+    return f"(SELECT count(*) FROM {lane.name.lower()}_ahead) = {SCAN[lane]}"  # noqa: S608
 
+
+# by whether the earner is strong in anything, and then by entry
+_STRONG = "cardinality(CAST(:strengths AS bigint[])) > 0 AND needs <@ CAST(:strengths AS bigint[])"
+_GAIN = "open.gain DESC, open.position"
+_REST = "(SELECT :count - (SELECT count(*) FROM hard) - (SELECT count(*) FROM soon))"
 
 # As many ordinary tasks as wanted are locked, and then gold takes the place of some: of fewer in
 # proportion, if there are fewer. So gold is no filler where work is scarce, and getting some takes
@@ -174,14 +189,17 @@ def _full(lane: Lane) -> str:
 # Taking a place is deleting its entry. The leases come in random order, which tells nothing.
 #
 # Entries of `soon` become visible in another order than that of their positions, so one may turn
-# up behind a cursor: the lane is begun anew now and then, and whenever there was nothing.
+# up behind a cursor: the lane is begun anew now and then, and whenever there was nothing. The lane
+# `hard` needs no cursor: what lies there soon goes on to `soon`.
 CLAIM = text(
     f"""
-    WITH {_lane(Lane.SOON, limit=":count")},
-    {_lane(Lane.NORMAL, limit="(SELECT :count - count(*) FROM soon)")},
-    {_lane(Lane.GOLD, limit=":gold_count", scan=GOLD_SCAN)},
+    WITH {_lane(Lane.HARD, limit=":count", start="0", only=_STRONG, first=_GAIN)},
+    {_lane(Lane.SOON, limit="(SELECT :count - count(*) FROM hard)", start=":soon", first=_GAIN)},
+    {_lane(Lane.NORMAL, limit=_REST, start=":normal")},
+    {_lane(Lane.GOLD, limit=":gold_count", start=":gold")},
     ordinary AS (
-      SELECT DISTINCT ON (task_id) * FROM (TABLE soon UNION ALL TABLE normal) found
+      SELECT DISTINCT ON (task_id) *
+      FROM (TABLE hard UNION ALL TABLE soon UNION ALL TABLE normal) found
       ORDER BY task_id, lane, position
     ), golden AS (
       SELECT * FROM (SELECT DISTINCT ON (task_id) * FROM gold ORDER BY task_id, position) once
@@ -192,7 +210,7 @@ CLAIM = text(
       )
     ), chosen AS (
       TABLE golden UNION ALL (
-        SELECT * FROM ordinary ORDER BY lane, position
+        SELECT * FROM ordinary ORDER BY lane, gain DESC, position
         LIMIT (SELECT count(*) FROM ordinary) - (SELECT count(*) FROM golden)
       )
     ), taken AS (
@@ -211,12 +229,13 @@ CLAIM = text(
             AND NOT {_full(Lane.SOON)}
           THEN 0 ELSE {_cursor(Lane.SOON)} END,
         normal_position = {_cursor(Lane.NORMAL)},
-        gold_position = {_cursor(Lane.GOLD)}
+        gold_position = {_cursor(Lane.GOLD)},
+        leased_at = now()
       WHERE project_id = :project_id AND earner_id = :earner_id
     )
     SELECT leased.id, leased.fence, leased.expires_at, tile.*,
       CASE WHEN EXISTS (SELECT FROM chosen)
-        THEN (SELECT count(*) FROM soon) + (SELECT count(*) FROM normal) = :count
+        THEN (SELECT count(*) FROM normal) = {_REST}
         ELSE coalesce({_left(Lane.SOON)}, {_left(Lane.NORMAL)}) IS NOT NULL
           OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
       END AS more

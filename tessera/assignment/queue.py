@@ -9,6 +9,8 @@ by task. A claim waits for nobody's entry.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
@@ -27,6 +29,36 @@ from tessera.assignment.models import (
 from tessera.kernel import db
 from tessera.projects.models import Project
 
+KEPT = timedelta(minutes=10)
+"""So long a hard task waits for strong people."""
+
+_STRONG_ARE_AROUND = text(
+    """
+    SELECT EXISTS (
+      SELECT FROM standings strong
+      WHERE strong.project_id = :project_id AND strong.strengths <> '{}'
+        AND CAST(:needs AS bigint[]) <@ strong.strengths AND strong.step = 0
+        AND strong.blocked_at IS NULL AND strong.leased_at > now() - interval '30 minutes'
+        AND NOT EXISTS (
+          SELECT FROM leases WHERE leases.project_id = :project_id AND leases.task_id = :task_id
+            AND leases.earner_id = strong.earner_id)
+        AND NOT EXISTS (
+          SELECT FROM makers WHERE makers.project_id = :project_id AND makers.task_id = :task_id
+            AND makers.earner_id = strong.earner_id)
+    )
+    """
+)
+_RELEASE_KEPT = text(
+    f"""
+    WITH due AS (
+      SELECT ctid FROM queue_entries WHERE lane = {Lane.HARD:d} AND kept_until < now()
+      ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE queue_entries e SET lane = {Lane.SOON:d}, position = nextval('queue_positions'),
+      needs = NULL, kept_until = NULL
+    FROM due WHERE e.ctid = due.ctid RETURNING e.place
+    """  # noqa: S608 - made of constants
+)
 # The task is locked, so that it is not just being settled; and a completed project gets no
 # entries, because none may appear behind `clear`.
 _PUT_BACK = text(
@@ -75,12 +107,41 @@ async def put_back(session: AsyncSession, leases: Sequence[Lease]) -> None:
         )
 
 
-async def add_places(session: AsyncSession, task: Task, count: int) -> int:
+@dataclass(frozen=True)
+class Hard:
+    """What people do not agree on, or are not sure of."""
+
+    needs: Sequence[int]
+    """What to be strong in, as `Standing.strengths` has it."""
+    gain: float
+    """See `QueueEntry`."""
+
+
+async def add_places(
+    session: AsyncSession, task: Task, count: int, hard: Hard | None = None
+) -> int:
     """Ask for more answers to a task: its next unused places, as many as are left of `count`.
 
-    The caller holds the task's row lock.
+    Those to a hard one are kept for strong people, if any have been around lately whom it has not
+    been given to. The caller holds the task's row lock.
     """
-    return await _add(session, task, count, Lane.SOON)
+    if hard is None:
+        return await _add(session, task, count, Lane.SOON)
+    whose = {"project_id": task.project_id, "task_id": task.id, "needs": list(hard.needs)}
+    if (await session.execute(_STRONG_ARE_AROUND, whose)).scalar_one():
+        kept = {"needs": list(hard.needs), "kept_until": func.now() + KEPT}
+        return await _add(session, task, count, Lane.HARD, gain=hard.gain, **kept)
+    return await _add(session, task, count, Lane.SOON, gain=hard.gain)
+
+
+async def release_kept(session: AsyncSession, *, limit: int) -> int:
+    """Give to anybody what strong people have not taken in time; returns how many places.
+
+    Entries are moved and not made anew: who is just withdrawing one waits for this, and then takes
+    it from where it is.
+    """
+    moved = await session.execute(_RELEASE_KEPT, {"limit": limit})
+    return len(moved.all())
 
 
 async def add_gold_places(session: AsyncSession, task: Task) -> int:
@@ -91,18 +152,14 @@ async def add_gold_places(session: AsyncSession, task: Task) -> int:
     return await _add(session, task, task.places, Lane.GOLD)
 
 
-async def _add(session: AsyncSession, task: Task, count: int, lane: Lane) -> int:
+async def _add(session: AsyncSession, task: Task, count: int, lane: Lane, **columns: object) -> int:
     first = task.places_used + 1
     last = min(task.places_used + count, task.places)
     if last < first:
         return 0
-    await session.execute(
-        insert(QueueEntry),
-        [
-            {"project_id": task.project_id, "lane": lane, "task_id": task.id, "place": place}
-            for place in range(first, last + 1)
-        ],
-    )
+    of_task = {"project_id": task.project_id, "lane": lane, "task_id": task.id, **columns}
+    places = [{"place": place, **of_task} for place in range(first, last + 1)]
+    await session.execute(insert(QueueEntry).values(places))
     task.places_used = last
     return last - first + 1
 

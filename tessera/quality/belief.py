@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tessera.assignment import queue
 from tessera.kinds import Label, Opinion, Outcome, Question, parsed
 from tessera.kinds.choice import Choice, choice_of
 from tessera.kinds.opinions import each_once
 from tessera.projects.models import Project
 from tessera.quality.models import EstimateRecord
+from tessera.truth import strengths
 from tessera.truth.calibration import Calibration
 from tessera.truth.confusion import PERSONAL, Crowd, as_often, believe, while_asked
 from tessera.truth.votes import Floats, Votes
@@ -68,10 +70,38 @@ class Belief:
         sure = float(np.exp(log_posterior[0, chosen]))
         return Outcome(label, label["confidence"], sure >= target_confidence)
 
+    def hard(self, opinions: Sequence[Opinion], known_of: Mapping[str, Earner]) -> queue.Hard:
+        """What it takes to tell what opinions do not agree on, and what one more would tell.
+
+        Raises:
+            ValueError: No opinions, or two by one earner.
+        """
+        ordered = each_once(opinions)
+        said = [self.choices.index(self.choice.choice(each.answer)) for each in ordered]
+        theirs = [known_of.get(each.earner, NEW) for each in ordered]
+        posterior = np.exp(self._posterior(said, theirs, asked=True)[0])
+        told = strengths.gain(posterior, self.common)
+        if self.by_coins:
+            return queue.Hard([strengths.EVERYTHING], told)
+        return queue.Hard([self.choices[each] for each in strengths.rivals(posterior)], told)
+
+    def strengths(self, counts: Floats) -> list[list[int]]:
+        """Choices that earners are strong in, of each; see `Standing.strengths`.
+
+        Args:
+            counts: Shape (n_earners, 2 or K * K); see `TrustRecord`.
+        """
+        if self.by_coins:
+            alike = strengths.strong(counts[:, 0], counts[:, 1], self.common[0, 0])
+            return [[strengths.EVERYTHING] if each else [] for each in alike]
+        classes = len(self.choices)
+        told = strengths.strong_choices(counts.reshape(-1, classes, classes), self.common)
+        return [[self.choices[which] for which in np.flatnonzero(each).tolist()] for each in told]
+
     def counted(self, counts: Sequence[float] | None, truth: Label, answer: Label) -> list[float]:
         """An earner's counts with one more answer to something known; see `TrustRecord`."""
         is_, said = (self.choices.index(self.choice.choice(each)) for each in (truth, answer))
-        more = self._fitting(counts) or [0.0] * self._size
+        more = self.fitting(counts) or [0.0] * self._size
         if self.by_coins:
             more[0] += is_ == said
             more[1] += 1
@@ -79,7 +109,7 @@ class Belief:
             more[is_ * len(self.choices) + said] += 1
         return more
 
-    def _fitting(self, counts: Sequence[float] | None) -> list[float] | None:
+    def fitting(self, counts: Sequence[float] | None) -> list[float] | None:
         """Counts, unless they are from before there were so many earners, or from after."""
         return list(counts) if counts is not None and len(counts) == self._size else None
 
@@ -102,7 +132,7 @@ class Belief:
         return believe(votes, self._crowd(theirs), strength=strength)
 
     def _crowd(self, theirs: Sequence[Earner]) -> Crowd:
-        rows = np.array([self._fitting(each.counts) or [0.0] * self._size for each in theirs])
+        rows = np.array([self.fitting(each.counts) or [0.0] * self._size for each in theirs])
         if self.by_coins:
             return Crowd(self.prior, self.common, rows[:, 1], rows[:, 0], None)
         classes, unused = len(self.choices), np.zeros(len(theirs))

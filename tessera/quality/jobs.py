@@ -6,7 +6,7 @@ from tessera.assignment.stages import is_followed
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
 from tessera.projects.models import Project, ProjectState
-from tessera.quality import answered, breaker, estimating, gold_wrong, judge
+from tessera.quality import answered, breaker, estimating, gold_wrong, judge, strong
 from tessera.quality import reconsider as reconsidering
 from tessera.quality import settle as settling
 from tessera.storage.context import JobContext
@@ -116,6 +116,7 @@ async def estimate(context: JobContext, run: Run) -> None:
         await estimating.keep(session, project, anew, answers=answers)
         payload = {"project_id": str(project_id)}
         await jobs.enqueue(session, "conduct.watch", payload=payload, key=str(project_id))
+        await jobs.enqueue(session, "quality.note_strong", payload=payload, key=str(project_id))
         await jobs.enqueue_many(
             session,
             "quality.reconsider",
@@ -124,6 +125,15 @@ async def estimate(context: JobContext, run: Run) -> None:
                 for start in range(0, len(task_ids), TOGETHER)
             ],
         )
+
+
+async def note_strong(context: JobContext, run: Run) -> None:
+    """After an estimate; if killed, the next run begins anew and changes nothing twice."""
+    project_id, after, more = UUID(run.payload["project_id"]), None, True
+    while more:
+        async with db.transaction(context.sessions) as session:
+            after = await strong.note(session, project_id, after=after, limit=CHUNK)
+        more = after is not None
 
 
 async def reconsider(context: JobContext, run: Run) -> None:

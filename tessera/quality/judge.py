@@ -19,7 +19,7 @@ from tessera.kinds import Kind, Label, Objects, Question, kind_of, parsed
 from tessera.kinds.choice import choice_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
-from tessera.quality import notices
+from tessera.quality import notices, strong
 from tessera.quality.belief import Belief, belief_of
 from tessera.quality.drawn import added
 from tessera.quality.gold_share import gold_share
@@ -125,7 +125,7 @@ async def _lesson(
 async def _learn(
     session: AsyncSession, project: Project, record: TrustRecord, scores: Sequence[Scored]
 ) -> None:
-    trust = _trust(record)
+    trust = record.trust
     for each in scores:
         trust = trust.updated(each.score, said=each.said)
     record.alpha, record.beta = trust.alpha, trust.beta
@@ -176,7 +176,7 @@ async def rate(
     Args:
         rule: By which they are let back, if they are.
     """
-    trust, policy = _trust(record), Quality(**project.quality)
+    trust, policy = record.trust, Quality(**project.quality)
     minimum = policy.minimum_trust
     blocked = rating(trust, minimum_trust=minimum) is Rating.BLOCKED
     if blocked:  # seldom: then what the others can is looked at, too
@@ -190,6 +190,7 @@ async def rate(
     if standing is None:
         return
     standing.gold_chance = _gold_chance(trust, policy, standing.step)
+    standing.strengths = strong.strengths_of(record, await belief_of(session, project))
     if blocked and standing.blocked_at is None:
         reason = explain(trust, minimum_trust=minimum)
         await decisions.note(session, [notices.stopped(project, record, trust, minimum, reason)])
@@ -231,10 +232,6 @@ async def _better(session: AsyncSession, project_id: UUID) -> float | None:
     )
     better, count = (await session.execute(judged)).one()
     return float(better) if count >= ENOUGH_EARNERS else None
-
-
-def _trust(record: TrustRecord) -> Trust:
-    return Trust(record.alpha, record.beta, record.seen, record.missed, record.unsure)
 
 
 def _gold_chance(trust: Trust, policy: Quality, step: int) -> float:

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tessera.kernel.db import Base, Entity
+from tessera.quality.trust import Trust
 
 
 class GoldSource(StrEnum):
@@ -128,6 +129,10 @@ class TrustRecord(Base):
     """Where a project asks for one of K choices: K * K answers by truth and choice, row by row, as
     the last estimate has it, and gold since then; of very many choices, two: right, and all. Where
     objects are drawn, the sums of `kinds.Tally` over all gold."""
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(self.alpha, self.beta, self.seen, self.missed, self.unsure)
 
 
 class EstimateRecord(Base):

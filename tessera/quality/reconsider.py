@@ -70,6 +70,8 @@ async def _doubt(session: AsyncSession, case: Case, task: Task) -> None:
     task.state, task.doubted_at = TaskState.OPEN, func.now()
     task.settled_at = task.settled_by = None
     await session.flush()
-    more = int(len(settle.opinions_of(case, task)) < case.policy.max_overlap)
+    opinions = settle.opinions_of(case, task)
+    more = int(len(opinions) < case.policy.max_overlap)
     underway = case.underway[task.id]
-    await settle.ask_again(session, case, task, more, underway, settle.NO_AGREEMENT)
+    hard = settle.hard_of(case, opinions, task.confidence or 0)
+    await settle.ask_again(session, case, task, more, underway, settle.NO_AGREEMENT, hard)

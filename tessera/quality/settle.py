@@ -26,6 +26,7 @@ from tessera.quality import breaker, judge, verdicts
 from tessera.quality.case import Case, answers_to, case_of, gold_of, underway_of, unjudged
 from tessera.quality.drawn import skill_of
 from tessera.quality.trust import MISSED_BELOW, NEWCOMER
+from tessera.truth.strengths import EVERYTHING
 
 BROKEN_REPORTS = 2
 """So many independent reports that a task is broken send it to a person."""
@@ -144,7 +145,9 @@ async def _decide(session: AsyncSession, case: Case, task: Task) -> None:
         await _to_review(session, task, breaker.BROKEN)
         await breaker.tripped(session, case.project, answers)
     elif missing > 0:
-        await ask_again(session, case, task, missing, underway, "too-few-answers")
+        unsure = any(each.outcome is Outcome.NOT_SURE for each in valid)
+        hard = queue.Hard([EVERYTHING], gain=1.0) if unsure else None
+        await ask_again(session, case, task, missing, underway, "too-few-answers", hard)
     elif len(opinions) >= case.policy.min_overlap:
         await _aggregate(session, case, task, opinions, underway)
 
@@ -162,7 +165,8 @@ async def _aggregate(
         # if it comes to a review, the best guess is what the reviewer sees first
         task.label, task.confidence = outcome.label, outcome.confidence
         more = int(len(opinions) < case.policy.max_overlap)
-        await ask_again(session, case, task, more, underway, NO_AGREEMENT)
+        hard = hard_of(case, opinions, outcome.confidence)
+        await ask_again(session, case, task, more, underway, NO_AGREEMENT, hard)
 
 
 async def outcome_of(
@@ -213,13 +217,31 @@ def _valid(case: Case, task: Task) -> list[Answer]:
     ]
 
 
+def hard_of(case: Case, opinions: Sequence[Opinion], confidence: float) -> queue.Hard:
+    """Whom to ask first about what opinions do not agree on, and how much that would tell."""
+    if case.belief is None:
+        return queue.Hard([EVERYTHING], gain=1 - confidence)
+    return case.belief.hard(opinions, case.known_of)
+
+
 async def ask_again(
-    session: AsyncSession, case: Case, task: Task, count: int, underway: int, otherwise: str
+    session: AsyncSession,
+    case: Case,
+    task: Task,
+    count: int,
+    underway: int,
+    otherwise: str,
+    hard: queue.Hard | None,
 ) -> None:
-    """Queue further places, or send the task to review if none are left and none are out."""
+    """Queue further places, or send the task to review if none are left and none are out.
+
+    Args:
+        otherwise: Why it goes to review.
+        hard: What it takes, if it is not only that answers are missing.
+    """
     if case.project.state is ProjectState.COMPLETED:
         return  # nobody is asked any more
-    if await queue.add_places(session, task, count) == 0 and underway == 0:
+    if await queue.add_places(session, task, count, hard) == 0 and underway == 0:
         await _to_review(session, task, otherwise)
 
 

@@ -1,6 +1,6 @@
 """Whatever the OpenAPI document allows, and what it forbids, sent to the API as it really runs.
 
-The long tests send something else in each run; what fails says how to send the same again.
+Something else in each run; what fails says how to send the same again.
 """
 
 import os
@@ -56,8 +56,9 @@ CHECKS = [
     openapi.unsupported_method,
 ]
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
-FEW = hypothesis.settings(
-    max_examples=2,
+MANY = hypothesis.settings(
+    max_examples=100,
+    derandomize=False,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     print_blob=False,
@@ -111,32 +112,15 @@ def is_id(value: Any) -> bool:
     return bool(re.fullmatch("[0-9a-f]{64}|[0-9a-fA-F-]{36}", str(value)))
 
 
-def keeps_to_the_document(operation_id: str) -> Any:
-    @schema.include(operation_id=operation_id).parametrize()
-    @FEW
-    def test(case: schemathesis.Case[Any], served: Served, tenants: Tenants) -> None:
-        check(case, served, tenants)
-
-    return test
-
-
-# One function for each: pytest gives all tests of one `parametrize()` the same id, and of those
-# pytest-xdist runs one. Logging out is left alone, or nothing else would be let in.
-for each in OPERATIONS:
-    globals()[f"test_{each}"] = keeps_to_the_document(each)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_the_api_keeps_to_its_document_for_long(
-    operation_id: str, served: Served, tenants: Tenants
-) -> None:
+def test_the_api_keeps_to_its_document(operation_id: str, served: Served, tenants: Tenants) -> None:
     print(f"The same again: SEED={SEED} pytest ...")  # noqa: T201 - shown with what fails
     operation = schema.find_operation_by_id(operation_id)
     right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 
     @hypothesis.seed(f"{SEED} {operation_id}")
-    @hypothesis.settings(FEW, max_examples=100, derandomize=False)
+    @hypothesis.settings(MANY)
     @hypothesis.given(right | wrong)
     def run(case: schemathesis.Case[Any]) -> None:
         check(case, served, tenants)

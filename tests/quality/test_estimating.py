@@ -13,10 +13,12 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
+from tessera.assignment.models import Standing
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.quality.models import EstimateRecord, TrustRecord
 from tests.client import As
+from tests.conduct.log import id_of
 from tests.quality.court import CAT, DOG, OWL, Court, court
 from tests.quality.own_world import world_of_its_own
 
@@ -54,6 +56,8 @@ class Played:
     pay_after: list[dict[str, str]] = field(default_factory=list)
     matrices: list[list[list[float]]] = field(default_factory=list)
     choices: list[int] = field(default_factory=list)
+    strengths: list[list[int]] = field(default_factory=list)
+    """Of the confused, then of the honest."""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,9 @@ async def played(settings: Settings, superuser: asyncpg.Connection) -> Played:
                 play.matrices.append([(counts or [])[row : row + 3] for row in (0, 3, 6)])
             crowd = await reader.get_one(EstimateRecord, UUID(judged.project["id"]))
             play.choices = list(crowd.choices)
+            standings = await reader.execute(select(Standing.earner_id, Standing.strengths))
+            told = dict(standings.all())
+            play.strengths = [told[await id_of(each)] for each in (*play.confused, *play.honest)]
         return play
 
 
@@ -115,6 +122,13 @@ def test_settled_tasks_that_an_estimate_finds_unsure_are_asked_again(played: Pla
 def test_what_nobody_confuses_stays_settled(played: Played) -> None:
     assert {task["state"] for task in ordinary(played.doubted, "owl")} == {"settled"}
     assert labels(ordinary(played.doubted, "owl")) == {3}
+
+
+def test_who_tells_cats_from_dogs_is_strong_in_cats_and_who_does_not_is_not(
+    played: Played,
+) -> None:
+    assert not any(1 in strengths for strengths in played.strengths[:3])
+    assert all(1 in strengths for strengths in played.strengths[3:5]), "the last answered little"
 
 
 @pytest.mark.parametrize(("kind", "class_id"), [("cat", 1), ("dog", 2), ("owl", 3)])

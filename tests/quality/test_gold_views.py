@@ -67,6 +67,7 @@ async def test_nobody_meets_a_gold_task_twice_in_whatever_picture(world: World) 
     assert len(shown) > len({each.first for _, each in here.met if each.is_gold})
 
 
+@pytest.mark.long
 async def test_who_sees_what_is_there_is_right_on_every_picture(world: World) -> None:
     here = await gallery(world, gold_exposure=2)
     for _ in range(3):

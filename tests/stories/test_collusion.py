@@ -60,7 +60,12 @@ async def collude(here: Gallery) -> Ring:
 
 @pytest.mark.usefixtures("gold_first")
 @pytest.mark.parametrize(
-    ("exposure", "recognised"), [(10**6, ACCOUNTS - 1), (2, ACCOUNTS // 2), (1, 0)]
+    ("exposure", "recognised"),
+    [
+        pytest.param(10**6, ACCOUNTS - 1, marks=pytest.mark.long),
+        pytest.param(2, ACCOUNTS // 2, marks=pytest.mark.long),
+        (1, 0),
+    ],
 )
 async def test_a_ring_recognises_no_more_gold_than_one_picture_is_shown_to(
     world: World, exposure: int, recognised: int

@@ -11,13 +11,8 @@ from tests.stories.watching import Telling, tells_nothing, watched
 from tests.world import World
 
 
-@pytest.mark.parametrize(
-    ("images", "earners"),
-    [
-        pytest.param(3, 20, id="small"),
-        pytest.param(16, 120, id="large", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("images", "earners"), [(3, 20), (16, 120)], ids=["small", "large"])
 async def test_nothing_tells_gold_that_is_shown_in_picture_after_picture(
     world: World, images: int, earners: int
 ) -> None:

@@ -37,6 +37,7 @@ def test_of_every_population_the_interval_holds_the_truth_as_often_as_it_says(
     assert least >= level - 1e-9
 
 
+@pytest.mark.long
 def test_of_populations_that_are_too_large_to_try_all_it_does_too() -> None:
     dice = np.random.default_rng(7)
     for _ in range(8):
