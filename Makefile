@@ -38,7 +38,7 @@ migrate: install ## Bring the database that TESSERA_DATABASE_URL names up to dat
 	@$(RUN) alembic upgrade head
 
 test: install ## Every test but the long ones and those of `make check`, on real servers (under 10 minutes)
-	@$(RUN) pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder $(CHECKED:%=--ignore=%)
+	@$(RUN) pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder $(CHECKED:%=--ignore=%)
 
 test-long: install ## The long tests: kill -9, memory limits, hundreds at once, more examples, a second S3 implementation
 	@$(RUN) pytest -m "long or hypothesis" --hypothesis-profile=long

@@ -7,6 +7,7 @@ signing up answer 503.
 import hashlib
 import ipaddress
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -56,8 +57,18 @@ LIMITS = {
 """`login` and `sign-up` count by address, whatever else a request says; `login-account` by the
 account that is tried, from wherever; `lease` and `answer` by person, whatever their token."""
 
-WORK = {("POST", "/v1/work/leases"): "lease", ("POST", "/v1/work/answers"): "answer"}
+WORK = {
+    ("POST", "/v1/work/leases"): "lease",
+    ("POST", "/v1/work/training/{project_id}/attempts"): "lease",
+    ("POST", "/v1/work/answers"): "answer",
+    ("POST", "/v1/work/training/{project_id}/answers"): "answer",
+    ("POST", "/v1/work/repairs/{lease_id}"): "answer",
+}
 """What `Counted` counts."""
+_WORK = {
+    (method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path))): name
+    for (method, path), name in WORK.items()
+}
 MOST_REMEMBERED = 10_000
 PATIENCE_SECONDS, REST_SECONDS = 2, 5
 """How long a call waits for Redis; and how long others go on uncounted when that was in vain."""
@@ -157,6 +168,12 @@ def network(host: str) -> str:
     return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
+def counted_as(method: str, path: str) -> str | None:
+    """The limit that a call counts towards, by person."""
+    fits = (name for (verb, way), name in _WORK.items() if verb == method and way.fullmatch(path))
+    return next(fits, None)
+
+
 class Counted:
     """ASGI middleware that counts calls of `WORK` by person.
 
@@ -167,7 +184,7 @@ class Counted:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = WORK.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        name = counted_as(scope["method"], scope["path"]) if scope["type"] == "http" else None
         answer: ASGIApp = self._app
         if name is not None:
             request = Request(scope)

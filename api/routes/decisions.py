@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 from api import problems
 from api.deps import After, EarnerId, Limit, Read, Sessions, Settings, Store, Write
 from api.idempotency import Route
+from api.limits import RateLimited
 from api.requests import LARGE_BODY
 from api.routes.work import PictureOut
 from api.schemas import In, Out, PageOut
@@ -183,7 +184,9 @@ async def list_repairs(
 @router.post(
     "/work/repairs/{lease_id}",
     tags=["work"],
-    responses=problems.documented(NotFound, InvalidAnswer, AlreadyRepaired, RepairOver),
+    responses=problems.documented(
+        NotFound, InvalidAnswer, AlreadyRepaired, RepairOver, RateLimited
+    ),
     openapi_extra={LARGE_BODY: True},
 )
 async def repair(

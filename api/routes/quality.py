@@ -106,6 +106,8 @@ class TaskOut(Out):
     confidence: float | None
     settled_at: datetime | None
     settled_by: str | None
+    policy_version: int | None
+    """Of the quality policy that it was settled by."""
     review_reason: str | None
 
 

@@ -14,6 +14,7 @@ from pydantic import StringConstraints
 from api import problems
 from api.deps import Caller, EarnerId, Limit, Read, Settings, Store, Write
 from api.idempotency import NEVER_STORED, Route
+from api.limits import RateLimited
 from api.requests import LARGE_BODY
 from api.routes.work import LeaseOut, NewAnswer, PictureOut
 from api.schemas import In, Out
@@ -166,7 +167,7 @@ async def look(project_id: UUID, session: Read, earner_id: EarnerId) -> Training
     f"{_EARNERS}/attempts",
     tags=["work"],
     responses=problems.documented(
-        NotFound, TrainingClosed, TrainingWaits, TrainingNotNeeded, Blocked
+        NotFound, TrainingClosed, TrainingWaits, TrainingNotNeeded, Blocked, RateLimited
     ),
     openapi_extra={NEVER_STORED: True},
 )
@@ -192,6 +193,7 @@ async def begin(
         InvalidAnswer,
         AlreadyAnswered,
         TrainingOver,
+        RateLimited,
     ),
     openapi_extra={LARGE_BODY: True},
 )

@@ -1,7 +1,7 @@
 """Receipts: noting what was decided about people, reading it, and saying no to it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from tessera.kernel import db
 from tessera.kernel.errors import NotFound
 from tessera.kernel.paging import After
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 A_DAY = timedelta(days=1)
 CONTEST_WITHIN = timedelta(days=14)
 """After the earner could read of a decision."""
@@ -45,7 +44,7 @@ def told(every: timedelta) -> ColumnElement[bool]:
     if not every:
         return true()
     of_effect = case((Decision.effect == Effect.LOWERED, A_DAY), else_=every)
-    since = func.date_bin(of_effect, func.now(), EPOCH)
+    since = func.date_bin(of_effect, func.now(), db.EPOCH)
     return or_(Decision.effect.in_(AT_ONCE), Decision.created_at < since)
 
 

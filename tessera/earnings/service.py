@@ -7,7 +7,7 @@ ledger, many earnings to one transfer, so that no account is a hot row while peo
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -34,7 +34,6 @@ from tessera.ledger.models import Event
 from tessera.ledger.service import Leg, Reason
 from tessera.projects.models import Project, ProjectState
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_PENDING = literal_column("earnings.state = 'pending'", Boolean())
 _IS_APPROVED = literal_column("earnings.state = 'approved'", Boolean())
 """Not as parameters: of those a generic plan does not know that a partial index serves them."""
@@ -200,7 +199,7 @@ def told_at(decided_at: datetime, every: timedelta) -> datetime:
     """When an earner hears of a decision: at the next multiple of `every` since 1970."""
     if not every:
         return decided_at
-    return decided_at + every - (decided_at - EPOCH) % every
+    return decided_at + every - (decided_at - db.EPOCH) % every
 
 
 async def post_approved(
@@ -234,7 +233,7 @@ async def post_approved(
 
 
 def _told(every: timedelta) -> list[ColumnElement[bool]]:
-    return [Earning.decided_at < func.date_bin(every, func.now(), EPOCH)] if every else []
+    return [Earning.decided_at < func.date_bin(every, func.now(), db.EPOCH)] if every else []
 
 
 def _legs(project_id: UUID, batch: Sequence[Earning]) -> list[Leg]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType, TypeVar
 from uuid import UUID
@@ -25,6 +25,9 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""From where intervals of time are counted."""
 
 S = TypeVar("S", bound=Select[Any])
 Sessions = async_sessionmaker[AsyncSession]

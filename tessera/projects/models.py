@@ -63,6 +63,7 @@ class Project(Entity):
     state: Mapped[ProjectState] = mapped_column(default=ProjectState.DRAFT)
     paused_reason: Mapped[str | None]
     """Why it was paused, if nobody did: `broken-tasks`."""
+    resumed_at: Mapped[datetime | None]
     reserved_micro: Mapped[int] = mapped_column(default=0)
     """The worst case that launches have moved into escrow so far."""
     committed_micro: Mapped[int] = mapped_column(default=0)

@@ -262,6 +262,7 @@ async def move(
         .values(
             state=to,
             paused_reason=None,
+            **({"resumed_at": func.now()} if to is ProjectState.OPEN else {}),
             **({"completed_at": func.now()} if to is ProjectState.COMPLETED else {}),
         )
         .returning(Project)

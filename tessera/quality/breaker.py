@@ -7,18 +7,19 @@ fault.
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer, Outcome, Task, TaskState, Verdict
-from tessera.kernel import jobs
+from tessera.kernel import db, jobs
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import verdicts
 
 BROKEN = "broken"
 MANY, OF_ALL = 10, 0.2
 """So many broken tasks that wait for a reviewer, and such a part of all that is decided, and nobody
-is sent to the others before an operator has looked."""
+is sent to the others before an operator has looked. What they had seen when they let the project go
+on does not count again."""
 REPORTERS = 3
 """So many people at least must have found them so: two may have a grudge."""
 PAUSED = "broken-tasks"
@@ -34,12 +35,20 @@ async def tripped(session: AsyncSession, project: Project, answers: Sequence[Ans
 
 async def check(session: AsyncSession, project_id: UUID) -> None:
     """Pause a project of which too much is broken; its operator lets it go on."""
+    since = await session.scalar(select(Project.resumed_at).where(Project.id == project_id))
+    is_new = exists().where(
+        Answer.project_id == project_id,
+        Answer.task_id == Task.id,
+        Answer.outcome == Outcome.BROKEN,
+        Answer.answered_at > (since or db.EPOCH),
+    )
     in_review = (
         select(Task.id)
         .where(
             Task.project_id == project_id,
             Task.state == TaskState.REVIEW,
             Task.review_reason == BROKEN,
+            is_new,
         )
         .subquery()
     )
@@ -48,7 +57,10 @@ async def check(session: AsyncSession, project_id: UUID) -> None:
         return
     enough = int(broken / OF_ALL)
     settled = select(Task.id).where(
-        Task.project_id == project_id, Task.state == TaskState.SETTLED, ~Task.is_gold
+        Task.project_id == project_id,
+        Task.state == TaskState.SETTLED,
+        Task.settled_at > (since or db.EPOCH),
+        ~Task.is_gold,
     )
     fine = (
         await session.execute(select(func.count()).select_from(settled.limit(enough).subquery()))

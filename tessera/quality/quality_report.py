@@ -143,7 +143,8 @@ class _Tasks:
 
 
 async def _tasks(session: AsyncSession, project_id: UUID) -> _Tasks:
-    settled = Task.state == TaskState.SETTLED
+    # not what trains people, which is settled from the start
+    settled = (Task.state == TaskState.SETTLED) & Task.settled_by.in_((CONSENSUS, BY_REVIEW))
     counts = select(
         func.count().filter(settled),
         func.count().filter(settled & (Task.settled_by == CONSENSUS)),

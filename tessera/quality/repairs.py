@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Answer, Task, TaskState
+from tessera.assignment.models import Answer, Standing, Task, TaskState
 from tessera.assignment.questions import questions_of
 from tessera.decisions import service as decisions
 from tessera.decisions.models import Decision, Effect
@@ -172,13 +172,22 @@ async def _decide(session: AsyncSession, project: Project, answers: Sequence[Ans
     labels |= {task_id: each.expected for task_id, each in gold.items()}
     questions = await questions_of(session, project, task_ids)
     kind, wrong, right = kind_of(project.kind), [], []
+    stopped = await session.scalars(
+        select(Standing.earner_id).where(
+            Standing.project_id == project.id,
+            Standing.earner_id.in_([each.earner_id for each in answers]),
+            Standing.blocked_at.is_not(None),
+        )
+    )
+    still = frozenset(stopped)
     for each in answers:
         label, question = labels.get(each.task_id), questions[each.task_id]
-        agreement = 1.0  # what it was compared with is gone: nothing speaks against it any more
+        # what it was compared with is gone, or its earner may go on: nothing speaks against it
+        agreement = 1.0
         if label is not None and each.value is not None:
             agreement = await asyncio.to_thread(kind.score, each.value, label, question)
             each.agreement = agreement if each.task_id not in gold else each.agreement
-        if label is not None and agreement < WRONG_BELOW:
+        if label is not None and agreement < WRONG_BELOW and each.earner_id in still:
             wrong.append(Wrong(each, label, agreement, question))
         else:
             right.append(each)

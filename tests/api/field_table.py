@@ -88,22 +88,22 @@ THINGS: Mapping[str, str] = {
     ),
     "task": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
-        "review_reason"
+        "policy_version review_reason"
     ),
     "whole task": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
-        "review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
+        "policy_version review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
         "tile.content_type answers[].lease_id answers[].earner_id answers[].outcome "
         "answers[].value{} answers[].answered_at answers[].seconds answers[].agreement "
         "answers[].verdict next"
     ),
     "task in review": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
-        "review_reason value"
+        "policy_version review_reason value"
     ),
     "side by side": (
         "id project_id tile_id state is_gold subject{} label{} confidence settled_at settled_by "
-        "review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
+        "policy_version review_reason tile.image_id tile.number tile.window[] tile.core[] tile.url "
         "tile.content_type answers[].lease_id answers[].earner_id answers[].outcome "
         "answers[].value{} answers[].answered_at answers[].seconds answers[].verdict "
         "answers[].trust.value answers[].trust.gold_answers answers[].likeness answers[].group "

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from pydantic import RedisDsn
 from redis.asyncio import Redis
 
 from api.app import create_app
-from api.limits import LIMITS, WORK, Limiter, network
+from api.limits import LIMITS, WORK, Limiter, counted_as, network
 from tessera.kernel import db
 from tessera.kernel.settings import Settings
 from tessera.storage.s3 import Store
@@ -156,6 +157,24 @@ async def test_so_many_sign_ups_are_let_through_from_one_address(here: AsyncClie
     body = {"email": "a@example.org", "password": PASSWORD, "name": "A", "kind": "earner"}
     got = await at_once(SIGN_UPS + 5, here, "/v1/sign-up", body)
     assert got == {201: 1, 409: SIGN_UPS - 1, 429: 5}
+
+
+@pytest.mark.parametrize(("call", "name"), WORK.items())
+def test_a_call_counts_by_its_route_whatever_it_is_about(call: tuple[str, str], name: str) -> None:
+    method, path = call
+    about = path.format(project_id=uuid4(), lease_id=uuid4())
+    assert counted_as(method, about) == name
+    assert counted_as("GET", about) is None
+    assert counted_as(method, f"{about}/other") is None
+
+
+async def test_training_is_limited_like_work(here: AsyncClient, world: World) -> None:
+    earner = await world.earner()
+    token = {"Authorization": f"Bearer {earner.token}"}
+    most = LIMITS["lease"].item.amount
+    path = f"/v1/work/training/{uuid4()}/attempts"
+    assert await at_once(most, here, path, {}, **token) == {404: most}
+    assert await at_once(1, here, "/v1/work/leases", {}, **token) == {429: 1}
 
 
 def asked_for(name: str) -> tuple[str, Any, int]:

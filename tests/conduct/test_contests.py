@@ -166,7 +166,7 @@ async def test_a_decision_is_contested_once_and_in_time_and_by_whom_it_is_about(
     assert late["until"]
 
 
-@pytest.mark.parametrize("upheld", [True, False])
+@pytest.mark.parametrize("upheld", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_of_many_answers_to_a_contest_one_counts(world: World, *, upheld: bool) -> None:
     here = await mixed(world)
     bad = await stopped(here)

@@ -88,6 +88,19 @@ async def test_who_corrects_an_answer_is_paid_for_it_and_who_does_not_is_not(wor
     await nothing_contradicts(world.sessions)
 
 
+async def test_who_is_let_back_meanwhile_is_paid_for_what_waits_to_be_corrected(
+    world: World,
+) -> None:
+    here, bad = await stopped(world)
+    async with db.transaction(world.sessions) as session:
+        await session.execute(text("UPDATE standings SET blocked_at = NULL, reason = NULL"))
+    await bad.post("/v1/work/leases", {"project_id": here.project["id"]})
+    await time_is_over(here)
+    await world.work.sweep("decide-repairs")
+    assert set((await by_lease(here, bad)).values()) == {"approved"}
+    await nothing_contradicts(world.sessions)
+
+
 async def test_a_correction_counts_once_and_only_if_it_was_asked_for(world: World) -> None:
     here, bad = await stopped(world)
     other = (await here.earners(1))[0]
@@ -111,7 +124,7 @@ async def test_a_correction_counts_once_and_only_if_it_was_asked_for(world: Worl
         await accepted.post(f"{REPAIRS}/{lease_id}", said, status=404)
 
 
-@pytest.mark.parametrize("value", [TRUTH, WRONG])
+@pytest.mark.parametrize("value", [TRUTH, pytest.param(WRONG, marks=pytest.mark.long)])
 async def test_of_corrections_and_sweeps_at_once_one_decides(
     world: World, value: dict[str, Any]
 ) -> None:

@@ -71,12 +71,21 @@ async def test_a_project_of_broken_tasks_pauses_until_its_operator_has_looked(
     await late.post("/v1/work/leases", {"project_id": more.project["id"]}, status=404)
     resumed = await more.operator.post(f"{more.path}/resume")
     assert (resumed["state"], resumed["paused_reason"]) == ("open", None)
+    await more.pictures("new.jpg")
+    await more.launch()
+    await more.say(BROKEN, BROKEN)
+    assert (await more.tasks())["new.jpg"]["review_reason"] == "broken"
+    project = await more.operator.get(more.path)
+    assert project["state"] == "open", "what its operator has seen does not count again"
     await nothing_contradicts(world.sessions)
 
 
 async def test_a_few_broken_tasks_among_many_stop_nobody(world: World) -> None:
     names = [f"whole {number}.jpg" for number in range(45)]
-    here = await court(world, *TORN, *names, quality=THREE)
+    here = await court(world, *names, quality=THREE)
+    await here.launch()
+    await by_turns(here)
+    await here.pictures(*TORN)
     await here.launch()
     await by_turns(here)
     states = [task["state"] for task in (await here.tasks()).values()]

@@ -102,6 +102,7 @@ async def test_who_sees_what_is_there_is_right_on_every_picture(world: World) ->
     assert scores
 
 
+@pytest.mark.long
 async def test_views_are_in_no_dataset_and_count_as_nothing(world: World) -> None:
     here = await gallery(
         world, gold_exposure=1, min_overlap=1, max_overlap=1, target_confidence=0.5

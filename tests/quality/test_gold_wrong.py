@@ -10,7 +10,7 @@ from tessera.kernel import db
 from tests.client import As
 from tests.quality.court import CAT, DOG, OWL, Court, court
 from tests.quality.facts import nothing_contradicts
-from tests.world import World
+from tests.world import BOX_SCHEMA, World
 
 RIGHT = [f"right {number}.jpg" for number in range(12)]
 WRONG = [f"wrong {number}.jpg" for number in range(5)]
@@ -151,4 +151,25 @@ async def test_pulling_gold_leaves_who_says_nothing_as_they_were(world: World) -
     await pull(here, WRONG[0], label=DOG)
     again = await silent.post("/v1/work/leases", {"project_id": here.project["id"]}, status=403)
     assert again["detail"] == refused["detail"]
+    await nothing_contradicts(world.sessions)
+
+
+async def test_gold_that_was_drawn_wrong_is_pulled_with_the_right_drawing(world: World) -> None:
+    true, false = (
+        {"objects": [{"class": 1, "box": list(box), "attributes": {}}]}
+        for box in ([20.0, 20, 80, 80], [150.0, 150, 200, 200])
+    )
+    policy = {"min_overlap": 2, "max_overlap": 4, "gold_share": 0.5}
+    here = await court(
+        world, *RIGHT[:4], *COMMON, kind="box", label_schema=BOX_SCHEMA, quality=policy
+    )
+    known = [{"file_name": name, **false} for name in RIGHT[:4]]
+    await here.operator.post(f"{here.path}/gold", {"images": known}, status=201)
+    await here.launch()
+    await here.say(true)
+    repair = await pull(here, RIGHT[0], label=true)
+    assert repair["earners"] <= 1
+    task = (await here.tasks())[RIGHT[0]]
+    assert (task["state"], task["settled_by"], task["is_gold"]) == ("settled", "review", False)
+    assert task["label"]["objects"][0]["box"] == true["objects"][0]["box"]
     await nothing_contradicts(world.sessions)

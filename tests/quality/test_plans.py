@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +21,7 @@ from tessera.kernel.jobs import Run
 from tessera.quality import jobs as judging
 from tessera.storage.context import JobContext
 from tests.assignment.crowd import RIGHT, Earner, a_project, number, settle_all
+from tests.conftest import as_new
 
 TASKS = 2_000
 AT_EACH = 200
@@ -27,8 +29,11 @@ AT_EACH = 200
 
 
 @pytest.fixture
-async def alone(database_url: str, sessions: db.Sessions) -> AsyncIterator[db.Sessions]:
+async def alone(
+    database_url: str, sessions: db.Sessions, superuser: asyncpg.Connection
+) -> AsyncIterator[db.Sessions]:
     """One connection, to a database whose statistics know another project."""
+    await as_new(superuser)
     project_id = await a_project(sessions, tasks=TASKS, gold=5)
     await answer_some(Earner(sessions), project_id)
     await settle_all(sessions, project_id)

@@ -15,8 +15,8 @@ from tests.client import As
 from tests.quality.court import CAT, DOG, Court, court
 from tests.world import World
 
-GOLD = [f"gold {number:02}.jpg" for number in range(14)]
-COMMON = [f"common {number:02}.jpg" for number in range(14)]
+GOLD = [f"gold {number:02}.jpg" for number in range(8)]
+COMMON = [f"common {number:02}.jpg" for number in range(9)]
 ASKED = {"min_overlap": 2, "max_overlap": 4, "redo": 2}
 NOT_SURE = {"outcome": "not_sure"}
 
@@ -120,14 +120,14 @@ async def test_of_what_waits_that_comes_first_that_is_expected_to_tell_most(worl
     await differ(here, CAT, DOG)
     tasks = await here.tasks()
     for number, name in enumerate(COMMON):
-        gain = (number * 5 % 14) / 20  # each another
+        gain = (number * 5 % 9) / 20  # each another
         task_id = tasks[name]["id"]
         await change(here, f"UPDATE queue_entries SET gain = {gain} WHERE task_id = '{task_id}'")
     (other,) = await here.earners(1)
     got: list[str] = []
     while leases := (await other.post("/v1/work/leases", {"count": 1}))["leases"]:
         got += map(here.seen, leases)
-    assert got == sorted(COMMON, key=lambda name: -(COMMON.index(name) * 5 % 14))
+    assert got == sorted(COMMON, key=lambda name: -(COMMON.index(name) * 5 % 9))
 
 
 async def test_what_is_settled_while_it_is_being_given_to_anybody_is_asked_no_more(

@@ -18,6 +18,8 @@ async def test_who_has_not_passed_gets_no_tasks_and_who_has_gets_some(world: Wor
     earner, other = await here.court.earners(2)
     refused = await here.wants(earner, status=409)
     assert refused["code"] == "training-needed"
+    told = await here.court.operator.get(f"{here.court.path}/quality")
+    assert told["settled"] == 0, "what trains people is no label"
     unnamed = await earner.post("/v1/work/leases", {})
     assert (unnamed["leases"], unnamed["reason"]) == ([], "no-work")
     assert (await here.attempt(earner, always(CAT)))["state"] == "passed"

@@ -50,7 +50,7 @@ def careless(chain: Chain) -> dict[str, dict[str, Any]]:
     raise AssertionError("no drawing leaves a doubt")
 
 
-@pytest.mark.parametrize("verdict", ["yes", "no"])
+@pytest.mark.parametrize("verdict", ["yes", pytest.param("no", marks=pytest.mark.long)])
 async def test_people_decide_what_geometry_cannot(
     world: World, verdict: str, tmp_path: Path
 ) -> None:
