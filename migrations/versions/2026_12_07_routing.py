@@ -22,7 +22,10 @@ def upgrade() -> None:
     op.add_column("queue_entries", sa.Column("needs", ARRAY(sa.BigInteger())))
     op.add_column("queue_entries", sa.Column("kept_until", sa.DateTime(timezone=True)))
     op.create_index(
-        "ix_queue_entries_kept", "queue_entries", ["kept_until"], postgresql_where="lane = -1"
+        "ix_queue_entries_kept",
+        "queue_entries",
+        ["kept_until"],
+        postgresql_where="kept_until IS NOT NULL",
     )
     op.add_column(
         "standings",

@@ -95,7 +95,7 @@ async def release(context: JobContext, run: Run) -> None:
     """
     project_id = UUID(run.payload["project_id"])
     cleared = CHUNK
-    while cleared == CHUNK:
+    while cleared:  # less than a chunk, if some were just being taken
         async with db.transaction(context.sessions) as session:
             cleared = await queue.clear(session, project_id, limit=CHUNK)
     approved = CHUNK

@@ -59,6 +59,10 @@ class Lane(IntEnum):
     GOLD = 2
 
 
+ANYBODYS = (Lane.SOON, Lane.NORMAL)
+"""Lanes of which everybody is served."""
+
+
 class LeaseState(StrEnum):
     OPEN = "open"
     ANSWERED = "answered"
@@ -146,7 +150,7 @@ class QueueEntry(Base):
     __table_args__ = (
         PrimaryKeyConstraint("project_id", "lane", "position"),
         UniqueConstraint("project_id", "task_id", "place"),
-        Index("ix_queue_entries_kept", "kept_until", postgresql_where="lane = -1"),
+        Index("ix_queue_entries_kept", "kept_until", postgresql_where="kept_until IS NOT NULL"),
     )
 
     project_id: Mapped[UUID]

@@ -1,10 +1,9 @@
 """The two large statements of an earner's way: claim places of the queue, and lock leases.
 
-`claim` is flat in the size and the age of the project. It looks at a bounded number of entries
-(and, for strong people, at the hard ones of others, which lie there for minutes), probes by key one
-row at a time, and passes rows on by their address (`ctid`; what a statement sees is not vacuumed
-under it, and an entry that has just moved is passed over). So its plan is the same whatever the
-statistics say, and Postgres keeps one generic plan.
+`claim` is flat in the size and the age of the project. It looks at a bounded number of entries,
+probes by key one row at a time, and passes rows on by their address (`ctid`; what a statement sees
+is not vacuumed under it, and an entry that has just moved is passed over). So its plan is the same
+whatever the statistics say, and Postgres keeps one generic plan.
 """
 
 from collections.abc import Sequence
@@ -23,10 +22,12 @@ from tessera.kinds import Size, TileFrame, Window
 from tessera.projects.models import Project
 from tessera.truth.response import Step
 
-SCAN = {Lane.HARD: 32, Lane.SOON: 32, Lane.NORMAL: 256, Lane.GOLD: 64}
-"""Entries of a lane that one claim looks at, at most. Of the first two it looks at all of these,
+SCAN = {Lane.HARD: 256, Lane.SOON: 32, Lane.NORMAL: 256, Lane.GOLD: 64}
+"""Entries of a lane that one claim looks at, at most. Of `soon` it always looks at all of these,
 for what removes most of the risk. Gold is queued in rounds: who knows everything in so many entries
 knows about all of it."""
+MOST_HARD = 32
+"""Of hard ones that are open to somebody, so many are compared."""
 
 
 async def begin(session: AsyncSession) -> datetime:
@@ -117,7 +118,14 @@ async def claim(
 
 
 def _lane(
-    lane: Lane, *, limit: str, start: str, only: str = "true", first: str = "open.position"
+    lane: Lane,
+    *,
+    limit: str,
+    start: str,
+    whose: str = "true",
+    only: str = "true",
+    most: str = "ALL",
+    first: str = "open.position",
 ) -> str:
     """CTEs of a lane: what lies ahead, what of it is open to the earner, what they get of it.
 
@@ -126,19 +134,21 @@ def _lane(
 
     Args:
         start: The position after which to begin.
-        only: What else must hold of the lane; of an entry's columns, too.
+        whose: What must hold of the earner.
+        only: What must hold of an entry, `ahead`.
+        most: So many open ones are enough; only for a lane without a cursor.
         first: What comes first of what is open.
     """
     name = lane.name.lower()
     return f"""
     {name}_ahead AS (
-      SELECT position, task_id, gain, ctid AS address FROM queue_entries
-      WHERE project_id = :project_id AND lane = {lane:d} AND position > {start} AND {only}
+      SELECT position, task_id, gain, needs, ctid AS address FROM queue_entries
+      WHERE project_id = :project_id AND lane = {lane:d} AND position > {start} AND {whose}
         AND (SELECT state FROM projects WHERE id = :project_id) = 'open'
       ORDER BY position LIMIT {SCAN[lane]}
     ), {name}_open AS (
       SELECT * FROM {name}_ahead ahead
-      WHERE (
+      WHERE {only} AND (
         SELECT true FROM leases had
         WHERE had.project_id = :project_id AND had.task_id = ahead.task_id
           AND had.earner_id = :earner_id
@@ -147,10 +157,11 @@ def _lane(
         WHERE makers.project_id = :project_id AND makers.task_id = ahead.task_id
           AND makers.earner_id = :earner_id
       ) IS NULL
-      ORDER BY position
+      ORDER BY position LIMIT {most}
     ), {name} AS (
       SELECT e.lane, e.position, e.task_id, e.gain, e.ctid AS address
-      FROM {name}_open open JOIN queue_entries e ON e.ctid = open.address
+      FROM {name}_open open
+      JOIN queue_entries e ON e.ctid = open.address AND e.lane = {lane:d}
       ORDER BY {first} LIMIT {limit}
       FOR UPDATE OF e SKIP LOCKED
     )"""  # noqa: S608 - made of constants
@@ -177,8 +188,7 @@ def _full(lane: Lane) -> str:
     return f"(SELECT count(*) FROM {lane.name.lower()}_ahead) = {SCAN[lane]}"  # noqa: S608
 
 
-# by whether the earner is strong in anything, and then by entry
-_STRONG = "cardinality(CAST(:strengths AS bigint[])) > 0 AND needs <@ CAST(:strengths AS bigint[])"
+_STRENGTHS = "CAST(:strengths AS bigint[])"
 _GAIN = "open.gain DESC, open.position"
 _REST = "(SELECT :count - (SELECT count(*) FROM hard) - (SELECT count(*) FROM soon))"
 
@@ -190,10 +200,20 @@ _REST = "(SELECT :count - (SELECT count(*) FROM hard) - (SELECT count(*) FROM so
 #
 # Entries of `soon` become visible in another order than that of their positions, so one may turn
 # up behind a cursor: the lane is begun anew now and then, and whenever there was nothing. The lane
-# `hard` needs no cursor: what lies there soon goes on to `soon`.
+# `hard` needs no cursor: what lies there soon goes on to `soon`. It fills half of a batch at most:
+# one clear picture among many that are not would be gold.
+_HARD = _lane(
+    Lane.HARD,
+    limit="(SELECT CAST(ceil(:count / 2.0) AS bigint))",
+    start="0",
+    whose=f"cardinality({_STRENGTHS}) > 0",
+    only=f"ahead.needs <@ {_STRENGTHS}",
+    most=str(MOST_HARD),
+    first=_GAIN,
+)
 CLAIM = text(
     f"""
-    WITH {_lane(Lane.HARD, limit=":count", start="0", only=_STRONG, first=_GAIN)},
+    WITH {_HARD},
     {_lane(Lane.SOON, limit="(SELECT :count - count(*) FROM hard)", start=":soon", first=_GAIN)},
     {_lane(Lane.NORMAL, limit=_REST, start=":normal")},
     {_lane(Lane.GOLD, limit=":gold_count", start=":gold")},
@@ -237,7 +257,7 @@ CLAIM = text(
       CASE WHEN EXISTS (SELECT FROM chosen)
         THEN (SELECT count(*) FROM normal) = {_REST}
         ELSE coalesce({_left(Lane.SOON)}, {_left(Lane.NORMAL)}) IS NOT NULL
-          OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
+          OR EXISTS (SELECT FROM hard_open) OR {_full(Lane.SOON)} OR {_full(Lane.NORMAL)}
       END AS more
     FROM (SELECT) always LEFT JOIN leased ON true LEFT JOIN LATERAL (
       SELECT key, content_type, window_right - window_left AS width,

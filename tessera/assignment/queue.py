@@ -32,11 +32,14 @@ from tessera.projects.models import Project
 KEPT = timedelta(minutes=10)
 """So long a hard task waits for strong people."""
 
-_STRONG_ARE_AROUND = text(
-    """
-    SELECT EXISTS (
+_STRONG_AROUND = text(
+    f"""
+    SELECT count(*) - (
+      SELECT count(*) FROM queue_entries WHERE queue_entries.project_id = :project_id
+        AND queue_entries.task_id = :task_id AND queue_entries.lane = {Lane.HARD:d}
+    ) FROM (
       SELECT FROM standings strong
-      WHERE strong.project_id = :project_id AND strong.strengths <> '{}'
+      WHERE strong.project_id = :project_id AND strong.strengths <> '{{}}'
         AND CAST(:needs AS bigint[]) <@ strong.strengths AND strong.step = 0
         AND strong.blocked_at IS NULL AND strong.leased_at > now() - interval '30 minutes'
         AND NOT EXISTS (
@@ -45,18 +48,18 @@ _STRONG_ARE_AROUND = text(
         AND NOT EXISTS (
           SELECT FROM makers WHERE makers.project_id = :project_id AND makers.task_id = :task_id
             AND makers.earner_id = strong.earner_id)
-    )
-    """
+      LIMIT :most
+    ) AS around
+    """  # noqa: S608 - made of constants
 )
 _RELEASE_KEPT = text(
     f"""
-    WITH due AS (
-      SELECT ctid FROM queue_entries WHERE lane = {Lane.HARD:d} AND kept_until < now()
-      ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
-    )
-    UPDATE queue_entries e SET lane = {Lane.SOON:d}, position = nextval('queue_positions'),
+    UPDATE queue_entries SET lane = {Lane.SOON:d}, position = nextval('queue_positions'),
       needs = NULL, kept_until = NULL
-    FROM due WHERE e.ctid = due.ctid RETURNING e.place
+    WHERE ctid = ANY(ARRAY(
+      SELECT ctid FROM queue_entries WHERE kept_until < now()
+      ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
+    )) RETURNING place
     """  # noqa: S608 - made of constants
 )
 # The task is locked, so that it is not just being settled; and a completed project gets no
@@ -82,10 +85,13 @@ _PUT_BACK = text(
 _CLEAR = text(
     """
     WITH left_over AS (
-      SELECT ctid FROM queue_entries WHERE project_id = :project_id
+      SELECT task_id, place FROM queue_entries WHERE project_id = :project_id
       ORDER BY task_id, place LIMIT :limit FOR UPDATE
     )
-    DELETE FROM queue_entries e USING left_over WHERE e.ctid = left_over.ctid RETURNING e.place
+    DELETE FROM queue_entries e USING left_over
+    WHERE e.project_id = :project_id AND e.task_id = left_over.task_id
+      AND e.place = left_over.place -- by address, one that is just moved would be missed
+    RETURNING e.place
     """
 )
 
@@ -122,16 +128,18 @@ async def add_places(
 ) -> int:
     """Ask for more answers to a task: its next unused places, as many as are left of `count`.
 
-    Those to a hard one are kept for strong people, if any have been around lately whom it has not
-    been given to. The caller holds the task's row lock.
+    Those to a hard one are kept for strong people, for as many as have been around lately whom it
+    has not been given to. The caller holds the task's row lock.
     """
     if hard is None:
         return await _add(session, task, count, Lane.SOON)
-    whose = {"project_id": task.project_id, "task_id": task.id, "needs": list(hard.needs)}
-    if (await session.execute(_STRONG_ARE_AROUND, whose)).scalar_one():
-        kept = {"needs": list(hard.needs), "kept_until": func.now() + KEPT}
-        return await _add(session, task, count, Lane.HARD, gain=hard.gain, **kept)
-    return await _add(session, task, count, Lane.SOON, gain=hard.gain)
+    needs = list(hard.needs)
+    whose = {"project_id": task.project_id, "task_id": task.id, "needs": needs}
+    strong = (await session.execute(_STRONG_AROUND, {**whose, "most": task.places})).scalar_one()
+    for_them = min(count, max(strong, 0))
+    kept = {"gain": hard.gain, "needs": needs, "kept_until": func.now() + KEPT}
+    added = await _add(session, task, for_them, Lane.HARD, **kept)
+    return added + await _add(session, task, count - for_them, Lane.SOON, gain=hard.gain)
 
 
 async def release_kept(session: AsyncSession, *, limit: int) -> int:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import admission, queries
 from tessera.assignment.errors import Blocked, TrainingClosed, TrainingNotNeeded, TrainingWaits
-from tessera.assignment.models import Lane, QueueEntry, Standing
+from tessera.assignment.models import ANYBODYS, QueueEntry, Standing
 from tessera.assignment.training_models import (
     Trainee,
     TraineeState,
@@ -183,7 +183,7 @@ async def _closed(session: AsyncSession, project: Project, training: Training) -
     ).one()
     if held >= training.places:
         return Closed.NO_PLACES
-    ordinary = (QueueEntry.project_id == project.id) & (QueueEntry.lane < Lane.GOLD)
+    ordinary = (QueueEntry.project_id == project.id) & QueueEntry.lane.in_(ANYBODYS)
     entries = select(QueueEntry.position).where(ordinary).limit(admission.most_counted(people))
     counted = select(func.count()).select_from(entries.subquery())
     free = (await session.execute(counted)).scalar_one()

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.accounts.roles import Caller, Right
 from tessera.assignment.models import Answer, Outcome, Task, TaskState, Verdict
+from tessera.assignment.stages import KNOWN
 from tessera.kernel.errors import Unavailable
 from tessera.kinds import parsed
 from tessera.projects import service as projects
@@ -144,7 +145,7 @@ class _Tasks:
 
 async def _tasks(session: AsyncSession, project_id: UUID) -> _Tasks:
     # not what trains people, which is settled from the start
-    settled = (Task.state == TaskState.SETTLED) & Task.settled_by.in_((CONSENSUS, BY_REVIEW))
+    settled = (Task.state == TaskState.SETTLED) & (Task.settled_by != KNOWN)
     counts = select(
         func.count().filter(settled),
         func.count().filter(settled & (Task.settled_by == CONSENSUS)),

@@ -8,16 +8,18 @@ from scipy.special import betainc
 from tessera.truth.votes import Flags, Floats
 
 EVERYTHING = -1
-"""Instead of a choice: whatever is asked."""
-STRONG = 0.85
-"""Who is right so often is strong, even where all others are, too."""
+"""Instead of a choice: all that is asked, where it is not known between what it is."""
+STRONG, LEAST = 0.85, 0.5
+"""Who is right so often is strong, even where all others are, too; and nobody who is right less
+often, even where all others are right still less."""
 CERTAIN = 0.9
-RIVALS, MOST_RIVALS = 0.95, 3
-"""The most probable choices that have so much of the probability, and no more than so many."""
+RIVALS, FEWEST_RIVALS, MOST_RIVALS = 0.95, 2, 3
+"""The most probable choices that have so much of the probability: so many at least, and at most.
+Who says one thing always is strong in that; to tell it from another takes both."""
 
 
 def strong(right: Floats, seen: Floats, usual: Floats | float) -> Flags:
-    """Whether somebody is certainly right more often than the crowd, or than `STRONG`.
+    """Whether somebody is certainly right more often than the crowd, within `LEAST` and `STRONG`.
 
     From a uniform prior: nobody is strong who has shown nothing.
 
@@ -25,7 +27,7 @@ def strong(right: Floats, seen: Floats, usual: Floats | float) -> Flags:
         right: Any shape: answers that were right, expected; of as many as `seen` has.
         usual: How often the crowd is right.
     """
-    bar = np.minimum(STRONG, usual)
+    bar = np.clip(usual, LEAST, STRONG)
     surely: Flags = betainc(1 + right, 1 + np.maximum(seen - right, 0), bar) <= 1 - CERTAIN
     return surely
 
@@ -44,7 +46,7 @@ def rivals(posterior: Floats) -> Sequence[int]:
     """The choices between which it is, ascending; of a posterior of shape (K,)."""
     order = np.argsort(-posterior, kind="stable")
     many = int(np.searchsorted(np.cumsum(posterior[order]), RIVALS)) + 1
-    return sorted(order[: min(many, MOST_RIVALS)].tolist())
+    return sorted(order[: max(FEWEST_RIVALS, min(many, MOST_RIVALS))].tolist())
 
 
 def gain(posterior: Floats, common: Floats) -> float:

@@ -184,7 +184,7 @@ def asked_for(name: str) -> tuple[str, Any, int]:
     return "/v1/work/answers", answers([{"lease_id": "0" * 32, "fence": 1}], RIGHT), 404
 
 
-@pytest.mark.parametrize("name", ["lease", "answer"])
+@pytest.mark.parametrize("name", ["lease", pytest.param("answer", marks=pytest.mark.long)])
 async def test_work_is_limited_by_person_however_their_token_is_written(
     name: str, here: AsyncClient, world: World
 ) -> None:
@@ -200,7 +200,7 @@ async def test_work_is_limited_by_person_however_their_token_is_written(
     assert await at_once(1, here, path, body, **theirs) == {fine: 1}
 
 
-@pytest.mark.parametrize("name", ["lease", "answer"])
+@pytest.mark.parametrize("name", ["lease", pytest.param("answer", marks=pytest.mark.long)])
 async def test_whoever_logs_in_twice_may_not_work_twice_as_fast(
     name: str, here: AsyncClient, world: World, settings: Settings, store: Store
 ) -> None:

@@ -132,6 +132,7 @@ async def test_completing_in_the_middle_of_everything_pays_all_that_was_taken(
     assert await number(world.sessions, LEFT) == DEPOSIT - answers * unit
 
 
+@pytest.mark.long
 async def test_the_release_is_tried_until_it_is_done_and_by_one_job_at_a_time(
     world: World,
 ) -> None:

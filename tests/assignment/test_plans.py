@@ -186,3 +186,24 @@ async def test_a_lease_is_six_statements_and_a_batch_of_answers_is_eight(world: 
     sent.clear()
     await answer(earner, *map(given, leases))
     assert len(sent) <= 8, sent
+
+
+async def test_what_is_kept_for_others_costs_the_strong_little(large: Site) -> None:
+    earner = Earner(large.sessions)
+    await earner.answer(await earner.lease(large.project.project_id, 1), NOTHING_THERE)
+    connection = await asyncpg.connect(large.url)
+    await connection.execute(
+        "UPDATE standings SET strengths = '{5}' WHERE earner_id = $1", earner.id
+    )
+    before, _ = await large.cost(earner.id)
+    await connection.execute(KEPT, large.project.project_id, 20_000)
+    after, _ = await large.cost(earner.id)
+    await connection.execute("DELETE FROM queue_entries WHERE lane = -1")
+    await connection.close()
+    assert after <= 1.5 * before
+
+
+KEPT = """
+INSERT INTO queue_entries (project_id, lane, task_id, place, needs, kept_until)
+SELECT $1, -1, gen_random_uuid(), 1, '{7}', now() + interval '1 hour' FROM generate_series(1, $2)
+"""

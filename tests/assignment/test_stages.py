@@ -43,6 +43,7 @@ async def test_whoever_made_something_is_never_asked_whether_it_is_right(world: 
     assert len(await chain.lease(await world.earner(), "coverage")) == 4
 
 
+@pytest.mark.long
 async def test_whoever_found_it_wrong_does_not_make_it_anew(world: World) -> None:
     chain = await a_chain(world, "draw", "verify")
     await chain.work("draw", drawn(chain))
@@ -132,6 +133,7 @@ async def test_what_was_sent_back_and_cannot_be_drawn_is_not_asked_about_again(
     assert await broken(world.sessions) == []
 
 
+@pytest.mark.long
 async def test_what_was_passed_by_is_asked_after_all_if_it_is_found_wrong(world: World) -> None:
     chain = await a_chain(world, "present", "draw", "verify")
     await chain.work("present", lambda _, __: {"classes": []})
@@ -214,6 +216,7 @@ async def test_passing_on_and_sending_back_may_happen_any_number_of_times(world:
     assert await broken(world.sessions) == []
 
 
+@pytest.mark.long
 async def test_a_prediction_that_is_found_wrong_waits_for_a_reviewer(world: World) -> None:
     operator, organisation_id = await world.operator()
     await world.deposit(organisation_id, 10**12)

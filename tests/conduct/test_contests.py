@@ -248,6 +248,7 @@ async def test_whom_a_person_has_stopped_is_not_let_back_by_another_contest(worl
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_a_stop_and_what_followed_from_it_may_be_overdue_together(world: World) -> None:
     here = await mixed(world)
     bad = await stopped(here)
@@ -262,6 +263,7 @@ async def test_a_stop_and_what_followed_from_it_may_be_overdue_together(world: W
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_what_was_denied_by_itself_is_paid_if_the_stop_is_overturned_later(
     world: World,
 ) -> None:
@@ -302,6 +304,7 @@ async def test_money_that_has_gone_back_is_not_paid_a_second_time(world: World) 
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_lowered_trust_that_was_wrong_also_pays_what_followed_from_it(world: World) -> None:
     here = await mixed(world)
     bad = await stopped(here)

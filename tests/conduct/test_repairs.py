@@ -152,6 +152,7 @@ async def test_an_upheld_contest_of_the_stop_pays_what_waits_to_be_corrected(wor
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_a_project_that_ends_pays_what_waits_to_be_corrected(world: World) -> None:
     here, bad = await stopped(world)
     await here.operator.post(f"{here.path}/complete")
@@ -163,6 +164,7 @@ async def test_a_project_that_ends_pays_what_waits_to_be_corrected(world: World)
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_a_label_that_became_doubtful_is_no_evidence_any_more(world: World) -> None:
     here, bad = await stopped(world)
     assert await offered(bad)

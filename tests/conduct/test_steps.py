@@ -199,6 +199,7 @@ async def test_who_is_slowed_in_one_project_is_not_in_another(world: World) -> N
     assert len(handed["leases"]) == 6
 
 
+@pytest.mark.long
 async def test_what_a_person_has_seen_comes_back_only_when_there_is_more_of_it(
     world: World,
 ) -> None:
@@ -274,7 +275,7 @@ async def test_who_is_stopped_reads_the_persons_words_and_keeps_what_they_earned
     await nothing_contradicts(world.sessions)
 
 
-@pytest.mark.parametrize("in_time", [True, False])
+@pytest.mark.parametrize("in_time", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_who_was_right_to_contest_it_is_not_slowed_by_the_next_look(
     world: World, *, in_time: bool
 ) -> None:

@@ -82,6 +82,7 @@ def test_what_paves_a_cell_shows_no_object() -> None:
         assert not any(objects[cell.ground] for cell in scene.cells)
 
 
+@pytest.mark.long
 def test_the_truth_is_where_the_pixels_are(written: tuple[Path, int]) -> None:
     scene = mosaic.main_scene(SEED)
     picture = pyvips.Image.new_from_file(str(written[0])).numpy()

@@ -153,6 +153,7 @@ def test_every_annotation_fits_a_configuration_of_the_same_classes(case: Case) -
         assert interface.validate_prediction(annotation, return_errors=True) == []
 
 
+@pytest.mark.long
 @some_records.BY_OTHERS
 @given(st.sampled_from(("box", "polygon")).flatmap(datasets))
 def test_coco_of_the_converter_has_every_box_and_polygon(case: Case) -> None:

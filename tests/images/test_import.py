@@ -134,6 +134,7 @@ async def test_a_zip_that_claims_too_much_is_not_unpacked(
     assert await here.images() == {}
 
 
+@pytest.mark.long
 async def test_a_zip_of_more_files_than_a_chunk_comes_in_whole(
     world: World, settings: Settings, tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ async def test_names_that_are_taken_are_skipped_and_told(world: World) -> None:
     assert images["b.jpg"]["state"] == "ready"
 
 
-@pytest.mark.parametrize("at_once", [1, 100])
+@pytest.mark.parametrize("at_once", [1, pytest.param(100, marks=pytest.mark.long)])
 async def test_keys_that_make_no_image_of_their_own_are_skipped_and_told(
     world: World, bucket: Store, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:

@@ -49,6 +49,7 @@ async def test_an_image_becomes_ready_though_the_store_refuses_some_uploads_at_f
     await is_whole(world, here, SMALL)
 
 
+@pytest.mark.long
 async def test_an_image_becomes_ready_though_the_store_refuses_one_tile_for_long(
     world: World, on_the_way: OnTheWay
 ) -> None:
@@ -69,6 +70,7 @@ async def test_an_image_becomes_ready_though_the_store_refuses_one_tile_for_long
     await is_whole(world, here, SMALL)
 
 
+@pytest.mark.long
 async def test_tiles_are_uploaded_several_at_once_and_not_too_many(
     world: World, on_the_way: OnTheWay
 ) -> None:

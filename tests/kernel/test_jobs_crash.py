@@ -121,6 +121,7 @@ async def kill_postmaster(postgres: Postgres) -> None:
     connection.terminate()
 
 
+@pytest.mark.long
 async def test_a_job_that_kills_its_worker_is_held_and_the_others_run(
     sessions: db.Sessions, spawn: Spawn, notes: Notes
 ) -> None:

@@ -215,6 +215,7 @@ async def test_a_large_image_comes_in_many_steps_and_is_told_once(world: World) 
     assert len(done["report"]) == 1
 
 
+@pytest.mark.long
 async def test_what_was_launched_stays_and_is_counted(world: World) -> None:
     here = await verifying(world)
     await brought(here, json_lines({NAMES[0]: KNOWN[NAMES[0]]}), purpose="predictions")

@@ -80,6 +80,7 @@ async def test_who_is_stopped_in_one_project_goes_on_in_others(world: World) -> 
     assert {each["project_id"] for each in rejected} == {here.project["id"]}
 
 
+@pytest.mark.long
 async def test_an_answer_weighs_what_its_earner_earned_in_its_own_project(world: World) -> None:
     alone: dict[str, Any] = {"min_overlap": 1, "max_overlap": 1, "target_confidence": 0.7}
     known_well = await mixed(world, **alone)
@@ -187,6 +188,7 @@ async def test_what_was_paid_before_stays_paid(world: World) -> None:
     assert paid == {each["lease_id"] for each in common}
 
 
+@pytest.mark.long
 async def test_an_answer_that_was_underway_when_its_earner_was_stopped_is_judged_like_the_others(
     world: World,
 ) -> None:

@@ -169,6 +169,7 @@ def _shape(value: Any) -> Any:
     return type(value).__name__
 
 
+@pytest.mark.long
 async def test_the_time_of_a_decision_does_not_tell_which_task_was_gold(world: World) -> None:
     here = await mixed(world)
     first, second = await here.earners(2)

@@ -185,6 +185,7 @@ async def due_in(world: World) -> list[Any]:
         return await gold_views.due(reader)
 
 
+@pytest.mark.long
 async def test_where_there_is_no_other_picture_gold_goes_on_and_that_is_told(
     world: World,
 ) -> None:
@@ -206,6 +207,7 @@ async def test_where_there_is_no_other_picture_gold_goes_on_and_that_is_told(
     assert {(each["no_view"], each["pictures"]) for each in told} == {("used-up", 2)}
 
 
+@pytest.mark.long
 async def test_ordinary_pictures_are_as_new_as_those_of_gold(world: World) -> None:
     """The store says when each was written."""
     here = await gallery(world, gold_exposure=2)

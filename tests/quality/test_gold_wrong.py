@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
@@ -81,6 +82,7 @@ async def test_who_was_stopped_by_it_goes_on_is_paid_and_reads_why(world: World)
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_without_the_right_answer_a_reviewer_decides_and_nobody_else_is_asked_it(
     world: World,
 ) -> None:
@@ -141,6 +143,7 @@ async def test_what_is_no_gold_or_was_pulled_before_is_refused(world: World) -> 
     await nothing_contradicts(world.sessions)
 
 
+@pytest.mark.long
 async def test_pulling_gold_leaves_who_says_nothing_as_they_were(world: World) -> None:
     here = await project(world, wrong=1)
     (silent,) = await here.earners(1)

@@ -133,6 +133,7 @@ async def test_what_a_reviewer_decided_is_counted_apart(world: World) -> None:
     assert report["accuracy"] is None, "a reviewer's decision is no answer"
 
 
+@pytest.mark.long
 async def test_an_audit_comes_before_gold_and_what_is_settled_later_widens_it(
     world: World,
 ) -> None:

@@ -85,6 +85,7 @@ async def test_judges_of_overlapping_tasks_and_people_do_not_block_each_other(
     await has_one_result(here)
 
 
+@pytest.mark.long
 async def test_who_is_judged_while_the_minimum_is_edited_is_judged_by_the_new_one(
     world: World,
 ) -> None:

@@ -50,6 +50,7 @@ def states(tasks: dict[str, Any], kind: str) -> set[str]:
     return {task["state"] for task in ordinary(tasks, kind)}
 
 
+@pytest.mark.long
 async def test_a_project_that_is_completed_meanwhile_keeps_its_labels(world: World) -> None:
     judged = await confused(world)
     await estimate(judged)

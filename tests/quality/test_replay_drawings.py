@@ -54,6 +54,7 @@ def test_knowing_who_misses_and_who_sees_things_makes_better_labels(drawn: list[
     assert f1(drawn, played(drawn, five)) > f1(drawn, played(drawn, five, skilled=False)) + 0.005
 
 
+@pytest.mark.long
 def test_asking_until_sure_is_as_good_as_asking_everybody_at_fewer_answers(
     drawn: list[Scene],
 ) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tessera.accounts.models import Role
 from tests.client import As
 from tests.ledger.money import at_once
@@ -34,6 +36,7 @@ def of(here: Court, task_id: str) -> str:
     return f"{here.path}/second-opinions/tasks/{task_id}"
 
 
+@pytest.mark.long
 async def test_about_as_many_as_the_policy_says_are_looked_at_again(world: World) -> None:
     names = [f"{number}.jpg" for number in range(40)]
     _, _, wanted = await decided(world, *names)

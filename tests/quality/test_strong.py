@@ -86,6 +86,7 @@ async def test_the_strong_get_it_at_once(world: World) -> None:
     assert await offered(here, expert) == {"hard.jpg"}
 
 
+@pytest.mark.long
 async def test_who_answers_unusually_does_not_get_it(world: World) -> None:
     here, expert = await with_an_expert(world)
     await change(here, "UPDATE standings SET step = 1 WHERE strengths <> '{}'")
@@ -152,6 +153,7 @@ async def test_what_is_settled_while_it_is_being_given_to_anybody_is_asked_no_mo
     assert left == []
 
 
+@pytest.mark.long
 async def test_agreement_is_the_same_whoever_is_strong(world: World) -> None:
     here, _ = await with_an_expert(world)
     await differ(here, CAT, CAT)

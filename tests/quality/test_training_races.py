@@ -34,6 +34,7 @@ async def all_begin(here: Ground, people: list[As]) -> Counter[str]:
     )
 
 
+@pytest.mark.long
 async def test_of_fifty_at_once_as_many_begin_as_there_is_work_for(world: World) -> None:
     here = await ground(world, gold=0, work=4 * LEAST_WORK + LEAST_WORK // 2)
     people = await here.court.earners(50)

@@ -54,7 +54,7 @@ FLOORS = {
 """Score of the dataset against the truth. Hands are off by a pixel in 40: that takes about a
 twentieth of an IoU, a tenth of the similarity of points, and brings no box below an IoU of a half.
 """
-USUAL = ("classify", "box", "semantic_mask")
+USUAL = ("box", "semantic_mask")
 """The others go the way of one of these, but for what their unit tests look at: among the long."""
 WITHIN = dict.fromkeys(FLOORS, 1.0) | {"polyline": 2.0, "polygon": 3.0, "polygon with holes": 3.0}
 """Pixels that a place in the dataset may be off. Where hands are two pixels apart, corners of what

@@ -66,6 +66,7 @@ def hold(projects: Sequence[Simulated]) -> None:
     assert abs(np.mean(off)) < 3 * np.std(off) / np.sqrt(len(off))
 
 
+@pytest.mark.long
 def test_the_interval_by_gold_holds_the_real_accuracy_as_often_as_it_says() -> None:
     hold([simulated(seed) for seed in range(16)])
 
