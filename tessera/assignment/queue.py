@@ -57,7 +57,7 @@ _RELEASE_KEPT = text(
     UPDATE queue_entries SET lane = {Lane.SOON:d}, position = nextval('queue_positions'),
       needs = NULL, kept_until = NULL
     WHERE ctid = ANY(ARRAY(
-      SELECT ctid FROM queue_entries WHERE kept_until < now()
+      SELECT ctid FROM queue_entries WHERE kept_until < now() AND lane = {Lane.HARD:d}
       ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
     )) RETURNING place
     """  # noqa: S608 - made of constants

@@ -44,6 +44,12 @@ async def change(here: Court, statement: str) -> None:
         await session.execute(text(statement))
 
 
+async def nobody_came(here: Court) -> None:
+    """The time is over for which hard ones are kept."""
+    over = "UPDATE queue_entries SET kept_until = now() - interval '1 second' WHERE lane = -1"
+    await change(here, over)
+
+
 async def offered(here: Court, earner: As) -> set[str]:
     return {here.seen(lease) for lease in await here.lease(earner)}
 
@@ -74,7 +80,7 @@ async def test_what_two_do_not_agree_on_waits_for_the_strong_and_then_is_anybody
     assert "hard.jpg" not in await offered(here, other)
     await here.world.work.sweep("release-kept")
     assert "hard.jpg" not in await offered(here, other)
-    await change(here, "UPDATE queue_entries SET kept_until = now() - interval '1 second'")
+    await nobody_came(here)
     await here.world.work.sweep("release-kept")
     assert "hard.jpg" in await offered(here, another)
     assert "hard.jpg" not in await offered(here, expert), "it has one place, and that is taken"
@@ -136,7 +142,7 @@ async def test_what_is_settled_while_it_is_being_given_to_anybody_is_asked_no_mo
 ) -> None:
     here, _ = await with_an_expert(world)
     await differ(here, CAT, DOG)
-    await change(here, "UPDATE queue_entries SET kept_until = now() - interval '1 second'")
+    await nobody_came(here)
     task_id = UUID((await here.tasks())["hard.jpg"]["id"])
 
     async def withdraw() -> None:
