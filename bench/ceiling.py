@@ -95,6 +95,7 @@ async def _lease(
         "soon": standing["soon_position"],
         "normal": standing["normal_position"],
         "gold": standing["gold_position"],
+        "strengths": standing["strengths"],
         "count": batch,
         "gold_count": sum(random.random() < standing["gold_chance"] for _ in range(batch)),
         "seconds": project["lease_seconds"],
