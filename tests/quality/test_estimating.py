@@ -76,7 +76,8 @@ async def played(settings: Settings, superuser: asyncpg.Connection) -> Played:
         play.doubted = await judged.tasks()
         for _ in range(3):
             play.honest += await judged.earners(1)
-            await judged.work(play.honest[-1], right)
+            for person in play.honest:  # what is kept for the strong is for them
+                await judged.work(person, right)
             await judged.judge()
             await _estimate(judged)
         play.after, play.pay_after = await judged.tasks(), await _pay(play)
