@@ -60,9 +60,7 @@ class Belief:
             ValueError: No opinions, or two by one earner.
         """
         ordered = each_once(opinions)
-        said = [self.choices.index(self.choice.choice(each.answer)) for each in ordered]
-        theirs = [known_of.get(each.earner, NEW) for each in ordered]
-        log_posterior = self._posterior(said, theirs, asked=asked)
+        log_posterior = self._posterior(ordered, known_of, asked=asked)
         probable = self.calibration.apply(log_posterior)[0].tolist()
         by_choice = dict(zip(self.choices, probable, strict=True))
         label = self.choice.label_of(by_choice, ordered, question)
@@ -76,10 +74,7 @@ class Belief:
         Raises:
             ValueError: No opinions, or two by one earner.
         """
-        ordered = each_once(opinions)
-        said = [self.choices.index(self.choice.choice(each.answer)) for each in ordered]
-        theirs = [known_of.get(each.earner, NEW) for each in ordered]
-        posterior = np.exp(self._posterior(said, theirs, asked=True)[0])
+        posterior = np.exp(self._posterior(each_once(opinions), known_of, asked=True)[0])
         told = strengths.gain(posterior, self.common)
         if self.by_coins:
             return queue.Hard([strengths.EVERYTHING], told)
@@ -117,7 +112,12 @@ class Belief:
     def _size(self) -> int:
         return 2 if self.by_coins else len(self.choices) ** 2
 
-    def _posterior(self, said: Sequence[int], theirs: Sequence[Earner], *, asked: bool) -> Floats:
+    def _posterior(
+        self, ordered: Sequence[Opinion], known_of: Mapping[str, Earner], *, asked: bool
+    ) -> Floats:
+        """Shape (1, K): log probabilities, by one opinion of each earner."""
+        said = [self.choices.index(self.choice.choice(each.answer)) for each in ordered]
+        theirs = [known_of.get(each.earner, NEW) for each in ordered]
         people, classes = len(said), len(self.choices)
         votes = Votes(
             np.zeros(people, dtype=np.int64),
