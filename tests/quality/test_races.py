@@ -160,4 +160,4 @@ async def has_one_result(here: Court) -> None:
     assert len(rows) == 6
     *good, (seen, missed) = rows
     assert all(missed == 0 for _, missed in good)
-    assert seen == missed >= 4
+    assert seen == missed > 0, "each gold is counted once, however many came by chance"
