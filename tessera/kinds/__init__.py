@@ -14,7 +14,7 @@ from tessera.kinds import (
 )
 from tessera.kinds.attributes import Attribute
 from tessera.kinds.errors import InvalidAnswer, InvalidLabelSchema, UnknownKind
-from tessera.kinds.objects import Objects, Tally
+from tessera.kinds.objects import Objects
 from tessera.kinds.protocol import (
     Answer,
     Decided,
@@ -27,6 +27,7 @@ from tessera.kinds.protocol import (
     Piece,
     Question,
     Skill,
+    Tally,
 )
 from tessera.kinds.schema import LabelClass, LabelSchema, parsed
 from tessera.kinds.subjects import NOT_ABOUT, shown

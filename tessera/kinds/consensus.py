@@ -2,17 +2,17 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tessera.kinds.attributes import Value, agreed
 from tessera.kinds.opinions import posterior, probability, weight
-from tessera.kinds.protocol import Opinion, Question, Skill
+from tessera.kinds.protocol import Answer, Opinion, Question, Skill
 from tessera.kinds.shape import Measures, Shape, Shapes
 from tessera.shapes.boxes import Indices, as_boxes, ious, owned, pairs
 from tessera.shapes.frames import TileFrame
@@ -61,33 +61,39 @@ class Found:
 class _Drawn:
     """One earner's drawing of an object."""
 
-    said: dict[str, Any]
+    said: Mapping[str, Any]
     trust: float
     skill: Skill
 
     def weight(self, choices: int) -> float:
-        return weight(self.trust, choices) * self._vouched
-
-    @property
-    def for_it(self) -> float:
-        """Log-odds that it adds to there being something."""
-        return weight(self.skill.right, 2) * self._vouched
-
-    @property
-    def precision(self) -> float:
-        """How much it counts for where the object lies: one over the square of its usual error."""
-        return 1 / (1 - min(self.skill.exact, _MOST_EXACT)) ** 2
-
-    @property
-    def _vouched(self) -> float:
-        return UNSURE if self.said.get("unsure") else 1.0
+        return weight(self.trust, choices) * vouched(self.said)
 
 
-_MOST_EXACT = 0.98
+class InQuestion(NamedTuple):
+    """All that several answers drew of one tile."""
+
+    objects: Sequence[Mapping[str, Any]]
+    makers: Indices
+    """Of each object the number of its answer, ascending."""
+    shapes: Shapes
+    things: Sequence[list[int]]
+    """Objects, by number, that are drawings of one thing; at most one of each answer."""
+
+
 _LEAST_SILENT = 0.02
 
 
-def _against(skill: Skill) -> float:
+def vouched(said: Mapping[str, Any]) -> float:
+    """What a drawing counts."""
+    return UNSURE if said.get("unsure") else 1.0
+
+
+def by_drawing(skill: Skill, said: Mapping[str, Any]) -> float:
+    """Log-odds that somebody's drawing adds to there being something."""
+    return weight(skill.right, 2) * vouched(said)
+
+
+def by_silence(skill: Skill) -> float:
     """Log-odds that the silence of somebody takes from there being something.
 
     Who finds f of what is there, and is right in p of what they draw, draws f (1 - p) / p of the
@@ -115,27 +121,32 @@ def consensus(
         Every object in question; and the probability that there is no further one, given that
         nobody drew it.
     """
-    against = [_against(each.drawing) for each in opinions]
-    drawn = [
-        _Drawn(said, each.trust, each.drawing)
-        for each in opinions
-        for said in each.answer["objects"]
-    ]
-    makers = np.repeat(np.arange(len(opinions)), [len(e.answer["objects"]) for e in opinions])
-    shapes = shape.load([each.said for each in drawn], question.schema, question.frame.window[:2])
-    classes = np.array([each.said["class"] for each in drawn], dtype=np.int64)
-    groups = matched(shape, shapes, classes, makers)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups.tolist()):
-        members[group].append(index)
+    against = [by_silence(each.drawing) for each in opinions]
+    drawn = in_question(shape, [each.answer for each in opinions], question)
     found = []
-    for group in members.values():
-        theirs = [drawn[i] for i in group]
-        fused = shape.fuse(shapes[group], np.array([each.precision for each in theirs]))
-        silent = math.fsum(against) - math.fsum(against[makers[i]] for i in group)
-        exists = probability(math.fsum(each.for_it for each in theirs) - silent)
-        found.append(_found(shape, fused, theirs, exists, question))
+    for thing in drawn.things:
+        makers = drawn.makers[thing]
+        theirs = [
+            _Drawn(drawn.objects[i], opinions[maker].trust, opinions[maker].drawing)
+            for i, maker in zip(thing, makers, strict=True)
+        ]
+        fused = shape.fuse(drawn.shapes[thing], np.array([each.skill.precision for each in theirs]))
+        silent = math.fsum(against) - math.fsum(against[maker] for maker in makers)
+        drew = math.fsum(by_drawing(each.skill, each.said) for each in theirs)
+        found.append(_found(shape, fused, theirs, probability(drew - silent), question))
     return found, probability(math.fsum(against))
+
+
+def in_question(shape: Shape, answers: Sequence[Answer], question: Question) -> InQuestion:
+    """Match what was drawn across answers."""
+    objects = [each for answer in answers for each in answer["objects"]]
+    makers = np.repeat(np.arange(len(answers)), [len(each["objects"]) for each in answers])
+    shapes = shape.load(objects, question.schema, question.frame.window[:2])
+    classes = np.array([each["class"] for each in objects], dtype=np.int64)
+    things: dict[int, list[int]] = defaultdict(list)
+    for index, thing in enumerate(matched(shape, shapes, classes, makers).tolist()):
+        things[thing].append(index)
+    return InQuestion(objects, makers, shapes, list(things.values()))
 
 
 def matched(shape: Shape, shapes: Shapes, classes: Indices, makers: Indices) -> Indices:

@@ -13,6 +13,7 @@ import orjson
 from scipy.optimize import linear_sum_assignment
 
 from tessera.kinds import attributes, fields
+from tessera.kinds.beside import tallies, who_drew
 from tessera.kinds.consensus import UNSURE, consensus, likely
 from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.merging import doubts, merged
@@ -28,10 +29,11 @@ from tessera.kinds.protocol import (
     Outcome,
     Piece,
     Question,
+    Tally,
 )
 from tessera.kinds.schema import LabelSchema
 from tessera.kinds.shape import IN_IMAGE, Shape
-from tessera.shapes.boxes import Boxes, Indices, pairs, shares
+from tessera.shapes.boxes import Boxes, Flags, Indices, pairs, shares
 from tessera.shapes.seams import cut_edges
 
 MOST_OBJECTS = 500
@@ -55,19 +57,6 @@ class _Compared(NamedTuple):
     found: int
     there: int
     drawn: float
-
-
-class Tally(NamedTuple):
-    """What an answer to something known tells of who gave it; they add up."""
-
-    there: float
-    """Objects that are not optional."""
-    found: float
-    """Of these."""
-    drawn: float
-    """Objects of the answer that are not excused."""
-    credit: float
-    """For those found."""
 
 
 class Objects:
@@ -188,6 +177,14 @@ class Objects:
         confidence = min([nothing_missed, *(each.certainty for each in found if each.owned)])
         label = self._canonical(kept, question)
         return Outcome(label, confidence, confidence >= target_confidence)
+
+    def tallies(self, opinions: Sequence[Opinion], question: Question) -> list[Tally]:
+        """What each opinion tells of who gave it, if the others are believed."""
+        return tallies(self.shape, opinions, question)
+
+    def who_drew(self, answers: Sequence[Answer], question: Question) -> Flags:
+        """Shape (n_answers, n_things): of all that anybody drew, who drew it."""
+        return who_drew(self.shape, answers, question)
 
     def to_image(self, label: Label, question: Question) -> list[ImageObject]:
         objects, frame = label["objects"], question.frame

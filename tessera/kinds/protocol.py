@@ -16,7 +16,7 @@ Values:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tessera.kinds.schema import LabelSchema
 from tessera.shapes.boxes import Boxes
@@ -52,9 +52,27 @@ class Skill:
     exact: float
     """How well what they draw rightly lies, as a mean credit of 0 to 1."""
 
+    @property
+    def precision(self) -> float:
+        """How much a drawing counts for where something lies: one over its usual error squared."""
+        return 1 / (1 - min(self.exact, _MOST_EXACT)) ** 2
+
     def __post_init__(self) -> None:
         if not all(0 < each < 1 for each in (self.finds, self.right, self.exact)):
             raise ValueError(f"shares must lie in (0, 1): {self}")
+
+
+class Tally(NamedTuple):
+    """What an answer tells of who gave it, beside what is there; they add up."""
+
+    there: float
+    """Objects that are not optional."""
+    found: float
+    """Of these."""
+    drawn: float
+    """Objects of the answer that are not excused."""
+    credit: float
+    """For those found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,8 @@ Doubt = tuple[tuple[int, int], tuple[int, int]]
 Decided = Mapping[Doubt, bool]
 """Whether such two are one object, as people have said."""
 UNDECIDED: Decided = {}
+
+_MOST_EXACT = 0.98
 
 
 class Kind(Protocol):

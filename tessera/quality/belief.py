@@ -23,7 +23,8 @@ class Earner:
     gold: int
     """Answered."""
     counts: Sequence[float] | None
-    """See `TrustRecord`."""
+    """See `TrustRecord`; so for others."""
+    others: Sequence[float] | None = None
 
 
 NEW = Earner(0, None)

@@ -134,6 +134,7 @@ async def case_of(
                 TrustRecord.alpha / (TrustRecord.alpha + TrustRecord.beta),
                 TrustRecord.seen,
                 TrustRecord.counts,
+                TrustRecord.others,
             ).where(TrustRecord.project_id == project.id, TrustRecord.earner_id.in_(earners))
         )
     ).all()
@@ -155,7 +156,10 @@ async def case_of(
         underway=underway,
         stale=await _stale(session, project.id, list(underway)),
         belief=await belief_of(session, project),
-        trust={earner_id: mean for earner_id, mean, _, _ in trust},
-        known_of={str(earner_id): Earner(seen, counts) for earner_id, _, seen, counts in trust},
+        trust={earner_id: mean for earner_id, mean, _, _, _ in trust},
+        known_of={
+            str(earner_id): Earner(seen, counts, others)
+            for earner_id, _, seen, counts, others in trust
+        },
         blocked={earner_id: reason or "" for earner_id, reason in blocked},
     )

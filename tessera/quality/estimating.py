@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer
-from tessera.kinds import parsed
+from tessera.kinds import KINDS, Objects, parsed
 from tessera.kinds.choice import CHOICES, Choice, choice_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
@@ -27,6 +27,8 @@ from tessera.truth.confusion import GROWTH, Estimate, believe, estimate
 from tessera.truth.panels import panels_of
 from tessera.truth.votes import UNKNOWN, Floats, Indices
 
+DRAWN = tuple(name for name, kind in KINDS.items() if isinstance(kind, Objects))
+"""Kinds of whose answers `estimating_drawings` learns."""
 LEAST_ANSWERS = 100
 """Before that, an earner's trust says more."""
 DOUBT = 2.0
@@ -54,7 +56,7 @@ class Estimated:
 
 async def due(session: AsyncSession) -> Sequence[UUID]:
     """Open projects in which enough was answered since the last estimate; or all is settled."""
-    return (await session.scalars(_DUE, {"kinds": list(CHOICES)})).all()
+    return (await session.scalars(_DUE, {"kinds": [*CHOICES, *DRAWN]})).all()
 
 
 _DUE = text(
@@ -100,9 +102,17 @@ def _estimated(found: Answered) -> Estimated:
 
 
 async def keep_earners(
-    session: AsyncSession, project_id: UUID, rows: Sequence[tuple[UUID, list[float]]]
+    session: AsyncSession,
+    project_id: UUID,
+    rows: Sequence[tuple[UUID, list[float]]],
+    *,
+    column: str = "counts",
 ) -> None:
-    """Note what some earners confuse; rows of `counts_of`, in their order: locks are taken so."""
+    """Note what some earners confuse; by earner, ascending: locks are taken so.
+
+    Args:
+        column: Of `TrustRecord`.
+    """
     unknown = {"alpha": NEWCOMER.alpha, "beta": NEWCOMER.beta, "seen": 0, "missed": 0}
     await session.execute(
         insert(TrustRecord).on_conflict_do_nothing(),
@@ -112,7 +122,7 @@ async def keep_earners(
     await connection.execute(
         update(TrustRecord)
         .where(TrustRecord.project_id == project_id, TrustRecord.earner_id == bindparam("earner"))
-        .values(counts=bindparam("said")),
+        .values({column: bindparam("said")}),
         [{"earner": earner_id, "said": counts} for earner_id, counts in rows],
     )
 

@@ -1,12 +1,25 @@
 """Judging as jobs; each is one transaction over stored answers, and may run again."""
 
-from uuid import UUID
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.stages import is_followed
 from tessera.kernel import db, jobs
 from tessera.kernel.jobs import Run
+from tessera.kinds.choice import Choice
 from tessera.projects.models import Project, ProjectState
-from tessera.quality import answered, breaker, estimating, gold_wrong, judge, strong
+from tessera.quality import (
+    answered,
+    breaker,
+    drawing_sample,
+    estimating,
+    estimating_drawings,
+    gold_wrong,
+    judge,
+    strong,
+)
 from tessera.quality import reconsider as reconsidering
 from tessera.quality import settle as settling
 from tessera.storage.context import JobContext
@@ -93,9 +106,20 @@ async def estimate(context: JobContext, run: Run) -> None:
     project_id = UUID(run.payload["project_id"])
     async with db.reading(context.sessions) as reader:
         project = await reader.get_one(Project, project_id)
-        answers, asks = await estimating.counted(reader, project), estimating.choices_of(project)
-        if answers is None or asks is None:
-            return
+        answers = await estimating.counted(reader, project)
+    if answers is None:
+        return
+    if project.kind in estimating.DRAWN:
+        await _estimate_drawings(context, project, answers)
+    elif (asks := estimating.choices_of(project)) is not None:
+        await _estimate(context, project, asks, answers)
+
+
+async def _estimate(
+    context: JobContext, project: Project, asks: tuple[Choice, Sequence[int]], answers: int
+) -> None:
+    project_id = project.id
+    async with db.reading(context.sessions) as reader:
         found = await answered.answered(reader, project, *asks)
     if not len(found.votes):
         return
@@ -106,10 +130,7 @@ async def estimate(context: JobContext, run: Run) -> None:
             await estimating.keep_earners(session, project_id, rows[start : start + CHUNK])
     async with db.reading(context.sessions) as reader:
         tasks = await answered.asked(reader, project, found, asks[1])
-        # what was passed on to a later stage is looked at there
-        settled_too = project.state is not ProjectState.COMPLETED and not await is_followed(
-            reader, project_id
-        )
+        settled_too = await _is_decided_here(reader, project)
     again = estimating.doubtful(anew, tasks, project, settled_too=settled_too)
     task_ids = [str(each) for each in found.task_ids(again)]
     async with db.transaction(context.sessions) as session:
@@ -117,14 +138,51 @@ async def estimate(context: JobContext, run: Run) -> None:
         payload = {"project_id": str(project_id)}
         await jobs.enqueue(session, "conduct.watch", payload=payload, key=str(project_id))
         await jobs.enqueue(session, "quality.note_strong", payload=payload, key=str(project_id))
-        await jobs.enqueue_many(
-            session,
-            "quality.reconsider",
-            [
-                {"project_id": str(project_id), "task_ids": task_ids[start : start + TOGETHER]}
-                for start in range(0, len(task_ids), TOGETHER)
-            ],
-        )
+        await _judge_again(session, project_id, task_ids)
+
+
+async def _estimate_drawings(context: JobContext, project: Project, answers: int) -> None:
+    beside = estimating_drawings.Beside()
+    async with db.reading(context.sessions) as reader:
+        sampled = await drawing_sample.sample(reader, project.id, start=uuid4())
+    parts = [sampled[start : start + TOGETHER] for start in range(0, len(sampled), TOGETHER)]
+    for part in parts:
+        async with db.reading(context.sessions) as reader:
+            await estimating_drawings.learn(reader, project, part, beside)
+    rows = beside.rows()
+    for start in range(0, len(rows), CHUNK):
+        async with db.transaction(context.sessions) as session:
+            await estimating.keep_earners(
+                session, project.id, rows[start : start + CHUNK], column="others"
+            )
+    again: list[str] = []
+    for part in parts:
+        async with db.reading(context.sessions) as reader:
+            settled_too = await _is_decided_here(reader, project)
+            found = await estimating_drawings.doubtful(
+                reader, project, part, settled_too=settled_too
+            )
+        again += map(str, found)
+    async with db.transaction(context.sessions) as session:
+        await estimating_drawings.keep(session, project.id, answers=answers)
+        await _judge_again(session, project.id, again)
+
+
+async def _is_decided_here(session: AsyncSession, project: Project) -> bool:
+    """Whether what is settled may change: what was passed on is looked at by the later stage."""
+    is_over = project.state is ProjectState.COMPLETED
+    return not is_over and not await is_followed(session, project.id)
+
+
+async def _judge_again(session: AsyncSession, project_id: UUID, task_ids: Sequence[str]) -> None:
+    await jobs.enqueue_many(
+        session,
+        "quality.reconsider",
+        [
+            {"project_id": str(project_id), "task_ids": task_ids[start : start + TOGETHER]}
+            for start in range(0, len(task_ids), TOGETHER)
+        ],
+    )
 
 
 async def note_strong(context: JobContext, run: Run) -> None:

@@ -129,6 +129,9 @@ class TrustRecord(Base):
     """Where a project asks for one of K choices: K * K answers by truth and choice, row by row, as
     the last estimate has it, and gold since then; of very many choices, two: right, and all. Where
     objects are drawn, the sums of `kinds.Tally` over all gold."""
+    others: Mapped[list[float] | None] = mapped_column(ARRAY(Float))
+    """Where objects are drawn, the sums of `kinds.Tally` beside what others drew of the same tasks,
+    as the last estimate has it."""
 
     @property
     def trust(self) -> Trust:
@@ -145,7 +148,7 @@ class EstimateRecord(Base):
     choices: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     """That it is about, in this order; if the label schema has others now, it is out of date."""
     answers: Mapped[int]
-    """That it was made of."""
+    """That it was made of. Where objects are drawn, nothing else is known of all together."""
     prior: Mapped[list[float]] = mapped_column(ARRAY(Float))
     common: Mapped[list[float]] = mapped_column(ARRAY(Float))
     """The crowd's matrix, row by row; of very many choices one number, how often it is right."""

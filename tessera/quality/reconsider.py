@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.assignment import queue, stages
 from tessera.assignment.models import Task, TaskState
 from tessera.assignment.questions import questions_of
-from tessera.kinds import chained
+from tessera.kinds import Objects, chained
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import settle
 from tessera.quality.case import Case, answers_to, case_of
@@ -28,7 +28,7 @@ async def reconsider(session: AsyncSession, *, project_id: UUID, task_ids: Seque
     answers = await answers_to(session, project_id, [task.id for task in tasks])
     questions = await questions_of(session, project, task_ids)
     case = await case_of(session, project, questions, answers, underway)
-    if case.belief is None:
+    if case.belief is None and not isinstance(case.kind, Objects):
         return
     # what was passed on to a later stage is judged there; and nobody is asked any more
     over = project.state is ProjectState.COMPLETED or await stages.is_followed(session, project.id)

@@ -50,8 +50,12 @@ def replay_drawings(
     while wanted := going.wanted():
         for number, count in wanted:
             going.ask(number, count)
+        if skilled:
+            going.estimate()
         for number, _ in wanted:
             going.decide(number)
+    if skilled:
+        going.estimate()
     outcomes = [going.outcome(number) for number in range(len(tasks))]
     return ReplayedDrawings(outcomes, going.asked, going.gate.stopped)
 
@@ -66,6 +70,7 @@ class _Going:
         self._open = set(range(len(tasks)))
         self.gate = Gate[str](policy.minimum_trust, is_lowered=policy.is_lowered)
         self._counts: dict[str, list[float]] = {}
+        self._others: dict[str, list[float]] = {}
         self.asked = [0] * len(tasks)
 
     def wanted(self) -> list[tuple[int, int]]:
@@ -99,6 +104,18 @@ class _Going:
                     self._open.add(number)
                     self.decide(number)
 
+    def estimate(self) -> None:
+        """Learn from what people drew beside each other, anew, of all tasks that are closed."""
+        told: dict[str, list[float]] = {}
+        for number, task in enumerate(self._tasks):
+            if number in self._open or task.gold is not None:
+                continue
+            if opinions := self._opinions(number):
+                tallies = self._kind.tallies(opinions, task.question)
+                for each, tally in zip(opinions, tallies, strict=True):
+                    told[each.earner] = added(told.get(each.earner), tally)
+        self._others = told
+
     def decide(self, number: int) -> None:
         """Close a task that is settled, or has all the answers it may have."""
         stopping = self._policy.stopping
@@ -110,11 +127,11 @@ class _Going:
 
     def outcome(self, number: int) -> Outcome | None:
         """What the answers so far come to, by what is known of everybody now."""
-        heard = self._of(number)
-        if not heard:
+        opinions = self._opinions(number)
+        if not opinions:
             return None
         return self._kind.aggregate(
-            [self._opinion(earner, answer) for earner, answer in heard],
+            opinions,
             self._tasks[number].question,
             target_confidence=self._policy.stopping.target_confidence,
         )
@@ -122,7 +139,11 @@ class _Going:
     def _of(self, number: int) -> list[tuple[str, Answer]]:
         return [each for each in self._heard[number] if each[0] not in self.gate.stopped]
 
+    def _opinions(self, number: int) -> list[Opinion]:
+        return [self._opinion(earner, answer) for earner, answer in self._of(number)]
+
     def _opinion(self, earner: str, answer: Answer) -> Opinion:
         mean = min(max(self.gate.trust(earner).mean, _LEAST), _MOST)
-        skill = skill_of(self._counts.get(earner), mean) if self._skilled else None
+        counts, others = self._counts.get(earner), self._others.get(earner)
+        skill = skill_of(counts, mean, others) if self._skilled else None
         return Opinion(earner, answer, mean, skill)

@@ -23,6 +23,7 @@ from tessera.kinds import Objects, Opinion, chained
 from tessera.kinds import Outcome as KindOutcome
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import breaker, judge, verdicts
+from tessera.quality.belief import NEW
 from tessera.quality.case import Case, answers_to, case_of, gold_of, underway_of, unjudged
 from tessera.quality.drawn import skill_of
 from tessera.quality.trust import MISSED_BELOW, NEWCOMER
@@ -248,9 +249,9 @@ async def ask_again(
 def _opinion(case: Case, answer: Answer) -> Opinion:
     earner = str(answer.earner_id)
     mean = case.trust.get(answer.earner_id, NEWCOMER.mean)
-    trust, known = min(max(mean, LEAST_TRUST), MOST_TRUST), case.known_of.get(earner)
-    counts = known.counts if known is not None and isinstance(case.kind, Objects) else None
-    skill = None if counts is None else skill_of(counts, trust)
+    trust, known = min(max(mean, LEAST_TRUST), MOST_TRUST), case.known_of.get(earner, NEW)
+    is_drawn = isinstance(case.kind, Objects)
+    skill = skill_of(known.counts, trust, known.others) if is_drawn else None
     return Opinion(earner, answer.value or {}, trust, skill)
 
 

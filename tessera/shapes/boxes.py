@@ -11,6 +11,7 @@ from tessera.shapes.frames import Size, Window
 Boxes = NDArray[np.float64]
 """Shape (N, 4)."""
 Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Ends = float | NDArray[np.float64]
 """Of all, or shape (N,)."""
 

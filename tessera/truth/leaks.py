@@ -18,9 +18,9 @@ from scipy.stats import norm
 from tessera.truth.signals import LN10
 from tessera.truth.votes import Floats
 
-LEAKED = 2.5
+LEAKED = 3.0
 """Strength from which gold is retired: by simulations, of a thousand that nobody knew more about
-than others not one comes so far; see `tests/truth/test_leaks.py`."""
+than others at most one comes so far; see `tests/truth/test_leaks.py`."""
 FEWEST = 8
 """Answers before anything is said."""
 KNOWN = 0.98

@@ -67,7 +67,7 @@ def test_what_nobody_knew_is_not_retired(how: str, count: int) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("how", NOT_LEAKED)
 @pytest.mark.parametrize("count", ANSWERS)
-def test_of_a_thousand_that_nobody_knew_none_is_retired(how: str, count: int) -> None:
+def test_of_a_thousand_that_nobody_knew_at_most_one_is_retired(how: str, count: int) -> None:
     assert (strengths(count, times=1_000, **NOT_LEAKED[how]) >= LEAKED).mean() <= 0.001
 
 
