@@ -212,6 +212,8 @@ async def places(
     """
     window = (Tile.window_left, Tile.window_top, Tile.window_right, Tile.window_bottom)
     core = (Tile.core_left, Tile.core_top, Tile.core_right, Tile.core_bottom)
+    # just sliced, tables look empty to the planner: of each tile it would read the whole project
+    await session.execute(_LOOPS, {"how": "off"})
     rows = await session.execute(
         select(
             Tile.image_id,
@@ -234,6 +236,7 @@ async def places(
         )
         .limit(most)
     )
+    await session.execute(_LOOPS, {"how": "on"})
     by_id = {each.id: name for name, each in found.items()}
     there: dict[str, list[Place]] = {name: [] for name in found}
     for image_id, tile_id, task_id, state, is_gold, subject, *edges in rows:
@@ -265,6 +268,7 @@ async def places_of_all(
     return there
 
 
+_LOOPS = text("SELECT set_config('enable_nestloop', :how, true)")
 _MAKE = text(
     """
     INSERT INTO tasks (project_id, id, tile_id, state, is_gold, places, places_used)

@@ -69,7 +69,8 @@ async def whole_way(siege: Siege, rng: random.Random, size: Size) -> None:
     crowd = Crowd(project["id"])
     async with siege.killing(rng, times=size.kills, every=size.every):
         await upload(operator, path, size)
-        await operator.post(f"{path}/gold", {"coco": whole_of("0.jpg", size.side)})
+        (gold,) = await operator.post(f"{path}/gold", {"coco": whole_of("0.jpg", size.side)})
+        assert gold["gold_tasks"] > 1
         await operator.post(f"{path}/launch")
     people = [await siege.person(PersonKind.EARNER) for _ in range(EARNERS)]
     async with siege.killing(rng, times=size.kills, every=size.every):
@@ -150,7 +151,9 @@ def whole_of(name: str, side: int) -> dict[str, Any]:
     return {
         "images": [{"id": 1, "file_name": name, "width": side, "height": side}],
         "categories": [{"id": 1, "name": "cat"}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 1}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, side, side]},
+        ],
     }
 
 
