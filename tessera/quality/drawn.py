@@ -9,8 +9,8 @@ STRENGTH = 4.0
 OTHERS = 0.3
 """What a thing counts that only others tell of, beside one that is known: they err alike."""
 MOST_OF_OTHERS = 40.0
-"""And what all of those count together: those who agree on what is not there shall not be believed
-the more for it than gold says."""
+"""And what all of those count together, less what is known: where gold has told, others do not. Who
+agrees on what is not there is not believed the more for it than gold says."""
 _LEAST, _MOST = 0.02, 0.98
 _NONE = (0.0,) * len(Tally._fields)
 
@@ -31,10 +31,11 @@ def skill_of(
         gold: Tallies beside what is known.
         others: Tallies beside what others drew.
     """
-    told = others or _NONE
-    weight = OTHERS * min(1.0, MOST_OF_OTHERS / max(OTHERS * max(told), _LEAST))
+    known, told = gold or _NONE, others or _NONE
+    room = max(MOST_OF_OTHERS - max(known), 0.0)
+    weight = OTHERS * min(1.0, room / max(OTHERS * max(told), _LEAST))
     there, found, drawn, credit = (
-        known + weight * each for known, each in zip(gold or _NONE, told, strict=True)
+        each + weight * more for each, more in zip(known, told, strict=True)
     )
     return Skill(
         _share(found, there, trust), _share(found, drawn, trust), _share(credit, found, trust)

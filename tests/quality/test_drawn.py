@@ -49,3 +49,13 @@ def test_after_much_gold_the_shares_are_those_counted() -> None:
 def test_trust_counts_for_a_few_objects() -> None:
     assert skill_of([STRENGTH, 0, 0, 0], 0.8).finds == pytest.approx(0.4)
     assert np.isclose(skill_of([0, 0, STRENGTH, 0], 0.8).right, 0.4)
+
+
+def test_others_tell_where_gold_does_not_and_only_there() -> None:
+    gold, others = [10.0, 9.0, 10.0, 8.0], [200.0, 100.0, 200.0, 50.0]
+    alone, beside = skill_of(gold, 0.8), skill_of(gold, 0.8, others)
+    assert beside.finds < alone.finds
+    assert beside.right < alone.right
+    assert beside.exact < alone.exact
+    known = [4 * each for each in gold]
+    assert skill_of(known, 0.8, others) == skill_of(known, 0.8)
