@@ -214,12 +214,16 @@ async def ran(operator: Patient, path: str) -> dict[str, Any]:
 
 
 async def given_back(siege: Siege) -> bool:
-    """Whether nothing is left in escrow."""
+    """Whether nothing is left in escrow but what may be contested yet."""
     async with db.reading(siege.sessions) as reader:
         left = await reader.execute(
-            text("SELECT sum(balance_micro) FROM ledger_accounts WHERE kind = 'escrow'")
+            text(
+                "SELECT (SELECT sum(balance_micro) FROM ledger_accounts WHERE kind = 'escrow') ="
+                " (SELECT coalesce(sum(amount_micro + fee_micro), 0) FROM earnings"
+                "  WHERE contestable_until > now())"
+            )
         )
-        return bool(left.scalar_one() == 0)
+        return bool(left.scalar_one())
 
 
 async def is_whole(siege: Siege, crowd: Crowd) -> None:
