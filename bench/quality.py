@@ -1,6 +1,6 @@
 """Quality: what answers come to, beside Crowd-Kit on the same answers, and how many it takes.
 
-    python -m bench.quality [--data FOLDER] [--draws 5] [--answers 1m] [--pictures 300] [--out FILE]
+    python -m bench.quality [--data FOLDER] [--draws 10] [--answers 1m] [--pictures 300] [--out FILE]
 
 FOLDER has a folder for each set with `labels.csv` (item, worker, label) and `truth.csv` (item,
 label); without it, simulated crowds, the same each time. Of each set a tenth of the items is gold,
@@ -188,7 +188,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--answers", default="1m")
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--out", type=Path, default=OUT)
