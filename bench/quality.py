@@ -1,6 +1,6 @@
 """Quality: what answers come to, beside Crowd-Kit on the same answers, and how many it takes.
 
-    python -m bench.quality [--data FOLDER] [--draws 10] [--answers 1m] [--pictures 300] [--out FILE]
+    python -m bench.quality [--data FOLDER] [--draws 10] [--answers 1m] [--pictures 300]
 
 FOLDER has a folder for each set with `labels.csv` (item, worker, label) and `truth.csv` (item,
 label); without it, simulated crowds, the same each time. Of each set a tenth of the items is gold,
