@@ -3,11 +3,11 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment import queue, training
-from tessera.assignment.models import LEASE_IS_OPEN, Lease
+from tessera.assignment.models import LEASE_IS_OPEN, Lease, Task, TaskState
 from tessera.earnings import service as earnings
 from tessera.earnings.models import Earning, EarningState
 from tessera.kernel import db
@@ -33,6 +33,7 @@ async def release(session: AsyncSession, *, project_id: UUID) -> bool:
     # Before the look at the leases, to wait for claims that are under way. Nothing is added
     # meanwhile: claiming and putting back look at the project's state.
     await queue.clear(session, project_id)
+    await _keep_doubted(session, project_id)
     if await _is_held(session, project_id) or not await training.is_over(session, project_id):
         return False
     # the little that is left: what others were deciding while `approve_waiting` went by
@@ -64,6 +65,22 @@ async def approve_waiting(session: AsyncSession, *, project_id: UUID, limit: int
     return await earnings.approve_older(
         session, project_id=project_id, than=timedelta(0), limit=limit
     )
+
+
+async def _keep_doubted(session: AsyncSession, project_id: UUID) -> None:
+    """Settle again, as it was, what is asked about once more: nobody answers it now."""
+    mine = Task.project_id == project_id
+    doubted = select(Task.id).where(
+        mine, Task.state == TaskState.OPEN, Task.doubted_at.is_not(None), Task.label.is_not(None)
+    )
+    # in the order in which settling locks them
+    task_ids = (await session.scalars(db.locking(doubted.order_by(Task.id)))).all()
+    if task_ids:
+        await session.execute(
+            update(Task)
+            .where(mine, Task.id.in_(task_ids))
+            .values(state=TaskState.SETTLED, settled_by="consensus", settled_at=func.now())
+        )
 
 
 async def _is_held(session: AsyncSession, project_id: UUID) -> bool:

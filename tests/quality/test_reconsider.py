@@ -60,6 +60,21 @@ async def test_a_project_that_is_completed_meanwhile_keeps_its_labels(world: Wor
 
 
 @pytest.mark.long
+async def test_a_project_that_is_completed_while_labels_are_in_doubt_keeps_them(
+    world: World,
+) -> None:
+    judged = await confused(world)
+    await estimate(judged)
+    await judged.judge()
+    assert states(await judged.tasks(), "cat") == {"open"}
+    await judged.operator.post(f"{judged.path}/complete")
+    await judged.judge()
+    tasks = await judged.tasks()
+    assert states(tasks, "cat") == {"settled"}
+    assert all(task["label"] for task in ordinary(tasks, "cat"))
+
+
+@pytest.mark.long
 async def test_an_estimate_that_is_killed_half_way_is_made_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
