@@ -8,7 +8,7 @@ CHECKED := tests/test_rules.py tests/test_migrations.py
 .DEFAULT_GOAL := help
 # up and the tests start Python so often that compiling it all each time takes as long as they do
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-seams bench-export bench-quality bench-cheating clean
+.PHONY: help install lock up migrate test test-long demo check fmt bench bench-lease bench-slice bench-seams bench-export bench-quality clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,7 +57,7 @@ fmt: install ## Format and fix what can be fixed
 	@.venv/bin/ruff format --quiet $(FOLDERS)
 	@.venv/bin/ruff check --fix --quiet $(FOLDERS)
 
-bench: bench-lease bench-slice bench-seams bench-export bench-quality bench-cheating ## All benchmarks; results in var/bench/
+bench: bench-lease bench-slice bench-seams bench-export bench-quality ## All benchmarks; results in var/bench/
 
 bench-lease: install ## Leases and answers over HTTP beside the same statements sent to Postgres
 	@$(RUN) bench.lease_answer
@@ -71,11 +71,9 @@ bench-seams: install ## Objects cut into tiles and merged again, beside SAHI; CO
 bench-export: install ## Dataset export at 100 k and 1 M annotations
 	@$(RUN) bench.export
 
-bench-quality: install ## Labels and their cost beside Crowd-Kit, on simulated crowds; DATA=folder for real ones
+bench-quality: install ## Labels and their cost beside Crowd-Kit, and cheats found; DATA=folder for real crowds
 	@$(RUN) bench.quality $(if $(DATA),--data $(DATA))
-
-bench-cheating: install ## Cheats found, and honest people accused, in simulated projects
-	@$(RUN) bench.cheating
+	@$(RUN) bench.cheating $(if $(DATA),--data $(DATA))
 
 clean: ## Remove the environment and all local data
 	@$(PYTHON) -m deploy.embedded.clean

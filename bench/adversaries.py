@@ -152,9 +152,9 @@ def project(people: list[Person], seed: int, setting: Setting | None = None) -> 
     given = np.where(seen, np.where(dice.random(given.shape) < hard, other, truth), given)
     parts = []
     for earner, (person, theirs) in enumerate(
-        zip(people, _handed_out(people, how, dice), strict=True)
+        zip(people, handed_out(people, how, dice), strict=True)
     ):
-        mine, early = _with_gold(theirs, how, dice)
+        mine, early = with_gold(theirs, how, dice)
         skill = np.where(early | (person.later is None), person.skill, person.later or 0.0)
         shown = np.where(dice.random(len(mine)) < hard[mine], other[mine], truth[mine])
         label = _said(person, skill, shown, dice, classes)
@@ -163,7 +163,7 @@ def project(people: list[Person], seed: int, setting: Setting | None = None) -> 
             label = np.where(copied, given[person.ring, mine], label)
         noise = person.spread * dice.standard_t(6, len(mine)) / np.sqrt(1.5)
         seconds = 8 * np.exp(person.pace + person.moved * slow[mine] + noise)
-        at = _clock(person, seconds, dice)
+        at = clock(person, seconds, dice)
         parts.append((mine, np.full(len(mine), earner), label, seconds, at))
     whole = [np.concatenate(each) for each in zip(*parts, strict=True)]
     order = np.argsort(whole[4], kind="stable")
@@ -178,7 +178,7 @@ def project(people: list[Person], seed: int, setting: Setting | None = None) -> 
     return Project(log, truth, people)
 
 
-def _handed_out(people: list[Person], how: Setting, dice: np.random.Generator) -> list[Indices]:
+def handed_out(people: list[Person], how: Setting, dice: np.random.Generator) -> list[Indices]:
     """Of each earner the items that are no gold, in an order by chance."""
     work = np.array([max(person.work, 1e-9) for person in people])
     wish = np.log(work) + dice.gumbel(size=(how.items, len(people)))
@@ -199,7 +199,7 @@ def _handed_out(people: list[Person], how: Setting, dice: np.random.Generator) -
     return handed
 
 
-def _with_gold(mine: Indices, how: Setting, dice: np.random.Generator) -> tuple[Indices, Flags]:
+def with_gold(mine: Indices, how: Setting, dice: np.random.Generator) -> tuple[Indices, Flags]:
     """With gold in between; and which come before it thins out."""
     pool = iter((how.items + dice.permutation(how.gold)).tolist())
     items, early = list[int](), list[bool]()
@@ -222,7 +222,7 @@ def _said(
     return np.where(dice.random(size) < skill, shown, unseen)
 
 
-def _clock(person: Person, seconds: Floats, dice: np.random.Generator) -> Floats:
+def clock(person: Person, seconds: Floats, dice: np.random.Generator) -> Floats:
     """When each answer came, in seconds from the beginning of a day."""
     if not person.sleeps:
         # no more an hour than a person, but through the night

@@ -48,15 +48,15 @@ def scenes(
     question = Question(SCHEMA, TileFrame(whole, whole, Size(SIDE, SIDE)))
     made = []
     for _ in range(count):
-        boxes = _apart(int(dice.integers(0, 12)), dice)
+        boxes = apart(int(dice.integers(0, 12)), dice)
         classes = dice.integers(1, 4, len(boxes))
         hard = dice.random(len(boxes)) < 0.15
-        truth = kind.validate(_answer(boxes, classes), question)
+        truth = kind.validate(boxes_of(boxes, classes), question)
         chosen = dice.choice(len(people), per_scene, replace=False)
         answers = [
             (
                 f"p{number:03}",
-                kind.validate(_drawn(people[number], boxes, classes, hard, dice), question),
+                kind.validate(drawn(people[number], boxes, classes, hard, dice), question),
             )
             for number in chosen.tolist()
         ]
@@ -64,7 +64,7 @@ def scenes(
     return made
 
 
-def _apart(count: int, dice: np.random.Generator) -> NDArray[np.float64]:
+def apart(count: int, dice: np.random.Generator) -> NDArray[np.float64]:
     """Boxes that hardly overlap; shape (N, 4)."""
     boxes: list[NDArray[np.float64]] = []
     for _ in range(count * 4):
@@ -82,25 +82,33 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return both / float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both)
 
 
-def _drawn(
+def drawn(
     artist: Artist,
     boxes: NDArray[np.float64],
     classes: NDArray[np.int64],
     hard: NDArray[np.bool_],
     dice: np.random.Generator,
+    lean: tuple[float, int | None] = (0.03, None),
 ) -> Answer:
+    """What somebody draws of a picture.
+
+    Args:
+        lean: How often they name it as something else, and as what; as anything.
+    """
     seen = dice.random(len(boxes)) < artist.finds * np.where(hard, 0.6, 1.0)
     sides = (boxes[:, 2:] - boxes[:, :2])[seen]
     shaken = boxes[seen] + artist.jitter * np.hstack((sides, sides)) * dice.normal(
         size=(int(seen.sum()), 4)
     )
-    wrong = dice.random(len(shaken)) < 0.03
-    said = np.where(wrong, dice.integers(1, 4, len(shaken)), classes[seen])
-    ghosts = _apart(int(dice.poisson(artist.in_vain)), dice)
-    return _answer(np.vstack((shaken, ghosts)), np.r_[said, dice.integers(1, 4, len(ghosts))])
+    often, favourite = lean
+    wrong = dice.random(len(shaken)) < often
+    other = dice.integers(1, 4, len(shaken)) if favourite is None else favourite
+    said = np.where(wrong, other, classes[seen])
+    ghosts = apart(int(dice.poisson(artist.in_vain)), dice)
+    return boxes_of(np.vstack((shaken, ghosts)), np.r_[said, dice.integers(1, 4, len(ghosts))])
 
 
-def _answer(boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Answer:
+def boxes_of(boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Answer:
     clipped = np.clip(boxes, 0, SIDE).round(2)
     fine = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=SIDE) > 2
     return {

@@ -6,6 +6,9 @@ Each project has a hundred honest earners of eight kinds, among them weak ones, 
 with a leaning, newcomers and people who work at night, and cheats of one kind. Of four classes with
 some hundred answers for each earner, and of two with half as many again. With FOLDER, who would be
 told of in recorded sets, and how often they were right.
+
+Where boxes are drawn (`bench.drawn_adversaries`), there are three classes, up to six boxes to a
+picture, and a quarter of the seeds, as it takes long to match what was drawn.
 """
 
 import argparse
@@ -18,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import crowds
-from bench.adversaries import HONEST, Setting, cheats, honest, project
+from bench import adversaries, crowds, drawn_adversaries
+from bench.adversaries import HONEST, Setting, cheats, honest
 from bench.crowds import AnswerSet
 from bench.results import Aim, conclude
 from tessera.truth.cheating import Log, find
@@ -29,7 +32,13 @@ from tessera.truth.votes import UNKNOWN, Indices
 
 OUT = Path("var/bench/cheating.json")
 PEOPLE = 100
-SETTINGS = {"four": Setting(), "two": Setting(items=3_000, prior=(0.6, 0.4))}
+DRAWN = "boxes"
+SETTINGS = {
+    "four": Setting(),
+    "two": Setting(items=3_000, prior=(0.6, 0.4)),
+    DRAWN: Setting(prior=(0.4, 0.3, 0.3)),
+}
+FEWER = 4
 FOUND, ACCUSED, SECONDS = 0.9, 0.01, 15.0
 GOLD = 0.1
 COLUMNS = ("found", "accused", "answers", "answers_honest", "reviewed", "reviewed_honest")
@@ -48,7 +57,7 @@ class Attack:
 ATTACKS = (
     Attack("nobody"),
     Attack("clicker", "clicker", 8, (Kind.RANDOM,)),
-    Attack("constant", "constant", 8, (Kind.CONSTANT,)),
+    Attack("constant", "constant", 8, (Kind.CONSTANT, Kind.RANDOM)),
     Attack("fast", "fast", 8, (Kind.FAST,)),
     *(Attack(f"ring of {size}", "ring", size, (Kind.RING,)) for size in (2, 3, 5, 10, 25, 50)),
     Attack("farm of 50", "farm", 50, (Kind.LINKED, Kind.RING)),
@@ -65,7 +74,8 @@ def one(job: tuple[str, Attack, int]) -> dict[str, Any]:
     people = honest(PEOPLE, seed, classes)
     if attack.count:
         people += cheats(attack.kind, attack.count, seed, classes=classes)
-    made = project(people, seed, setting)
+    simulate = drawn_adversaries.project if name == DRAWN else adversaries.project
+    made = simulate(people, seed, setting)
     findings = find(made.log)
     good, bad = made.of(*HONEST), made.of(attack.kind)
     steps = np.zeros(len(people), dtype=np.int64)
@@ -181,7 +191,8 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         for name in SETTINGS:
             for attack in ATTACKS:
-                jobs = [(name, attack, seed) for seed in range(options.seeds)]
+                seeds = -(-options.seeds // FEWER) if name == DRAWN else options.seeds
+                jobs = [(name, attack, seed) for seed in range(seeds)]
                 row = summed(name, attack, list(pool.map(one, jobs)))
                 rows.append(row)
                 shown = (f"{row[key]:>16.4g}" for key in COLUMNS)

@@ -31,15 +31,7 @@ def compared(pictures: int, seeds: int) -> dict[str, Any]:
             labels = [quorum(kind, each, count) for each in ordinary]
             quorums[count].append(f1(kind, ordinary, labels))
         for target in TARGETS:
-            policy = Policy(Stopping(1, MOST, target))
-            found = replay_drawings(kind, [each.drawings for each in made], policy)
-            told = [
-                (each, outcome.label, asked)
-                for each, outcome, asked in zip(made, found.outcomes, found.asked, strict=True)
-                if each.drawings.gold is None and outcome is not None
-            ]
-            scored = f1(kind, [each for each, _, _ in told], [label for _, label, _ in told])
-            ours[target].append((scored, float(np.mean([asked for _, _, asked in told]))))
+            ours[target].append(until_sure(kind, made, Stopping(1, MOST, target)))
     return {
         "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in quorums.items()],
         "ours": [
@@ -47,6 +39,18 @@ def compared(pictures: int, seeds: int) -> dict[str, Any]:
             for t, all_ in ours.items()
         ],
     }
+
+
+def until_sure(kind: Objects, made: Sequence[Scene], stopping: Stopping) -> tuple[float, float]:
+    """F1 of ours, and how many answers it takes as a mean."""
+    found = replay_drawings(kind, [each.drawings for each in made], Policy(stopping))
+    told = [
+        (each, outcome.label, asked)
+        for each, outcome, asked in zip(made, found.outcomes, found.asked, strict=True)
+        if each.drawings.gold is None and outcome is not None
+    ]
+    scored = f1(kind, [each for each, _, _ in told], [label for _, label, _ in told])
+    return scored, float(np.mean([asked for _, _, asked in told]))
 
 
 def times_fewer(found: dict[str, Any]) -> float:
@@ -61,10 +65,14 @@ def times_fewer(found: dict[str, Any]) -> float:
 
 def _scenes(kind: Objects, pictures: int, seed: int) -> list[Scene]:
     dice = np.random.default_rng(seed)
-    made = scenes(kind, pictures, artists(30, dice), MOST, dice)
+    return with_gold(scenes(kind, pictures, artists(30, dice), MOST, dice), GOLD, dice)
+
+
+def with_gold(made: Sequence[Scene], share: float, dice: np.random.Generator) -> list[Scene]:
+    """Some of them known."""
     return [
         replace(each, drawings=replace(each.drawings, gold=each.truth if known else None))
-        for each, known in zip(made, dice.random(pictures) < GOLD, strict=True)
+        for each, known in zip(made, dice.random(len(made)) < share, strict=True)
     ]
 
 

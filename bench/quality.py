@@ -8,7 +8,8 @@ drawn several times: as in a project, the engine knows them. They are not scored
 Crowd-Kit's methods see the same answers; Dawid-Skene is also told the gold.
 
 Drawings are simulated: boxes by people of whom some see little, some see things, and some shake;
-beside what more than half of the first so many have drawn, as most tools decide it.
+beside what more than half of the first so many have drawn, as most tools decide it. If FOLDER has
+recorded clicks (`bench.spots`), these too.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 from crowdkit.aggregation import GLAD, MACE, DawidSkene, MajorityVote
 
-from bench import crowds, drawings
+from bench import crowds, drawings, routing, spots
 from bench.crowds import AnswerSet
 from bench.results import Aim, conclude, sizes_of
 from tessera.quality.replay import Policy, Replayed, replay
@@ -36,7 +37,7 @@ GOLD = 0.1
 ALL = Policy(Stopping(max_overlap=None, target_confidence=2.0), minimum_trust=0.0)
 ADAPTIVE = Policy()
 SLACK, LOSS, SHARE, ECE = -0.3, -0.5, 0.55, 0.05
-TIMES_FEWER = 2.0
+TIMES_FEWER, SAVED = 2.0, 0.25
 ONLINE, TIMES_FASTER = 50_000, 10.0
 _NOISE_DRAWS = 20
 
@@ -211,17 +212,28 @@ def main() -> None:
         print(f"a quorum of {each['answers']}: F1 {each['f1']:.4f}")
     for each in drawn["ours"]:
         print(f"until {each['target']}: F1 {each['f1']:.4f} with {each['answers']:.2f} answers")
-    fewer = drawings.times_fewer(drawn)
-    aims = [
-        *aims_of(rows, fast),
-        Aim(
-            "times fewer drawings than a quorum of seven, as good",
-            fewer,
-            f">= {TIMES_FEWER:g}",
-            fewer >= TIMES_FEWER,
-        ),
-    ]
-    conclude({"sets": rows, "speed": fast, "drawings": drawn}, aims, options.out)
+    aims = [*aims_of(rows, fast), _fewer("drawings than a quorum of seven", drawn)]
+    print("· who is asked about what is hard, in a simulated crowd of specialists")
+    asked = routing.compared(seeds=5)
+    routing.table(asked)
+    saved = routing.saved(asked)
+    aims.append(Aim("share of further answers saved", saved, f">= {SAVED}", saved >= SAVED))
+    results = {"sets": rows, "speed": fast, "drawings": drawn, "routing": asked}
+    if options.data is not None and (clicked := options.data / spots.NAME).is_dir():
+        results["clicks"] = clicks = spots.compared(clicked, seeds=2)
+        print("· recorded clicks on spots")
+        for each in clicks["quorums"]:
+            print(f"a quorum of {each['answers']}: F1 {each['f1']:.3f}")
+        for each in clicks["ours"]:
+            told = f"F1 {each['f1']:.3f} with {each['answers']:.2f} answers"
+            print(f"until sure, of at most {each['most']}: {told}")
+        aims.append(_fewer("clicks than a quorum of twenty", clicks))
+    conclude(results, aims, options.out)
+
+
+def _fewer(what: str, found: dict[str, Any]) -> Aim:
+    times = drawings.times_fewer(found)
+    return Aim(f"times fewer {what}, as good", times, f">= {TIMES_FEWER:g}", times >= TIMES_FEWER)
 
 
 if __name__ == "__main__":

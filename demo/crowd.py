@@ -42,6 +42,10 @@ FASTER = 40
 would run out before they have met enough gold to be stopped."""
 
 
+HANDFUL = 15
+"""Answers."""
+
+
 @dataclass
 class Labeller:
     """One simulated earner and how they err."""
@@ -56,8 +60,9 @@ class Labeller:
 
     @property
     def stopped_everywhere(self) -> bool:
-        worked_in = {id_ for id_, count in self.answers.items() if count}
-        return bool(worked_in) and self.stopped >= worked_in
+        """Wherever they did more than a handful: of fewer, gold may be too few to tell."""
+        worked_in = {id_ for id_, count in self.answers.items() if count > HANDFUL}
+        return bool(self.stopped) and self.stopped >= worked_in
 
 
 async def gather(http: AsyncClient, *, seed: int) -> list[Labeller]:

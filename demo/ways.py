@@ -151,6 +151,7 @@ _ALL = (
         measure=measures.classes,
         floor=0.95,
         slicing={"whole": True},
+        quality={**SHORT, "target_confidence": 0.98},
         people=crowd.CROWD,
         price_micro=5_000,
     ),

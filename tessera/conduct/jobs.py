@@ -1,41 +1,69 @@
 """Looking at how people answer, and at contests, as jobs and sweeps."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
+
+import numpy as np
 
 from tessera.conduct import contests, watching
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
+from tessera.kinds import parsed
+from tessera.kinds.parts import parts_of
 from tessera.projects.models import Project, ProjectState
-from tessera.quality import answered, estimating, repairs
+from tessera.quality import answered, answered_parts, estimating, repairs
+from tessera.quality.answered import Answered
 from tessera.storage.context import JobContext
+from tessera.truth.votes import Indices
 
 TOGETHER = 50
-"""Earners of one transaction."""
+"""Earners, or tasks, of one transaction."""
 OVERDUE = 1_000
 """Contests of one sweep."""
 
 
 async def watch(context: JobContext, run: Run) -> None:
-    """Look at all answers of a project; if killed, the next run changes nothing twice."""
+    """Look at the answers of a project; if killed, the next run changes nothing twice."""
     project_id = UUID(run.payload["project_id"])
     async with db.reading(context.sessions) as reader:
         project = await reader.get_one(Project, project_id)
-        asks = estimating.choices_of(project)
-        if asks is None or project.state is ProjectState.COMPLETED:
-            return
-        found = await answered.answered(reader, project, *asks, everything=True)
+    if project.state is ProjectState.COMPLETED:
+        return
+    found, work = await _answered(context, project)
+    if not len(found.votes):
+        return
     # another transaction: that one had its plans made for reading everything
     async with db.reading(context.sessions) as reader:
         keys = await watching.keys_of(reader, found)
-        sizes = await watching.sizes_of(reader, project, found)
+        sizes = await watching.sizes_of(reader, project, found, work)
         before = await watching.suspected(reader, project_id)
-    if not len(found.votes):
-        return
     told = await watching.unusual(found, keys, sizes)
     concerned = sorted(before | told.keys())
     for start in range(0, len(concerned), TOGETHER):
         async with db.transaction(context.sessions) as session:
             await watching.note(session, project_id, concerned[start : start + TOGETHER], told)
+
+
+async def _answered(context: JobContext, project: Project) -> tuple[Answered, Indices]:
+    """All answers that say one thing, or one thing of each of some; and how much there was to do.
+
+    To whatever was decided about them: as they once arrived.
+    """
+    asks = estimating.choices_of(project)
+    if asks is not None:
+        async with db.reading(context.sessions) as reader:
+            found = await answered.answered(reader, project, *asks, everything=True)
+        return found, np.zeros(len(found.tasks), dtype=np.int64)
+    schema = parsed(project.label_schema)
+    parts = parts_of(project.kind, schema)
+    assert parts is not None  # noqa: S101 - a kind says one thing or several
+    async with db.reading(context.sessions) as reader:
+        sample = await answered_parts.sample(reader, project.id, start=uuid4())
+    items = list[answered_parts.Item]()
+    for start in range(0, len(sample.task_ids), TOGETHER):
+        some = sample.task_ids[start : start + TOGETHER]
+        async with db.reading(context.sessions) as reader:
+            items += await answered_parts.items(reader, project, parts, some, window=sample.window)
+    return answered_parts.together(items, 1 + len(schema.ids))
 
 
 async def uphold_overdue(context: JobContext) -> None:

@@ -69,14 +69,19 @@ def _digest(details: dict[str, Any]) -> bytes:
     return sha256("".join(filter(str.isalnum, "".join(account).upper())).encode()).digest()
 
 
-async def sizes_of(session: AsyncSession, project: Project, found: Answered) -> Indices:
-    """Shape (n_items,): which tasks show about as much, as powers of two of their pixels."""
-    sizes = np.zeros(len(found.tasks), dtype=np.int64)
+async def sizes_of(
+    session: AsyncSession, project: Project, found: Answered, work: Indices
+) -> Indices:
+    """Shape (n_items,): which tasks are about as much, by their pixels and what there is to do.
+
+    Args:
+        work: Shape (n_items,), as a power of two; likewise pixels, in here.
+    """
     if not project.slicing["whole"]:
-        return sizes  # all tiles are alike
+        return work  # all tiles are alike
     task_ids = found.task_ids(np.arange(len(found.tasks)))
-    number = {task_id: at for at, task_id in enumerate(task_ids)}
     area = (Tile.window_right - Tile.window_left) * (Tile.window_bottom - Tile.window_top)
+    pixels = dict[UUID, int]()
     for start in range(0, len(task_ids), AT_ONCE):
         some = task_ids[start : start + AT_ONCE]
         rows = await session.execute(
@@ -84,9 +89,9 @@ async def sizes_of(session: AsyncSession, project: Project, found: Answered) -> 
             .join(Tile, Tile.id == Task.tile_id)
             .where(Task.project_id == project.id, Task.id.in_(some))
         )
-        for task_id, pixels in rows:
-            sizes[number[task_id]] = int(pixels).bit_length()
-    return sizes
+        pixels |= {task_id: int(area).bit_length() for task_id, area in rows}
+    sizes = np.array([pixels[each] for each in task_ids], dtype=np.int64)
+    return np.unique(np.stack((sizes, work)), axis=1, return_inverse=True)[1].ravel()
 
 
 async def unusual(found: Answered, keys: Keys, sizes: Indices) -> dict[UUID, Response]:

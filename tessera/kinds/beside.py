@@ -6,15 +6,16 @@ Nobody vouches for themselves; else who draws alone would be right for having dr
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tessera.kinds.consensus import by_drawing, by_silence, in_question
 from tessera.kinds.opinions import each_once, probability
-from tessera.kinds.protocol import Answer, Opinion, Question, Tally
+from tessera.kinds.protocol import OPEN, Label, Opinion, Question, Tally
 from tessera.kinds.shape import Shape
-from tessera.shapes.boxes import Flags
+from tessera.shapes.boxes import Indices
 
 NOTHING = Tally(0.0, 0.0, 0.0, 0.0)
 
@@ -56,10 +57,15 @@ def tallies(shape: Shape, opinions: Sequence[Opinion], question: Question) -> li
     return [Tally(*each) for each in counts.tolist()]
 
 
-def who_drew(shape: Shape, answers: Sequence[Answer], question: Question) -> Flags:
-    """Of all that anybody drew, who drew it; shape (n_answers, n_things)."""
+def says(shape: Shape, answers: Sequence[Label], question: Question) -> Indices:
+    """Of all that anybody drew, as what each drew it; see `parts.InParts`."""
     drawn = in_question(shape, answers, question)
-    found = np.zeros((len(answers), len(drawn.things)), dtype=bool)
-    for number, thing in enumerate(drawn.things):
-        found[drawn.makers[thing], number] = True
-    return found
+    number = {class_id: 1 + at for at, class_id in enumerate(question.schema.ids)}
+    said = np.zeros((len(answers), len(drawn.things)), dtype=np.int64)
+    for at, thing in enumerate(drawn.things):
+        said[drawn.makers[thing], at] = [_named(drawn.objects[i], number) for i in thing]
+    return said
+
+
+def _named(said: Mapping[str, Any], number: Mapping[int, int]) -> int:
+    return OPEN if said.get("optional") else number[said["class"]]

@@ -29,7 +29,7 @@ from tessera.kinds.protocol import (
     Question,
 )
 from tessera.kinds.schema import LabelSchema, OfTiles
-from tessera.shapes.boxes import Boxes, as_boxes, clip, visible
+from tessera.shapes.boxes import Boxes, Indices, as_boxes, clip, visible
 
 HARDLY_PROBABLE = 0.001
 """A class that is less probable is no part of a soft label."""
@@ -115,6 +115,14 @@ def aggregate(
     least = min(max(p, 1 - p) for p in probable.values())
     confidence = least if schema.multiple else max(probable.values())
     return Outcome(label, confidence, confidence >= target_confidence)
+
+
+def says(answers: Sequence[Label], question: Question) -> Indices:
+    """See `parts.InParts`: a part is a class that anybody named."""
+    del question
+    named = sorted({class_id for answer in answers for class_id in answer["classes"]})
+    said = [[c in answer["classes"] for c in named] for answer in answers]
+    return np.array(said, dtype=np.int64).reshape(len(answers), len(named))
 
 
 def choices(schema: LabelSchema) -> Sequence[int] | None:

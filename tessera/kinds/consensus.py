@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tessera.kinds.attributes import Value, agreed
 from tessera.kinds.opinions import posterior, probability, weight
-from tessera.kinds.protocol import Answer, Opinion, Question, Skill
+from tessera.kinds.protocol import Label, Opinion, Question, Skill
 from tessera.kinds.shape import Measures, Shape, Shapes
 from tessera.shapes.boxes import Indices, as_boxes, ious, owned, pairs
 from tessera.shapes.frames import TileFrame
@@ -137,7 +137,7 @@ def consensus(
     return found, probability(math.fsum(against))
 
 
-def in_question(shape: Shape, answers: Sequence[Answer], question: Question) -> InQuestion:
+def in_question(shape: Shape, answers: Sequence[Label], question: Question) -> InQuestion:
     """Match what was drawn across answers."""
     objects = [each for answer in answers for each in answer["objects"]]
     makers = np.repeat(np.arange(len(answers)), [len(each["objects"]) for each in answers])

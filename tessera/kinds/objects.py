@@ -13,7 +13,7 @@ import orjson
 from scipy.optimize import linear_sum_assignment
 
 from tessera.kinds import attributes, fields
-from tessera.kinds.beside import tallies, who_drew
+from tessera.kinds.beside import says, tallies
 from tessera.kinds.consensus import UNSURE, consensus, likely
 from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.merging import doubts, merged
@@ -33,7 +33,7 @@ from tessera.kinds.protocol import (
 )
 from tessera.kinds.schema import LabelSchema
 from tessera.kinds.shape import IN_IMAGE, Shape
-from tessera.shapes.boxes import Boxes, Flags, Indices, pairs, shares
+from tessera.shapes.boxes import Boxes, Indices, pairs, shares
 from tessera.shapes.seams import cut_edges
 
 MOST_OBJECTS = 500
@@ -182,9 +182,9 @@ class Objects:
         """What each opinion tells of who gave it, if the others are believed."""
         return tallies(self.shape, opinions, question)
 
-    def who_drew(self, answers: Sequence[Answer], question: Question) -> Flags:
-        """Shape (n_answers, n_things): of all that anybody drew, who drew it."""
-        return who_drew(self.shape, answers, question)
+    def says(self, answers: Sequence[Label], question: Question) -> Indices:
+        """See `parts.InParts`: a part is what anybody drew."""
+        return says(self.shape, answers, question)
 
     def to_image(self, label: Label, question: Question) -> list[ImageObject]:
         objects, frame = label["objects"], question.frame

@@ -25,6 +25,8 @@ from tessera.shapes.frames import Size, TileFrame
 Answer = dict[str, Any]
 Label = Mapping[str, Any]
 ImageObject = dict[str, Any]
+OPEN = -1
+"""In place of the number of a class, where a label leaves open what is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ VOID = 0
 """No class has this id."""
 SPECK = 9
 """Pixels. Smaller islands are slips of a hand, or what is left where two hands cross."""
+GRID = 8
+"""Of so many pixels across and down it is compared who says what of them."""
 BORDER = 5
 """Pixels across a strip along an outline in which good people differ: it is no doubt."""
 LEAST_PATCH = 0.001
@@ -138,6 +140,17 @@ def _compared(answers: Sequence[Label], tile: Size) -> tuple[Sections, Values]:
         for class_id, strokes in regions:
             row[sections.covered(strokes)] = class_id
     return sections, classes
+
+
+def says(answers: Sequence[Label], question: Question) -> Indices:
+    """See `parts.InParts`: a part is a pixel of a grid."""
+    sections, classes = _compared(answers, question.tile)
+    width, height = question.tile
+    rows = (np.arange(GRID) * height + height // 2) // GRID
+    columns = (np.arange(GRID) * width + width // 2) // GRID
+    number = np.searchsorted(np.array(question.schema.ids), classes) + 1
+    said = np.where(classes == VOID, 0, number)
+    return np.array([sections.pixels(of)[np.ix_(rows, columns)].ravel() for of in said])
 
 
 def aggregate(

@@ -5,8 +5,9 @@ takes nothing back: tasks that look otherwise now are judged again (`reconsider`
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Answer
 from tessera.kinds import KINDS, Objects, parsed
-from tessera.kinds.choice import CHOICES, Choice, choice_of
+from tessera.kinds.choice import Choice, choice_of
 from tessera.projects.models import Project
 from tessera.projects.policies import Quality
 from tessera.quality.answered import Answered, Asked
@@ -56,15 +57,14 @@ class Estimated:
 
 async def due(session: AsyncSession) -> Sequence[UUID]:
     """Open projects in which enough was answered since the last estimate; or all is settled."""
-    return (await session.scalars(_DUE, {"kinds": [*CHOICES, *DRAWN]})).all()
+    return (await session.scalars(_DUE)).all()
 
 
 _DUE = text(
     f"""
     SELECT projects.id FROM projects LEFT JOIN estimates ON estimates.project_id = projects.id,
     LATERAL (SELECT count(*) FROM answers WHERE answers.project_id = projects.id) AS answered (now)
-    WHERE projects.state = 'open' AND projects.kind = ANY(:kinds)
-      AND NOT coalesce((projects.label_schema ->> 'multiple')::boolean, false)
+    WHERE projects.state = 'open'
       AND now >= {LEAST_ANSWERS} AND now > coalesce(estimates.answers, 0) AND (
         now >= {GROWTH} * coalesce(estimates.answers, 0)
         OR NOT EXISTS (SELECT FROM tasks WHERE tasks.project_id = projects.id
@@ -154,12 +154,23 @@ async def keep(session: AsyncSession, project: Project, found: Estimated, *, ans
         "temperature": calibration.temperature,
         "bias": calibration.bias.tolist(),
         "known": calibration.known,
-        "estimated_at": func.now(),
     }
+    await _keep(session, project.id, values)
+
+
+async def keep_count(session: AsyncSession, project_id: UUID, *, answers: int) -> None:
+    """Note of how many answers something was learnt, where nothing is known of all together."""
+    nothing: dict[str, Any] = {"choices": [], "prior": [], "common": [], "bias": []}
+    values = nothing | {"temperature": 1.0, "known": 0, "answers": answers}
+    await _keep(session, project_id, values)
+
+
+async def _keep(session: AsyncSession, project_id: UUID, values: Mapping[str, Any]) -> None:
+    now = {**values, "estimated_at": func.now()}
     await session.execute(
         insert(EstimateRecord)
-        .values(project_id=project.id, **values)
-        .on_conflict_do_update(index_elements=["project_id"], set_=values)
+        .values(project_id=project_id, **now)
+        .on_conflict_do_update(index_elements=["project_id"], set_=now)
     )
 
 

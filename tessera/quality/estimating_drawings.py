@@ -5,12 +5,10 @@ Tasks that look otherwise by what is known then are judged again (`reconsider`),
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tessera.assignment.models import Task, TaskState
@@ -18,10 +16,9 @@ from tessera.kinds import Objects, Opinion, Tally
 from tessera.projects.models import Project
 from tessera.quality import settle
 from tessera.quality.case import Case
-from tessera.quality.drawing_sample import LEAST, case_and_tasks
 from tessera.quality.drawn import added
 from tessera.quality.estimating import DOUBT, NOTABLE
-from tessera.quality.models import EstimateRecord
+from tessera.quality.task_sample import LEAST, case_and_tasks
 
 
 @dataclass
@@ -73,7 +70,7 @@ async def doubtful(
     """
     case, tasks = await case_and_tasks(session, project, task_ids)
     found = []
-    for task in tasks:
+    for task in filter(_may_change, tasks):
         opinions = settle.opinions_of(case, task)
         is_settled = task.state is TaskState.SETTLED
         if len(opinions) < case.policy.min_overlap or (is_settled and not settled_too):
@@ -88,13 +85,10 @@ async def doubtful(
     return found
 
 
-async def keep(session: AsyncSession, project_id: UUID, *, answers: int) -> None:
-    """Note that it was done, and of how many answers."""
-    nothing: Mapping[str, object] = {"choices": [], "prior": [], "common": [], "bias": []}
-    values = {**nothing, "temperature": 1.0, "known": 0, "answers": answers}
-    values["estimated_at"] = func.now()
-    await session.execute(
-        insert(EstimateRecord)
-        .values(project_id=project_id, **values)
-        .on_conflict_do_update(index_elements=["project_id"], set_=values)
+def _may_change(task: Task) -> bool:
+    """Whether it is for earners to say: not what a person has decided, or is asked for."""
+    return (
+        task.state is TaskState.OPEN
+        or (task.state is TaskState.REVIEW and task.review_reason == settle.NO_AGREEMENT)
+        or (task.state is TaskState.SETTLED and task.settled_by == settle.CONSENSUS)
     )

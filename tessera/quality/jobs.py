@@ -13,12 +13,12 @@ from tessera.projects.models import Project, ProjectState
 from tessera.quality import (
     answered,
     breaker,
-    drawing_sample,
     estimating,
     estimating_drawings,
     gold_wrong,
     judge,
     strong,
+    task_sample,
 )
 from tessera.quality import reconsider as reconsidering
 from tessera.quality import settle as settling
@@ -113,6 +113,8 @@ async def estimate(context: JobContext, run: Run) -> None:
         await _estimate_drawings(context, project, answers)
     elif (asks := estimating.choices_of(project)) is not None:
         await _estimate(context, project, asks, answers)
+    else:
+        await _count(context, project, answers)
 
 
 async def _estimate(
@@ -135,8 +137,8 @@ async def _estimate(
     task_ids = [str(each) for each in found.task_ids(again)]
     async with db.transaction(context.sessions) as session:
         await estimating.keep(session, project, anew, answers=answers)
+        await _watch(session, project_id)
         payload = {"project_id": str(project_id)}
-        await jobs.enqueue(session, "conduct.watch", payload=payload, key=str(project_id))
         await jobs.enqueue(session, "quality.note_strong", payload=payload, key=str(project_id))
         await _judge_again(session, project_id, task_ids)
 
@@ -144,7 +146,7 @@ async def _estimate(
 async def _estimate_drawings(context: JobContext, project: Project, answers: int) -> None:
     beside = estimating_drawings.Beside()
     async with db.reading(context.sessions) as reader:
-        sampled = await drawing_sample.sample(reader, project.id, start=uuid4())
+        sampled = await task_sample.sample(reader, project.id, start=uuid4())
     parts = [sampled[start : start + TOGETHER] for start in range(0, len(sampled), TOGETHER)]
     for part in parts:
         async with db.reading(context.sessions) as reader:
@@ -164,8 +166,21 @@ async def _estimate_drawings(context: JobContext, project: Project, answers: int
             )
         again += map(str, found)
     async with db.transaction(context.sessions) as session:
-        await estimating_drawings.keep(session, project.id, answers=answers)
+        await estimating.keep_count(session, project.id, answers=answers)
+        await _watch(session, project.id)
         await _judge_again(session, project.id, again)
+
+
+async def _count(context: JobContext, project: Project, answers: int) -> None:
+    """Where nothing is learnt of all together, it is looked at all the same how people answer."""
+    async with db.transaction(context.sessions) as session:
+        await estimating.keep_count(session, project.id, answers=answers)
+        await _watch(session, project.id)
+
+
+async def _watch(session: AsyncSession, project_id: UUID) -> None:
+    payload = {"project_id": str(project_id)}
+    await jobs.enqueue(session, "conduct.watch", payload=payload, key=str(project_id))
 
 
 async def _is_decided_here(session: AsyncSession, project: Project) -> bool:

@@ -1,13 +1,17 @@
 """Answers of simulated people, in the database as if they had arrived one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+import numpy as np
 from sqlalchemy import func, insert, select
 
 from bench.adversaries import Project as Simulated
+from bench.artists import SIDE as SIDE_OF_ARTISTS
+from bench.drawn_adversaries import Drawings
 from tessera.assignment.models import (
     Answer,
     Lane,
@@ -24,7 +28,7 @@ from tessera.kernel import db, jobs
 from tessera.quality.models import Gold, GoldSource
 from tessera.truth.votes import UNKNOWN
 from tests.client import As
-from tests.quality.court import Court
+from tests.quality.court import SIDE, Court
 
 USUAL_CHANCE = 0.05
 """Of gold, of people who have worked for a while."""
@@ -35,25 +39,74 @@ async def id_of(earner: As) -> UUID:
     return UUID((await earner.get("/v1/me"))["person_id"])
 
 
-async def write(here: Court, simulated: Simulated, earner_ids: Sequence[UUID]) -> None:
-    """Everything that was answered, paid and settled: by a reviewer, so nothing is judged again."""
-    project_id, votes = UUID(here.project["id"]), simulated.log.votes
-    seconds, at = simulated.log.seconds, simulated.log.at
+class Said(NamedTuple):
+    item: int
+    earner: int
+    value: Row
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was answered, in order of time."""
+
+    said: Sequence[Said]
+    truth: Sequence[Row]
+    """Of each item."""
+    gold: Sequence[bool]
+
+
+def of_choices(simulated: Simulated, value: Callable[[int], Row]) -> Log:
+    """Of answers that say one class of each item.
+
+    Args:
+        value: The answer that says the class of such an id.
+    """
+    log = simulated.log
+    votes, seconds, at = log.votes, log.seconds, log.at
     assert seconds is not None
     assert at is not None
-    tasks = [uuid4() for _ in range(votes.n_items)]
-    began = await _now(here) - timedelta(seconds=float(at[-1]), days=1)
+    labels = [value(1 + each) for each in votes.labels.tolist()]
+    columns = (votes.items.tolist(), votes.earners.tolist(), labels, seconds.tolist(), at.tolist())
+    truth = [value(1 + each) for each in simulated.truth.tolist()]
+    return Log(list(map(Said, *columns)), truth, (log.known != UNKNOWN).tolist())
+
+
+def of_drawings(made: Drawings) -> Log:
+    """Of boxes, which are drawn in larger pictures than a court has."""
+    said = [
+        Said(each.item, each.earner, _smaller(each.answer), each.seconds, each.at)
+        for each in made.drawings
+    ]
+    truth = [_smaller(made.truth(number)) for number in range(len(made.scenes))]
+    return Log(said, truth, made.gold.tolist())
+
+
+def _smaller(answer: Row) -> Row:
+    shrunk = SIDE / SIDE_OF_ARTISTS
+    objects = [
+        each | {"box": (np.array(each["box"]) * shrunk).round(2).tolist(), "attributes": {}}
+        for each in answer["objects"]
+    ]
+    return {"objects": objects}
+
+
+async def write(here: Court, log: Log, earner_ids: Sequence[UUID]) -> None:
+    """Everything that was answered, paid and settled: by a reviewer, so nothing is judged again."""
+    project_id = UUID(here.project["id"])
+    # by their ids it is chosen what is looked at
+    tasks = [uuid5(NAMESPACE_OID, f"task {number}") for number in range(len(log.truth))]
+    began = await _now(here) - timedelta(seconds=log.said[-1].at, days=1)
     leases, answers, earnings = list[Row](), list[Row](), list[Row]()
-    places = [0] * votes.n_items
-    for number in range(len(votes)):
-        item = int(votes.items[number])
+    places = [0] * len(tasks)
+    for number, (item, earner, value, took, at) in enumerate(log.said):
         places[item] += 1
-        came = began + timedelta(seconds=float(at[number]))
-        took = float(seconds[number])
+        came = began + timedelta(seconds=at)
         theirs = {
             "project_id": project_id,
             "task_id": tasks[item],
-            "earner_id": earner_ids[int(votes.earners[number])],
+            "earner_id": earner_ids[earner],
         }
         lease_id = uuid4()
         leases.append(
@@ -73,7 +126,7 @@ async def write(here: Court, simulated: Simulated, earner_ids: Sequence[UUID]) -
                 **theirs,
                 "lease_id": lease_id,
                 "outcome": "answered",
-                "value": _label(int(votes.labels[number])),
+                "value": value,
                 "answered_at": came,
                 "seconds": took,
                 "verdict": Verdict.ACCEPTED,
@@ -93,7 +146,7 @@ async def write(here: Court, simulated: Simulated, earner_ids: Sequence[UUID]) -
     async with db.transaction(here.world.sessions) as session:
         tile_id = await session.scalar(select(Tile.id).where(Tile.project_id == project_id))
         rows = [
-            _task(simulated, item, project_id=project_id, tile_id=tile_id, id=task_id)
+            _task(log, item, project_id=project_id, tile_id=tile_id, id=task_id)
             | {"places": places[item], "places_used": places[item], "opened_at": began}
             for item, task_id in enumerate(tasks)
         ]
@@ -107,7 +160,7 @@ async def write(here: Court, simulated: Simulated, earner_ids: Sequence[UUID]) -
                 {
                     "project_id": project_id,
                     "task_id": row["id"],
-                    "expected": _label(int(simulated.truth[item])),
+                    "expected": log.truth[item],
                     "source": GoldSource.IMPORT,
                     "created_at": began - timedelta(days=1),
                 }
@@ -142,13 +195,8 @@ async def _now(here: Court) -> datetime:
         return now
 
 
-def _label(index: int) -> Row:
-    return {"classes": [index + 1]}
-
-
-def _task(simulated: Simulated, item: int, **of: Any) -> Row:
+def _task(log: Log, item: int, **of: Any) -> Row:
     """Of gold without a label, as nobody decides it."""
-    if int(simulated.log.known[item]) != UNKNOWN:
+    if log.gold[item]:
         return {**of, "pair": item + 1, "is_gold": True}
-    label = _label(int(simulated.truth[item]))
-    return {**of, "pair": item + 1, "is_gold": False, "label": label}
+    return {**of, "pair": item + 1, "is_gold": False, "label": log.truth[item]}

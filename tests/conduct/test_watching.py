@@ -20,7 +20,7 @@ from tessera.kernel.settings import Settings
 from tessera.truth.response import reached
 from tessera.truth.signals import Kind
 from tests.client import As
-from tests.conduct.log import id_of, watch, write
+from tests.conduct.log import id_of, of_choices, watch, write
 from tests.quality.court import Court, court
 from tests.quality.own_world import world_of_its_own
 from tests.seeds import seeds
@@ -112,7 +112,7 @@ async def watched(request: Any, settings: Settings, superuser: asyncpg.Connectio
         people = await asyncio.gather(*(world.earner() for _ in simulated.people))
         one = Watched(here, simulated, people, list(await asyncio.gather(*map(id_of, people))))
         await _share(one)
-        await write(here, simulated, one.ids)
+        await write(here, of_choices(simulated, lambda named: {"classes": [named]}), one.ids)
         await world.work.sweep("estimate")
         await here.judge()
         await _lease(one)

@@ -109,11 +109,3 @@ def test_tallies_are_shares_of_each_other_and_depend_on_no_order(
     again = told(**{name: answers[name] for name in shuffled})
     for name, tally in tallies.items():
         assert again[name] == pytest.approx(tally)
-
-
-def test_it_is_told_who_drew_what() -> None:
-    assert isinstance(BOX, Objects)
-    answers = [boxes(CUP), boxes(), boxes(CUP, GHOST)]
-    drew = BOX.who_drew(answers, QUESTION)
-    assert sorted(map(tuple, drew.T.tolist())) == [(False, False, True), (True, False, True)]
-    assert BOX.who_drew([boxes(), boxes()], QUESTION).shape == (2, 0)

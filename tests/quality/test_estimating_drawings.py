@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tessera.kernel import db
-from tessera.quality import drawing_sample
+from tessera.quality import task_sample
 from tests.client import As
 from tests.quality.court import Court, court
 from tests.quality.test_reconsider import Killed, estimate, sql
@@ -138,10 +138,10 @@ async def test_a_sample_begins_anywhere_and_has_nothing_twice(world: World) -> N
     here = (await drawn(world, clear, clear, min_overlap=2, target_confidence=0.5)).court
     project_id = UUID(here.project["id"])
     async with db.reading(world.sessions) as reader:
-        every = await drawing_sample.sample(reader, project_id, start=UUID(int=0))
+        every = await task_sample.sample(reader, project_id, start=UUID(int=0))
         middle = every[len(every) // 2]
-        turned = await drawing_sample.sample(reader, project_id, start=middle)
-        few = await drawing_sample.sample(reader, project_id, start=middle, most=5)
+        turned = await task_sample.sample(reader, project_id, start=middle)
+        few = await task_sample.sample(reader, project_id, start=middle, most=5)
     assert len(set(every)) == len(every) == len(MANY)
     assert turned == [*(e for e in every if e >= middle), *(e for e in every if e < middle)]
     assert few == turned[:5]

@@ -1,4 +1,4 @@
-"""Some of a project's drawings, from which to learn who draws how.
+"""Some of a project's tasks, from which to learn who answers how.
 
 To match drawings takes milliseconds a task, and everybody can be known from a thousand tasks; so no
 more are looked at, whatever the size of the project. Each time they begin at another place.
@@ -7,13 +7,12 @@ more are looked at, whatever the size of the project. Each time they begin at an
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tessera.assignment.models import Answer, Outcome, Task, TaskState
+from tessera.assignment.models import Answer, Outcome, Task
 from tessera.assignment.questions import questions_of
 from tessera.projects.models import Project
-from tessera.quality import settle
 from tessera.quality.case import Case, answers_to, case_of, underway_of
 
 MOST = 1_000
@@ -27,7 +26,7 @@ async def sample(
 ) -> Sequence[UUID]:
     """Ordinary tasks that several people have answered, by id from a place on, then from the first.
 
-    Those that are open, in review because people did not agree, or settled by what they said.
+    However they stand, and whoever has settled them.
     """
     # a plan for the few rows that statistics promise of one project would take minutes
     await session.execute(text("SELECT set_config('statement_timeout', '10min', true)"))
@@ -43,11 +42,6 @@ async def sample(
     some = select(Task.id).where(
         Task.project_id == project_id,
         ~Task.is_gold,
-        or_(
-            Task.state == TaskState.OPEN,
-            (Task.state == TaskState.REVIEW) & (Task.review_reason == settle.NO_AGREEMENT),
-            (Task.state == TaskState.SETTLED) & (Task.settled_by == settle.CONSENSUS),
-        ),
         said >= LEAST,
     )
     found: list[UUID] = []
