@@ -42,6 +42,7 @@ async def sample(
     some = select(Task.id).where(
         Task.project_id == project_id,
         ~Task.is_gold,
+        Task.places_used >= LEAST,  # most that nobody has answered need not be counted
         said >= LEAST,
     )
     found: list[UUID] = []

@@ -18,6 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tessera.datasets import queries as datasets
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
+from tessera.kinds import LabelSchema
+from tessera.kinds.parts import parts_of
+from tessera.projects.models import Project
+from tessera.quality import answered_parts
 from tessera.quality import jobs as judging
 from tessera.storage.context import JobContext
 from tests.assignment.crowd import RIGHT, Earner, a_project, number, settle_all
@@ -85,6 +89,34 @@ async def test_judging_in_a_new_project_does_not_look_at_all_its_tasks(alone: db
     async with db.reading(alone) as reader:
         await datasets.spent(reader, new, as_of=datetime.max.replace(tzinfo=UTC))
     assert await pages(alone) - before < AT_EACH * 1_000
+
+
+async def test_looking_at_some_tasks_of_a_new_project_reads_no_more_than_those(
+    alone: db.Sessions,
+) -> None:
+    new = await a_project(alone, tasks=TASKS, gold=50, min_overlap=2)
+    for _ in range(2):
+        await answer_some(Earner(alone), new, times=20)
+    parts = parts_of("classify", LabelSchema.parse({"classes": CLASSES, "multiple": True}))
+    assert parts is not None
+    before = await pages(alone)
+    async with db.reading(alone) as reader:
+        sample = await answered_parts.sample(reader, new, start=UUID(int=0), most=SOME)
+    middle = await pages(alone)
+    some = [*sample.ordinary, *sample.gold[:SOME]]
+    async with db.reading(alone) as reader:
+        project = await reader.get_one(Project, new)
+        found = await answered_parts.items(reader, project, parts, some, window=sample.window)
+    after = await pages(alone)
+    assert len(sample.ordinary) == SOME
+    assert len(found) > SOME
+    # of every second task two have answered; a task, its answers by task, and their leases
+    assert middle - before < 2 * SOME * AT_A_TASK + len(sample.gold)
+    assert after - middle < len(some) * AT_A_TASK
+
+
+SOME, AT_A_TASK = 40, 30
+CLASSES = [{"id": 1, "name": "cat", "colour": "#e6194b"}]
 
 
 async def test_judging_one_answer_to_gold_does_not_look_at_those_before_it(
