@@ -6,7 +6,6 @@ Tasks that look otherwise by what is known then are judged again (`reconsider`),
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,17 +19,8 @@ from tessera.quality.drawn import added
 from tessera.quality.estimating import DOUBT, NOTABLE
 from tessera.quality.task_sample import LEAST, case_and_tasks
 
-
-@dataclass
-class Beside:
-    """What a sample tells."""
-
-    told: dict[UUID, list[float]] = field(default_factory=dict)
-    """By earner; see `TrustRecord.others`."""
-
-    def rows(self) -> list[tuple[UUID, list[float]]]:
-        """Ascending: locks are taken so."""
-        return sorted((earner_id, [round(e, 4) for e in of]) for earner_id, of in self.told.items())
+Beside = dict[UUID, list[float]]
+"""What is told of earners; see `TrustRecord.others`."""
 
 
 async def learn(
@@ -41,7 +31,7 @@ async def learn(
     some = [_opinions(case, task) for task in tasks if task.state is TaskState.SETTLED]
     told = await asyncio.to_thread(_told, case, [each for each in some if len(each[1]) >= LEAST])
     for earner, tally in told:
-        beside.told[earner] = added(beside.told.get(earner), tally)
+        beside[earner] = added(beside.get(earner), tally)
 
 
 def _opinions(case: Case, task: Task) -> tuple[UUID, list[Opinion]]:

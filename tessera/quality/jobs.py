@@ -144,14 +144,15 @@ async def _estimate(
 
 
 async def _estimate_drawings(context: JobContext, project: Project, answers: int) -> None:
-    beside = estimating_drawings.Beside()
+    beside: estimating_drawings.Beside = {}
     async with db.reading(context.sessions) as reader:
         sampled = await task_sample.sample(reader, project.id, start=uuid4())
     parts = [sampled[start : start + TOGETHER] for start in range(0, len(sampled), TOGETHER)]
     for part in parts:
         async with db.reading(context.sessions) as reader:
             await estimating_drawings.learn(reader, project, part, beside)
-    rows = beside.rows()
+    # ascending: locks are taken so
+    rows = sorted((earner_id, [round(e, 4) for e in of]) for earner_id, of in beside.items())
     for start in range(0, len(rows), CHUNK):
         async with db.transaction(context.sessions) as session:
             await estimating.keep_earners(
