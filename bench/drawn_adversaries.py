@@ -2,7 +2,8 @@
 
 Who looks finds most of what is there, draws a little that is not, and places it by hand. Who does
 not look draws somewhere, as much as others do. A constant answerer says that nothing is there, or
-draws one box around everything.
+draws one box around everything. The outer eighth belongs to the neighbouring tiles: every tenth
+person leaves out what is centred there.
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from tessera.quality.answered_parts import Item, Said, item, together
 from tessera.truth.cheating import Log
 from tessera.truth.linkage import Key
 
-WHOLE = Window(0, 0, SIDE, SIDE)
-QUESTION = Question(SCHEMA, TileFrame(WHOLE, WHOLE, Size(SIDE, SIDE)))
+MARGIN = SIDE // 8
+CORE = Window(MARGIN, MARGIN, SIDE - MARGIN, SIDE - MARGIN)
+QUESTION = Question(SCHEMA, TileFrame(Window(0, 0, SIDE, SIDE), CORE, Size(SIDE, SIDE)))
+LEAVE_OUT = 10
 MOST_THINGS = 6
 CLASSES = len(SCHEMA.classes)
 AS_MUCH = 3.0
@@ -36,6 +39,12 @@ class Scene:
     """Shape (N, 4)."""
     classes: NDArray[np.int64]
     hard: NDArray[np.bool_]
+
+    def inside(self) -> "Scene":
+        """Without what belongs to neighbours."""
+        centre = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
+        here = ((centre >= MARGIN) & (centre < SIDE - MARGIN)).all(axis=1)
+        return Scene(self.boxes[here], self.classes[here], self.hard[here])
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ def drawings(people: list[Person], seed: int, setting: Setting | None = None) ->
         zip(people, handed_out(people, how, dice), strict=True)
     ):
         mine, early = with_gold(theirs, how, dice)
+        inside = earner % LEAVE_OUT == 0
         answers = list[Answer]()
         for number, soon in zip(mine.tolist(), early.tolist(), strict=True):
             if person.ring >= 0 and dice.random() < person.copies:
@@ -78,7 +88,8 @@ def drawings(people: list[Person], seed: int, setting: Setting | None = None) ->
                     given[person.ring, number] = _drawn(source, scenes[number], dice, soon=soon)
                 answers.append(_shaken(given[person.ring, number], dice))
             else:
-                answers.append(_drawn(person, scenes[number], dice, soon=soon))
+                scene = scenes[number].inside() if inside else scenes[number]
+                answers.append(_drawn(person, scene, dice, soon=soon))
         objects = np.array([len(each["objects"]) for each in answers])
         noise = person.spread * dice.standard_t(6, len(mine)) / np.sqrt(1.5)
         usual = np.log(SPEED[0] + SPEED[1] * objects)
@@ -94,17 +105,18 @@ def project(people: list[Person], seed: int, setting: Setting | None = None) -> 
     made = drawings(people, seed, setting)
     kind = KINDS["box"]
     assert isinstance(kind, Objects)
-    said: dict[int, list[Said]] = {}
+    said: dict[int, list[tuple[Said, Answer]]] = {}
     for each in made.drawings:
-        of = Said(UUID(int=each.earner), each.answer, each.at, each.seconds)
-        said.setdefault(each.item, []).append(of)
+        of = Said(UUID(int=each.earner), each.at, each.seconds)
+        said.setdefault(each.item, []).append((of, each.answer))
     dice = np.random.default_rng([seed, 29])
     items = list[Item]()
     for number, answers in said.items():
         known = made.truth(number) if made.gold[number] else None
         task_id = UUID(bytes=dice.bytes(16))
-        items.append(item(kind, QUESTION, task_id, answers, known))
-    found, work = together(items, 1 + CLASSES)
+        if (one := item(kind, QUESTION, task_id, answers, known)) is not None:
+            items.append(one)
+    found, work = together(items)
     earners = [each.int for each in found.earner_ids()]
     them = [people[each] for each in earners]
     keys: dict[Key, list[int | None]] = {

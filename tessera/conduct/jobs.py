@@ -1,6 +1,6 @@
 """Looking at how people answer, and at contests, as jobs and sweeps."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from tessera.conduct import contests, watching
 from tessera.kernel import db
 from tessera.kernel.jobs import Run
 from tessera.kinds import parsed
-from tessera.kinds.parts import parts_of
+from tessera.kinds.parts import InParts, parts_of
 from tessera.projects.models import Project, ProjectState
 from tessera.quality import answered, answered_parts, estimating, repairs
 from tessera.quality.answered import Answered
@@ -29,8 +29,6 @@ async def watch(context: JobContext, run: Run) -> None:
     if project.state is ProjectState.COMPLETED:
         return
     found, work = await _answered(context, project)
-    if not len(found.votes):
-        return
     # another transaction: that one had its plans made for reading everything
     async with db.reading(context.sessions) as reader:
         keys = await watching.keys_of(reader, found)
@@ -53,17 +51,25 @@ async def _answered(context: JobContext, project: Project) -> tuple[Answered, In
         async with db.reading(context.sessions) as reader:
             found = await answered.answered(reader, project, *asks, everything=True)
         return found, np.zeros(len(found.tasks), dtype=np.int64)
-    schema = parsed(project.label_schema)
-    parts = parts_of(project.kind, schema)
+    parts = parts_of(project.kind, parsed(project.label_schema))
     assert parts is not None  # noqa: S101 - a kind says one thing or several
+    few = await _items(context, project, parts, most=TOGETHER)
+    items = await _items(context, project, parts, most=answered_parts.affordable(few))
+    return answered_parts.together(items)
+
+
+async def _items(
+    context: JobContext, project: Project, parts: InParts, *, most: int
+) -> list[answered_parts.Item]:
     async with db.reading(context.sessions) as reader:
-        sample = await answered_parts.sample(reader, project.id, start=uuid4())
+        window = await answered_parts.window(reader, project.id, most=most)
+        task_ids = await answered_parts.tasks(reader, project.id, window)
     items = list[answered_parts.Item]()
-    for start in range(0, len(sample.task_ids), TOGETHER):
-        some = sample.task_ids[start : start + TOGETHER]
+    for start in range(0, len(task_ids), TOGETHER):
+        some = task_ids[start : start + TOGETHER]
         async with db.reading(context.sessions) as reader:
-            items += await answered_parts.items(reader, project, parts, some, window=sample.window)
-    return answered_parts.together(items, 1 + len(schema.ids))
+            items += await answered_parts.items(reader, project, parts, some, window)
+    return items
 
 
 async def uphold_overdue(context: JobContext) -> None:

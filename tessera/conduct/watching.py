@@ -90,7 +90,7 @@ async def sizes_of(
             .where(Task.project_id == project.id, Task.id.in_(some))
         )
         pixels |= {task_id: int(area).bit_length() for task_id, area in rows}
-    sizes = np.array([pixels[each] for each in task_ids], dtype=np.int64)
+    sizes = np.array([pixels.get(each, 0) for each in task_ids], dtype=np.int64)
     return np.unique(np.stack((sizes, work)), axis=1, return_inverse=True)[1].ravel()
 
 
@@ -100,6 +100,8 @@ async def unusual(found: Answered, keys: Keys, sizes: Indices) -> dict[UUID, Res
 
 
 def _unusual(found: Answered, keys: Keys, sizes: Indices) -> dict[UUID, Response]:
+    if not len(found.votes):
+        return {}
     seconds = np.maximum(found.seconds, LEAST_SECONDS)
     log = Log(found.votes, found.gold, seconds, found.at, sizes, keys)
     people = found.earner_ids()

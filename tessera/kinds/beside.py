@@ -6,12 +6,11 @@ Nobody vouches for themselves; else who draws alone would be right for having dr
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from tessera.kinds.consensus import by_drawing, by_silence, in_question
+from tessera.kinds.consensus import by_drawing, by_silence, in_question, owned_by
 from tessera.kinds.opinions import each_once, probability
 from tessera.kinds.protocol import OPEN, Label, Opinion, Question, Tally
 from tessera.kinds.shape import Shape
@@ -57,15 +56,25 @@ def tallies(shape: Shape, opinions: Sequence[Opinion], question: Question) -> li
     return [Tally(*each) for each in counts.tolist()]
 
 
-def says(shape: Shape, answers: Sequence[Label], question: Question) -> Indices:
-    """Of all that anybody drew, as what each drew it; see `parts.InParts`."""
+def says(
+    shape: Shape, answers: Sequence[Label], question: Question, *, first_is_true: bool
+) -> Indices:
+    """Of all that anybody drew, as what each drew it; see `parts.InParts`.
+
+    But for what somebody drew outside the tile's core: that is another tile's, and some leave it
+    out. Where what is true leaves something open, so is what it does not have: it may be a part.
+    """
     drawn = in_question(shape, answers, question)
+    here = owned_by(shape, drawn.shapes, question.frame)
+    things = [thing for thing in drawn.things if here[thing].all()]
     number = {class_id: 1 + at for at, class_id in enumerate(question.schema.ids)}
-    said = np.zeros((len(answers), len(drawn.things)), dtype=np.int64)
-    for at, thing in enumerate(drawn.things):
-        said[drawn.makers[thing], at] = [_named(drawn.objects[i], number) for i in thing]
+    said = np.zeros((len(answers), len(things)), dtype=np.int64)
+    for at, thing in enumerate(things):
+        said[drawn.makers[thing], at] = [number[drawn.objects[i]["class"]] for i in thing]
+    if first_is_true and any(each.get("optional") for each in answers[0]["objects"]):
+        sure = [
+            any(drawn.makers[i] == 0 and not drawn.objects[i].get("optional") for i in thing)
+            for thing in things
+        ]
+        said[0, ~np.array(sure, dtype=bool)] = OPEN
     return said
-
-
-def _named(said: Mapping[str, Any], number: Mapping[int, int]) -> int:
-    return OPEN if said.get("optional") else number[said["class"]]

@@ -117,9 +117,9 @@ def aggregate(
     return Outcome(label, confidence, confidence >= target_confidence)
 
 
-def says(answers: Sequence[Label], question: Question) -> Indices:
+def says(answers: Sequence[Label], question: Question, *, first_is_true: bool = False) -> Indices:
     """See `parts.InParts`: a part is a class that anybody named."""
-    del question
+    del question, first_is_true  # all classes are told, or none
     named = sorted({class_id for answer in answers for class_id in answer["classes"]})
     said = [[c in answer["classes"] for c in named] for answer in answers]
     return np.array(said, dtype=np.int64).reshape(len(answers), len(named))

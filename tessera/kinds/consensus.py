@@ -211,10 +211,11 @@ def _found(
         {} if named is None else agreed(said, named.attributes),
         exists,
         class_right,
-        bool(_owned(shape, fused, question.frame)[0]),
+        bool(owned_by(shape, fused, question.frame)[0]),
     )
 
 
-def _owned(shape: Shape, shapes: Shapes, frame: TileFrame) -> NDArray[np.bool_]:
+def owned_by(shape: Shape, shapes: Shapes, frame: TileFrame) -> NDArray[np.bool_]:
+    """Shape (N,): whose centre lies in the tile's core, so that this tile decides about it."""
     in_image = shape.bounds(shapes) + np.tile(frame.window[:2], 2)
     return owned(in_image, as_boxes([frame.core]), frame.image)

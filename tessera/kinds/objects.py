@@ -182,9 +182,11 @@ class Objects:
         """What each opinion tells of who gave it, if the others are believed."""
         return tallies(self.shape, opinions, question)
 
-    def says(self, answers: Sequence[Label], question: Question) -> Indices:
+    def says(
+        self, answers: Sequence[Label], question: Question, *, first_is_true: bool = False
+    ) -> Indices:
         """See `parts.InParts`: a part is what anybody drew."""
-        return says(self.shape, answers, question)
+        return says(self.shape, answers, question, first_is_true=first_is_true)
 
     def to_image(self, label: Label, question: Question) -> list[ImageObject]:
         objects, frame = label["objects"], question.frame

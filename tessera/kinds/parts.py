@@ -15,12 +15,17 @@ from tessera.shapes.boxes import Indices
 
 
 class InParts(Protocol):
-    def says(self, answers: Sequence[Label], question: Question) -> Indices:
+    def says(
+        self, answers: Sequence[Label], question: Question, *, first_is_true: bool = False
+    ) -> Indices:
         """What each answer says of each part; shape (n_answers, n_parts).
 
         0 is that nothing is there, 1 + k the k-th class of the schema, or 1 that the class is there
-        which the part is about; and -1 that a label leaves it open. Which parts there are may
-        depend on the answers.
+        which the part is about. Which parts there are depends on the answers.
+
+        Args:
+            first_is_true: Whether the first is no answer, but what is true: -1 is what it leaves
+                open.
         """
 
 

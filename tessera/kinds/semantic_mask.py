@@ -20,6 +20,7 @@ from tessera.kinds.errors import InvalidAnswer
 from tessera.kinds.instance_mask import read_mask
 from tessera.kinds.opinions import each_once, weight
 from tessera.kinds.protocol import (
+    OPEN,
     UNDECIDED,
     Answer,
     Decided,
@@ -42,7 +43,7 @@ VOID = 0
 """No class has this id."""
 SPECK = 9
 """Pixels. Smaller islands are slips of a hand, or what is left where two hands cross."""
-GRID = 8
+GRID = 4
 """Of so many pixels across and down it is compared who says what of them."""
 BORDER = 5
 """Pixels across a strip along an outline in which good people differ: it is no doubt."""
@@ -142,14 +143,16 @@ def _compared(answers: Sequence[Label], tile: Size) -> tuple[Sections, Values]:
     return sections, classes
 
 
-def says(answers: Sequence[Label], question: Question) -> Indices:
-    """See `parts.InParts`: a part is a pixel of a grid."""
+def says(answers: Sequence[Label], question: Question, *, first_is_true: bool = False) -> Indices:
+    """See `parts.InParts`: a part is a pixel of a grid. What is void in truth is open."""
     sections, classes = _compared(answers, question.tile)
     width, height = question.tile
     rows = (np.arange(GRID) * height + height // 2) // GRID
     columns = (np.arange(GRID) * width + width // 2) // GRID
     number = np.searchsorted(np.array(question.schema.ids), classes) + 1
     said = np.where(classes == VOID, 0, number)
+    if first_is_true:
+        said[0] = np.where(said[0] == 0, OPEN, said[0])
     return np.array([sections.pixels(of)[np.ix_(rows, columns)].ravel() for of in said])
 
 

@@ -1,21 +1,23 @@
 """Answers that say several things, as if of each task one of these had been asked.
 
 So whatever is known of choices is told of drawings, too: was it drawn, and as what? Of each task it
-is always the same thing, so that answers are independent; and of a large project a part is read,
-of ordinary tasks and of gold alike, as it takes milliseconds a task to match what was drawn.
+is one thing, by the task's id, as what is said of others is no evidence of its own. Of a large
+project a part is read, of ordinary tasks and of gold alike, and always the same: it takes
+milliseconds a task to match what was drawn, and to look at others each time would be to try again.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, exists, or_, select, true
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from tessera.assignment.models import Answer, Lease, Outcome, Task
 from tessera.assignment.questions import questions_of
@@ -23,38 +25,43 @@ from tessera.kinds import Label, Question
 from tessera.kinds.parts import InParts
 from tessera.kinds.protocol import OPEN
 from tessera.projects.models import Project
-from tessera.quality import task_sample
 from tessera.quality.answered import Answered
 from tessera.quality.models import Gold, Retired
 from tessera.truth.votes import UNKNOWN, Indices, Votes
 
-MOST = 4_000
+MOST = 10_000
 """Ordinary tasks that are looked at."""
-BESIDE = 20
+BUDGET = 400_000
+"""Parts times answers that are matched, a few hundred thousand a minute: so fewer dense tasks."""
+BESIDE = 8
 """Answers to gold that are matched at once, as each is with every other."""
 NOTHING = 0
 """What is said of a part where nothing is; see `kinds.parts.InParts`."""
+_IDS = 1 << 128
 
 
 @dataclass(frozen=True)
-class Sample:
-    ordinary: Sequence[UUID]
-    gold: Sequence[UUID]
-    """All of it; of its answers those count whose leases lie in the window."""
-    window: tuple[UUID, UUID] | None
-    """The ids of the ordinary tasks lie from one to the other, or beyond the end and from the
-    first. None, if those are all there are. Ids are by chance: so it holds as much of each."""
+class Window:
+    """Some of all ids, which are by chance: from one to before the other, maybe around the end.
 
-    @property
-    def task_ids(self) -> Sequence[UUID]:
-        return [*self.ordinary, *self.gold]
+    So it holds as large a share of ordinary tasks as of answers to gold.
+    """
+
+    first: UUID
+    share: float
+
+    def holds(self, column: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+        if self.share >= 1:
+            return true()
+        end = UUID(int=(self.first.int + int(self.share * _IDS)) % _IDS)
+        after, before = column >= self.first, column < end
+        return and_(after, before) if self.first < end else or_(after, before)
 
 
 class Said(NamedTuple):
-    """An answer, of which earner, and when."""
+    """That an earner answered, and when."""
 
     earner_id: UUID
-    value: Label
     at: float
     """Seconds since 1970."""
     seconds: float
@@ -68,21 +75,43 @@ class Item(NamedTuple):
     """How many things there are in question."""
     known: int
     labels: Sequence[int]
-    answers: Sequence[Said]
+    said: Sequence[Said]
+
+    @property
+    def cost(self) -> int:
+        return self.parts * len(self.said)
 
 
-async def sample(
-    session: AsyncSession, project_id: UUID, *, start: UUID, most: int = MOST
-) -> Sample:
-    """What to look at, from a place on."""
-    ordinary = await task_sample.sample(session, project_id, start=start, most=most)
-    gold = await session.scalars(
-        select(Gold.task_id)
-        .where(Gold.project_id == project_id, Gold.retired_reason.is_distinct_from(Retired.WRONG))
-        .order_by(Gold.task_id)
+async def window(session: AsyncSession, project_id: UUID, *, most: int = MOST) -> Window:
+    """In which about so many of a project's ordinary tasks are; the same ones, and more of them."""
+    count = await session.scalar(
+        select(func.count()).where(Task.project_id == project_id, ~Task.is_gold)
     )
-    window = (start, ordinary[-1]) if len(ordinary) == most else None
-    return Sample(ordinary, gold.all(), window)
+    return Window(project_id, most / max(count or 0, 1))
+
+
+def affordable(first: Sequence[Item]) -> int:
+    """How many tasks may be looked at, if all are like these."""
+    cost = sum(each.cost for each in first)
+    return min(MOST, BUDGET * len(first) // max(cost, 1)) if first else MOST
+
+
+async def tasks(session: AsyncSession, project_id: UUID, window: Window) -> Sequence[UUID]:
+    """Ordinary ones of a window, and gold of whose answers some are in it: those will be read."""
+    ordinary = select(Task.id).where(
+        Task.project_id == project_id, ~Task.is_gold, window.holds(Task.id)
+    )
+    gold = (
+        select(Gold.task_id)
+        .join(Answer, and_(Answer.project_id == project_id, Answer.task_id == Gold.task_id))
+        .where(Gold.project_id == project_id, _IS_RIGHT, window.holds(Answer.lease_id))
+        .distinct()
+    )
+    found = [*await session.scalars(ordinary), *await session.scalars(gold)]
+    return sorted(found)
+
+
+_IS_RIGHT = Gold.retired_reason.is_distinct_from(Retired.WRONG)
 
 
 async def items(
@@ -90,13 +119,12 @@ async def items(
     project: Project,
     parts: InParts,
     task_ids: Sequence[UUID],
-    *,
-    window: tuple[UUID, UUID] | None,
+    window: Window,
 ) -> list[Item]:
-    """What is said of some tasks of a sample, by everybody: as it once arrived."""
+    """What is said of some of those tasks, by everybody: as it once arrived."""
     gold = await session.execute(
         select(Gold.task_id, Gold.expected).where(
-            Gold.project_id == project.id, Gold.task_id.in_(task_ids)
+            Gold.project_id == project.id, Gold.task_id.in_(task_ids), _IS_RIGHT
         )
     )
     expected: dict[UUID, Label] = dict(map(tuple, gold))
@@ -105,96 +133,88 @@ async def items(
     return await asyncio.to_thread(_items, parts, said, questions, expected)
 
 
+_Answers = Sequence[tuple[Said, Label]]
+
+
 async def _said(
-    session: AsyncSession,
-    project_id: UUID,
-    task_ids: Sequence[UUID],
-    window: tuple[UUID, UUID] | None,
-) -> dict[UUID, list[Said]]:
+    session: AsyncSession, project_id: UUID, task_ids: Sequence[UUID], window: Window
+) -> dict[UUID, _Answers]:
     """Not from before a task was asked anew, or was gold."""
     since = exists().where(
         Lease.project_id == project_id,
         Lease.id == Answer.lease_id,
         Lease.leased_at >= Task.reopened_at,
     )
+    of_gold = and_(Gold.created_at < Answer.answered_at, window.holds(Answer.lease_id))
     rows = await session.execute(
-        select(Answer.task_id, Answer.earner_id, Answer.value, Answer.answered_at, Answer.seconds)
+        select(Answer.task_id, Answer.earner_id, Answer.answered_at, Answer.seconds, Answer.value)
         .join(Task, and_(Task.project_id == project_id, Task.id == Answer.task_id))
-        .outerjoin(Gold, and_(Gold.project_id == project_id, Gold.task_id == Answer.task_id))
+        .outerjoin(
+            Gold,
+            and_(Gold.project_id == project_id, Gold.task_id == Answer.task_id, _IS_RIGHT),
+        )
         .where(
             Answer.project_id == project_id,
             Answer.task_id.in_(task_ids),
             Answer.outcome == Outcome.ANSWERED,
             or_(Task.reopened_at.is_(None), since),
-            or_(
-                Gold.task_id.is_(None),
-                and_(Gold.created_at < Answer.answered_at, _within(window)),
-            ),
+            or_(Gold.task_id.is_(None), of_gold),
         )
         .order_by(Answer.task_id, Answer.lease_id)
     )
     return {
-        task_id: [Said(earner, value, _epoch(at), seconds) for _, earner, value, at, seconds in of]
+        task_id: [
+            (Said(earner, at.timestamp(), seconds), value) for _, earner, at, seconds, value in of
+        ]
         for task_id, of in groupby(rows, lambda row: row[0])
     }
 
 
-def _within(window: tuple[UUID, UUID] | None) -> ColumnElement[bool]:
-    if window is None:
-        return true()
-    first, last = window
-    after, before = Answer.lease_id >= first, Answer.lease_id <= last
-    return and_(after, before) if first <= last else or_(after, before)
-
-
-def _epoch(at: datetime) -> float:
-    return at.timestamp()
-
-
 def _items(
     parts: InParts,
-    said: Mapping[UUID, Sequence[Said]],
+    said: Mapping[UUID, _Answers],
     questions: Mapping[UUID, Question],
     expected: Mapping[UUID, Label],
 ) -> list[Item]:
-    return [
+    found = [
         item(parts, questions[task_id], task_id, answers[start : start + step], gold)
         for task_id, answers in said.items()
         for gold in [expected.get(task_id)]
         for step in [len(answers) if gold is None else BESIDE]
         for start in range(0, len(answers), step)
     ]
+    return [each for each in found if each is not None]
 
 
 def item(
     parts: InParts,
     question: Question,
     task_id: UUID,
-    answers: Sequence[Said],
+    answers: _Answers,
     gold: Label | None = None,
-) -> Item:
-    """Of all things in question of a task one, by its id; of those that gold leaves open none."""
-    labels = [each.value for each in answers]
-    said = parts.says(labels if gold is None else [gold, *labels], question)
-    known = said[0] if gold is not None else np.full(said.shape[1], UNKNOWN)
-    if gold is not None:
-        told = known != OPEN
-        if not told.all():  # what is drawn besides may be part of what gold leaves open
-            told &= known != NOTHING
-        known, said = known[told], said[1:, told]
-    count = said.shape[1]
-    if not count:  # nobody drew anything, and nothing is there
-        nothing = NOTHING if gold is not None else UNKNOWN
-        return Item(task_id, 0, nothing, [NOTHING] * len(answers), answers)
-    chosen = task_id.int % count
-    return Item(task_id, count, int(known[chosen]), said[:, chosen].tolist(), answers)
+) -> Item | None:
+    """Of all things in question one; of those that gold leaves open none, and if it does all None.
+
+    Where nobody drew anything, and nothing is there, that is what is said.
+    """
+    said, labels = [each for each, _ in answers], [label for _, label in answers]
+    if gold is None:
+        table = parts.says(labels, question)
+        known = np.full(table.shape[1], UNKNOWN)
+    else:
+        everything = parts.says([gold, *labels], question, first_is_true=True)
+        known, table = everything[0], everything[1:]
+    told = np.flatnonzero((known != OPEN) | (gold is None))
+    if len(told):
+        chosen = told[task_id.int % len(told)]
+        return Item(task_id, len(known), int(known[chosen]), table[:, chosen].tolist(), said)
+    if len(known):
+        return None
+    return Item(task_id, 0, UNKNOWN if gold is None else NOTHING, [NOTHING] * len(said), said)
 
 
-def together(items: Sequence[Item], choices: int) -> tuple[Answered, Indices]:
-    """As arrays, in the order in which answers came.
-
-    Args:
-        choices: What may be said of a part: that it is nothing, and all classes.
+def together(items: Sequence[Item]) -> tuple[Answered, Indices]:
+    """As arrays, in the order in which answers came; choices are all that is said, or known.
 
     Returns:
         The answers; and of each item how much there is to do, as a power of two of its parts.
@@ -203,29 +223,24 @@ def together(items: Sequence[Item], choices: int) -> tuple[Answered, Indices]:
     rows = sorted(
         (each.at, number, numbers.setdefault(each.earner_id, len(numbers)), label, each.seconds)
         for number, item in enumerate(items)
-        for label, each in zip(item.labels, item.answers, strict=True)
+        for label, each in zip(item.labels, item.said, strict=True)
     )
     at, which, who, label, seconds = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+    known = np.array([each.known for each in items], dtype=np.int64)
+    choices = np.unique(np.concatenate([label.astype(np.int64), known[known != UNKNOWN], [0, 1]]))
     votes = Votes(
         which.astype(np.int64),
         who.astype(np.int64),
-        label.astype(np.int64),
+        np.searchsorted(choices, label.astype(np.int64)),
         len(items),
         len(numbers),
-        choices,
+        len(choices),
     )
-    first = votes.first_each()
-    found = Answered(
-        votes.only(first),
-        _bytes([each.task_id for each in items]),
-        _bytes(list(numbers)),
-        np.array([each.known for each in items], dtype=np.int64),
-        at[first],
-        seconds[first],
-    )
-    work = np.array([each.parts.bit_length() for each in items], dtype=np.int64)
-    return found, work
+    gold = np.where(known == UNKNOWN, UNKNOWN, np.searchsorted(choices, known))
+    tasks = _bytes([each.task_id for each in items])
+    found = Answered(votes, tasks, _bytes(list(numbers)), gold, at, seconds)
+    return found, np.array([each.parts.bit_length() for each in items], dtype=np.int64)
 
 
-def _bytes(ids: Sequence[UUID]) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+def _bytes(ids: Sequence[UUID]) -> NDArray[np.void]:
     return np.frombuffer(b"".join(each.bytes for each in ids), dtype="V16")

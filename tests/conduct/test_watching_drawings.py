@@ -28,7 +28,7 @@ CHEATS: Mapping[str, tuple[int, set[str]]] = {
     "scheduled": (3, {"mechanical"}),
     "slacker": (4, {"falling", "random"}),
 }
-SETTING = Setting(items=1_200, per_item=5, gold=100)
+SETTING = Setting(items=1_000, gold=100)
 CLASSES = [
     {"id": number + 1, "name": name, "colour": "#e6194b"}
     for number, name in enumerate(("cat", "dog", "owl", "fox"))

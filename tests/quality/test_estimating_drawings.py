@@ -139,9 +139,13 @@ async def test_a_sample_begins_anywhere_and_has_nothing_twice(world: World) -> N
     project_id = UUID(here.project["id"])
     async with db.reading(world.sessions) as reader:
         every = await task_sample.sample(reader, project_id, start=UUID(int=0))
-        middle = every[len(every) // 2]
-        turned = await task_sample.sample(reader, project_id, start=middle)
-        few = await task_sample.sample(reader, project_id, start=middle, most=5)
+        turned = await task_sample.sample(reader, project_id, start=UUID(int=1 << 127))
+        few = [
+            await task_sample.sample(reader, project_id, start=UUID(int=at << 124), most=5)
+            for at in range(16)
+        ]
     assert len(set(every)) == len(every) == len(MANY)
-    assert turned == [*(e for e in every if e >= middle), *(e for e in every if e < middle)]
-    assert few == turned[:5]
+    assert turned == every
+    assert {len(each) for each in few} == {5}
+    assert set().union(*few) <= set(every)
+    assert len(set(map(tuple, few))) > 3
