@@ -1,8 +1,8 @@
 """Drawings: how many answers our stopping takes for what a quorum of many gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tessera.kinds import KINDS, Answer, Label, Objects
 from tessera.kinds.consensus import matched
 from tessera.quality.replay import Policy
 from tessera.quality.replay_drawings import replay_drawings
+from tessera.truth.calibration import expected_calibration_error
 from tessera.truth.stopping import Stopping
 
 QUORUMS = (3, 5, 7)
@@ -23,7 +24,7 @@ def compared(pictures: int, seeds: int) -> dict[str, Any]:
     kind = KINDS["box"]
     assert isinstance(kind, Objects)
     quorums: dict[int, list[float]] = {each: [] for each in QUORUMS}
-    ours: dict[float, list[tuple[float, float]]] = {each: [] for each in TARGETS}
+    ours: dict[float, list[UntilSure]] = {each: [] for each in TARGETS}
     for seed in range(seeds):
         made = _scenes(kind, pictures, seed)
         ordinary = [each for each in made if each.drawings.gold is None]
@@ -34,15 +35,20 @@ def compared(pictures: int, seeds: int) -> dict[str, Any]:
             ours[target].append(until_sure(kind, made, Stopping(1, MOST, target)))
     return {
         "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in quorums.items()],
-        "ours": [
-            {"target": t, "f1": float(np.mean(all_, 0)[0]), "answers": float(np.mean(all_, 0)[1])}
-            for t, all_ in ours.items()
-        ],
+        "ours": [{"target": t, **means(all_)} for t, all_ in ours.items()],
     }
 
 
-def until_sure(kind: Objects, made: Sequence[Scene], stopping: Stopping) -> tuple[float, float]:
-    """F1 of ours, and how many answers it takes as a mean."""
+class UntilSure(NamedTuple):
+    f1: float
+    answers: float
+    """As a mean."""
+    ece: float
+    """How far the confidence of objects is off."""
+
+
+def until_sure(kind: Objects, made: Sequence[Scene], stopping: Stopping) -> UntilSure:
+    """Of pictures that are no gold."""
     found = replay_drawings(kind, [each.drawings for each in made], Policy(stopping))
     told = [
         (each, outcome.label, asked)
@@ -50,7 +56,22 @@ def until_sure(kind: Objects, made: Sequence[Scene], stopping: Stopping) -> tupl
         if each.drawings.gold is None and outcome is not None
     ]
     scored = f1(kind, [each for each, _, _ in told], [label for _, label, _ in told])
-    return scored, float(np.mean([asked for _, _, asked in told]))
+    sure, right = zip(
+        *(hit for each, label, _ in told for hit in _hits(kind, each, label)), strict=True
+    )
+    off = expected_calibration_error(np.array(sure), np.array(right, dtype=bool))
+    return UntilSure(scored, float(np.mean([asked for _, _, asked in told])), off)
+
+
+def _hits(kind: Objects, scene: Scene, label: Label) -> Iterator[tuple[float, bool]]:
+    """Of each object how sure it is, and whether it is there."""
+    for each in label["objects"]:
+        alone = kind.tally({"objects": [each]}, scene.truth, scene.drawings.question)
+        yield each["confidence"], alone.found == 1
+
+
+def means(all_: Sequence[UntilSure]) -> dict[str, float]:
+    return dict(zip(UntilSure._fields, np.mean(all_, axis=0).tolist(), strict=True))
 
 
 def times_fewer(found: dict[str, Any]) -> float:

@@ -36,7 +36,7 @@ OUT = Path("var/bench/quality.json")
 GOLD = 0.1
 ALL = Policy(Stopping(max_overlap=None, target_confidence=2.0), minimum_trust=0.0)
 ADAPTIVE = Policy()
-SLACK, LOSS, SHARE, ECE = -0.3, -0.5, 0.55, 0.05
+SLACK, LOSS, SHARE, ECE, HOLDS = -0.3, -0.5, 0.55, 0.05, 0.95
 TIMES_FEWER, SAVED = 2.0, 0.25
 ONLINE, TIMES_FASTER = 50_000, 10.0
 _NOISE_DRAWS = 20
@@ -86,6 +86,7 @@ def compared(each: AnswerSet, draws: int) -> dict[str, Any]:
                 **_of(each, everything, scored, "all"),
                 **_of(each, some, scored, "adaptive"),
                 "used": float(some.asked.mean()),
+                "interval holds": float(_holds(each, some, gold, scored)),
                 "stopped": float(len(some.stopped)),
             }
         )
@@ -98,6 +99,13 @@ def compared(each: AnswerSet, draws: int) -> dict[str, Any]:
 
 def _right(labels: Indices, each: AnswerSet, scored: Flags) -> float:
     return float(100 * (labels[scored] == each.truth[scored]).mean())
+
+
+def _holds(each: AnswerSet, found: Replayed, gold: Indices, scored: Flags) -> bool:
+    """Whether what is told of the accuracy is so."""
+    low, high = found.interval(gold)
+    here = scored & found.answered
+    return bool(low <= (found.labels[here] == each.truth[here]).mean() <= high)
 
 
 def _of(each: AnswerSet, found: Replayed, scored: Flags, name: str) -> dict[str, float]:
@@ -152,12 +160,13 @@ def aims_of(rows: Sequence[dict[str, Any]], fast: dict[str, float]) -> list[Aim]
 
     best = float(np.mean([max(row[name] for name in PEERS) for row in rows]))
     beyond, kept = mean("all") - best, mean("adaptive") - mean("all")
-    used, off = mean("used"), mean("adaptive, ece")
+    used, off, holds = mean("used"), mean("adaptive, ece"), mean("interval holds")
     return [
         Aim("points beyond the best peer of each set", beyond, f">= {SLACK}", beyond >= SLACK),
         Aim("points of that with some answers", kept, f">= {LOSS}", kept >= LOSS),
         Aim("share of the answers asked for", used, f"<= {SHARE}", used <= SHARE),
         Aim("calibration error", off, f"<= {ECE}", off <= ECE),
+        Aim("intervals that hold the accuracy", holds, f">= {HOLDS}", holds >= HOLDS),
         Aim(
             "answers replayed per second",
             fast["replayed_per_s"],
@@ -180,6 +189,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
         "all, ece",
         "adaptive, ece",
         "adaptive, ece if it were perfect",
+        "interval holds",
     ]
     wide = max(len(row["set"]) for row in rows)
     for name in columns:
@@ -211,7 +221,7 @@ def main() -> None:
     for each in drawn["quorums"]:
         print(f"a quorum of {each['answers']}: F1 {each['f1']:.4f}")
     for each in drawn["ours"]:
-        print(f"until {each['target']}: F1 {each['f1']:.4f} with {each['answers']:.2f} answers")
+        print(f"until {each['target']}: {_told(each)}")
     aims = [*aims_of(rows, fast), _fewer("drawings than a quorum of seven", drawn)]
     print("· who is asked about what is hard, in a simulated crowd of specialists")
     asked = routing.compared(seeds=5)
@@ -225,10 +235,14 @@ def main() -> None:
         for each in clicks["quorums"]:
             print(f"a quorum of {each['answers']}: F1 {each['f1']:.3f}")
         for each in clicks["ours"]:
-            told = f"F1 {each['f1']:.3f} with {each['answers']:.2f} answers"
-            print(f"until sure, of at most {each['most']}: {told}")
+            print(f"until sure, of at most {each['most']}: {_told(each)}")
         aims.append(_fewer("clicks than a quorum of twenty", clicks))
     conclude(results, aims, options.out)
+
+
+def _told(each: dict[str, float]) -> str:
+    found = f"F1 {each['f1']:.3f} with {each['answers']:.2f} answers"
+    return f"{found}, calibration error {each['ece']:.3f}"
 
 
 def _fewer(what: str, found: dict[str, Any]) -> Aim:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.artists import Scene
-from bench.drawings import f1, quorum, until_sure, with_gold
+from bench.drawings import UntilSure, f1, means, quorum, until_sure, with_gold
 from tessera.kinds import KINDS, Answer, LabelSchema, Objects, Question, Size, TileFrame, Window
 from tessera.quality.replay_drawings import Drawings
 from tessera.truth.stopping import Stopping
@@ -39,7 +39,7 @@ def compared(folder: Path, seeds: int) -> dict[str, Any]:
     kind = KINDS["box"]
     assert isinstance(kind, Objects)
     quorums: dict[int, list[float]] = {each: [] for each in QUORUMS}
-    ours: dict[int, list[tuple[float, float]]] = {each: [] for each in MOST}
+    ours: dict[int, list[UntilSure]] = {each: [] for each in MOST}
     for seed in range(seeds):
         dice = np.random.default_rng(seed)
         made = with_gold(list(recorded(folder, kind, dice)), GOLD, dice)
@@ -51,10 +51,7 @@ def compared(folder: Path, seeds: int) -> dict[str, Any]:
             ours[most].append(until_sure(kind, made, Stopping(1, most, TARGET)))
     return {
         "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in quorums.items()],
-        "ours": [
-            {"most": n, "f1": float(np.mean(all_, 0)[0]), "answers": float(np.mean(all_, 0)[1])}
-            for n, all_ in ours.items()
-        ],
+        "ours": [{"most": n, **means(all_)} for n, all_ in ours.items()],
     }
 
 

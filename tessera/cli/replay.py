@@ -10,7 +10,7 @@ from tessera.cli import replay_drawings
 from tessera.cli.policy import Asked, policy_of, spent, told_of
 from tessera.cli.recorded import Recorded, read
 from tessera.quality.replay import replay
-from tessera.truth.calibration import expected_calibration_error, reliability, share_interval
+from tessera.truth.calibration import expected_calibration_error, reliability
 from tessera.truth.votes import UNKNOWN
 
 MICRO = 1_000_000
@@ -47,7 +47,7 @@ def _told(recorded: Recorded, asked: Asked) -> dict[str, Any]:
     right, confidence = found.labels[scored] == recorded.truth[scored], found.confidence[scored]
     used, total = int(found.asked.sum()), len(recorded.votes)
     known = (gold != UNKNOWN) & heard
-    of_gold = int((found.estimate.labels[known] == gold[known]).sum())
+    low, high = found.interval(gold)
     return {
         "accuracy": _rounded(right.mean()) if len(right) else None,
         "answers_used": used,
@@ -59,10 +59,11 @@ def _told(recorded: Recorded, asked: Asked) -> dict[str, Any]:
         "earners": recorded.votes.n_earners,
         "scored": int(scored.sum()),
         "gold": int(known.sum()),
-        "estimated_accuracy": _rounded(confidence.mean()) if len(right) else None,
-        "estimated_interval": [
-            _rounded(each) for each in share_interval(of_gold, int(known.sum()))
-        ],
+        # what confidences come to, as far as gold allows
+        "estimated_accuracy": _rounded(min(max(confidence.mean(), low), high))
+        if len(right)
+        else None,
+        "estimated_interval": [_rounded(low), _rounded(high)],
         "target_confidence": _rounded(asked.target),
         **spent(asked, used, total),
         "stopped_earners": told_of(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tessera.quality.gate import Gate, Stopped
 from tessera.quality.trust import MINIMUM_TRUST
-from tessera.truth.calibration import Calibration, calibrate
+from tessera.truth.calibration import Calibration, calibrate, share_interval, told_apart
 from tessera.truth.confusion import GROWTH, Crowd, Estimate, believe, estimate, while_asked
 from tessera.truth.panels import panels_of
 from tessera.truth.stopping import USUAL, Stopping
@@ -35,12 +35,25 @@ class Replayed:
     """Shape (n_items,): how probably each is right."""
     asked: Flags
     """Shape (N,): the answers that were asked for."""
+    answered: Flags
+    """Shape (n_items,): those of which anything counts."""
     wanting: Flags
     """Shape (n_items,): of which more would have been asked for, had there been more."""
     stopped: dict[int, Stopped]
     """Earners who got no more, by number."""
     estimate: Estimate
     calibration: Calibration
+
+    def interval(self, gold: Indices) -> tuple[float, float]:
+        """Where the share of right labels lies, by those of gold: as if nobody knew what it is.
+
+        Args:
+            gold: As it was replayed with; what nobody was asked does not count.
+        """
+        told = np.where(self.answered, gold, UNKNOWN)
+        known = np.flatnonzero(told != UNKNOWN)
+        right = told_apart(self.estimate.log_posterior, told) == gold[known]
+        return share_interval(int(right.sum()), len(right))
 
 
 def replay(votes: Votes, *, gold: Indices, policy: Policy, of_everybody: bool = False) -> Replayed:
@@ -71,6 +84,7 @@ def replay(votes: Votes, *, gold: Indices, policy: Policy, of_everybody: bool = 
         np.argmax(probable, axis=1),
         probable.max(axis=1),
         going.asked,
+        heard.per_item > 0,
         going.wanted > 0,
         going.gate.stopped,
         final,

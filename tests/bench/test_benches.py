@@ -97,5 +97,6 @@ def test_quality_is_measured_beside_crowd_kit_on_the_same_answers(tmp_path: Path
     assert found["speed"]["answers"] == 20_000
     for figure in ("ours_s", "crowd_kit_s", "times", "replayed_per_s"):
         assert found["speed"][figure] > 0
+    assert found["routing"]["strong"]["answers"] < found["routing"]["anybody"]["answers"]
     for curve in ("quorums", "ours"):
         assert all(0.5 < point["f1"] <= 1 <= point["answers"] for point in found["drawings"][curve])

@@ -18,6 +18,7 @@ from tessera.truth.calibration import (
     expected_calibration_error,
     reliability,
     share_interval,
+    told_apart,
 )
 from tessera.truth.confusion import estimate
 from tessera.truth.votes import UNKNOWN, Floats, Indices
@@ -231,3 +232,24 @@ def test_more_coverage_is_wider_and_more_items_are_narrower() -> None:
     low, high = share_interval(30, 40)
     assert share_interval(30, 40, coverage=0.99)[0] < low < share_interval(300, 400)[0] < 0.75
     assert share_interval(30, 40, coverage=0.99)[1] > high > share_interval(300, 400)[1] > 0.75
+
+
+@pytest.mark.parametrize("seed", seeds(20))
+def test_no_item_of_known_truth_has_a_part_in_its_own_calibration(seed: int) -> None:
+    """Whatever one of them is known to be, it is told to be the same."""
+    dice = np.random.default_rng(seed)
+    log_posterior = np.log(dice.dirichlet(np.ones(3), 60))
+    truth = np.where(dice.random(60) < 0.5, dice.integers(0, 3, 60), UNKNOWN)
+    known = np.flatnonzero(truth != UNKNOWN)
+    said = told_apart(log_posterior, truth)
+    which = int(dice.integers(len(known)))
+    truth[known[which]] = (truth[known[which]] + 1) % 3
+    assert told_apart(log_posterior, truth)[which] == said[which]
+
+
+def test_a_crowd_that_takes_one_class_for_another_is_told_right_once_gold_has_said_so() -> None:
+    """All say the second class, and half as surely where it is the first."""
+    truth = np.tile([0, 1], 200)
+    log_posterior = np.log(np.where(truth[:, None] == 0, [[0.1, 0.9]], [[0.001, 0.999]]))
+    assert (told_apart(log_posterior, truth) == truth).mean() > 0.95
+    assert len(told_apart(log_posterior, np.full(400, UNKNOWN))) == 0
