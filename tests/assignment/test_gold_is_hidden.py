@@ -121,13 +121,17 @@ async def test_gold_is_no_filler_where_work_is_scarce(sessions: db.Sessions) -> 
     await audit(sessions)
 
 
+async def with_gold_chance(sessions: db.Sessions, chance: float) -> None:
+    async with db.transaction(sessions) as session:
+        await session.execute(text("UPDATE standings SET gold_chance = :c"), {"c": chance})
+
+
 async def test_as_many_tasks_come_whether_gold_is_drawn_or_not(sessions: db.Sessions) -> None:
     project_id = await a_project(sessions, tasks=20, gold=20, min_overlap=1, max_overlap=2)
     for chance in (0.0, 1.0):
         earner = Earner(sessions)
         await earner.lease(project_id, 1)
-        async with db.transaction(sessions) as session:
-            await session.execute(text("UPDATE standings SET gold_chance = :c"), {"c": chance})
+        await with_gold_chance(sessions, chance)
         leases = await earner.lease(project_id, 5)
         gold = [await number(sessions, IS_GOLD, id=each.id) for each in leases]
         assert gold == [bool(chance)] * 5
@@ -137,10 +141,12 @@ async def test_as_many_tasks_come_whether_gold_is_drawn_or_not(sessions: db.Sess
 @pytest.mark.parametrize("ends", ["given back", "expired"])
 async def test_gold_that_comes_back_unanswered_stays_gold(sessions: db.Sessions, ends: str) -> None:
     project_id = await a_project(sessions, tasks=20, gold=20, min_overlap=2, max_overlap=2)
-    before = await number(sessions, FREE_GOLD)
     earner = Earner(sessions)
-    leases = await earner.lease(project_id, 20)
-    assert await number(sessions, FREE_GOLD) < before
+    await earner.give_back(await earner.lease(project_id, 1))
+    await with_gold_chance(sessions, 1.0)
+    before = await number(sessions, FREE_GOLD)
+    leases = await earner.lease(project_id, 5)
+    assert await number(sessions, FREE_GOLD) == before - 5
     if ends == "expired":
         await expire(sessions)
     else:

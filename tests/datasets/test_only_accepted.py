@@ -107,15 +107,21 @@ async def a_project(world: World) -> Court:
 
 
 async def history(here: Court, rng: random.Random) -> list[Labeller]:
-    """A liar is the first; then people come and go, and judging happens now and then."""
+    """A liar is the first, and takes much, a few at a time: so there is gold in it.
+
+    Then people come and go, and judging happens now and then.
+    """
     earners = await here.earners(9)
     people = [Labeller(each, lies=i % 3 == 0, rng=rng) for i, each in enumerate(earners)]
-    for turn in range(40):
-        one = rng.choice(people) if turn else people[0]
-        body = {"project_id": here.project["id"], "count": rng.randint(1, 6) if turn else 30}
+    first = people[0]
+    await here.answer(first.earner, await here.lease(first.earner, 20), first.says)
+    await here.judge()
+    for _ in range(40):
+        one = rng.choice(people)
+        body = {"project_id": here.project["id"], "count": rng.randint(1, 6)}
         response = await one.earner.call("POST", "/v1/work/leases", body)
         await here.answer(one.earner, response.json().get("leases", []), one.says)
-        if not turn or rng.random() < 0.3:
+        if rng.random() < 0.3:
             await here.judge()
     await here.judge()
     for person in (each for each in people if not each.lies):
