@@ -28,7 +28,7 @@ CHEATS: Mapping[str, tuple[int, set[str]]] = {
     "scheduled": (3, {"mechanical"}),
     "slacker": (4, {"falling", "random"}),
 }
-SETTING = Setting(items=1_000, gold=100)
+SETTING = Setting(items=800, gold=100)
 CLASSES = [
     {"id": number + 1, "name": name, "colour": "#e6194b"}
     for number, name in enumerate(("cat", "dog", "owl", "fox"))
@@ -49,7 +49,7 @@ class Watched:
 
 
 def crowd(seed: int) -> list[Person]:
-    people = honest(40, seed, 3)
+    people = honest(30, seed, 3)
     for kind, (count, _) in CHEATS.items():
         people += cheats(kind, count, seed, classes=3)
     return people
