@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import numpy as np
 from sqlalchemy import func, insert, select
@@ -95,7 +95,7 @@ def _smaller(answer: Row) -> Row:
 async def write(here: Court, log: Log, earner_ids: Sequence[UUID]) -> None:
     """Everything that was answered, paid and settled: by a reviewer, so nothing is judged again."""
     project_id = UUID(here.project["id"])
-    # by their ids it is chosen what is looked at
+    # by these ids, and the order of those of leases, it is chosen what is looked at
     tasks = [uuid5(NAMESPACE_OID, f"task {number}") for number in range(len(log.truth))]
     began = await _now(here) - timedelta(seconds=log.said[-1].at, days=1)
     leases, answers, earnings = list[Row](), list[Row](), list[Row]()
@@ -108,7 +108,7 @@ async def write(here: Court, log: Log, earner_ids: Sequence[UUID]) -> None:
             "task_id": tasks[item],
             "earner_id": earner_ids[earner],
         }
-        lease_id = uuid4()
+        lease_id = uuid5(NAMESPACE_OID, f"lease {number}")
         leases.append(
             {
                 **theirs,

@@ -23,12 +23,12 @@ from tests.world import World
 CHEATS: Mapping[str, tuple[int, set[str]]] = {
     "clicker": (4, {"random"}),
     "constant": (4, {"constant", "random"}),
-    "fast": (4, {"fast"}),
+    "fast": (4, {"fast", "random"}),
     "ring": (5, {"ring"}),
     "scheduled": (3, {"mechanical"}),
     "slacker": (4, {"falling", "random"}),
 }
-SETTING = Setting(items=800, gold=100)
+SETTING = Setting(items=1_000, gold=100)
 CLASSES = [
     {"id": number + 1, "name": name, "colour": "#e6194b"}
     for number, name in enumerate(("cat", "dog", "owl", "fox"))

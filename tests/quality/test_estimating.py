@@ -23,7 +23,12 @@ from tests.quality.court import CAT, DOG, OWL, Court, court
 from tests.quality.own_world import world_of_its_own
 
 OF = {"cat": CAT, "dog": DOG, "owl": OWL}
-GOLD = [f"{kind} {number} gold" for kind in OF for number in range(10)]
+GOLD = [
+    f"{kind} {number} gold"
+    for kind, count in (("cat", 6), ("dog", 14), ("owl", 14))
+    for number in range(count)
+]
+"""So many that are no cats: who takes every cat for a dog is not stopped, whatever comes first."""
 ORDINARY = [f"{kind} {number}" for kind in OF for number in range(12)]
 ASKED = {
     "min_overlap": 3,
