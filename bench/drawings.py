@@ -1,6 +1,6 @@
 """Drawings: how many answers our stopping takes for what a quorum of many gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,19 +23,34 @@ def compared(pictures: int, seeds: int) -> dict[str, Any]:
     """F1 and answers of quorums, as most tools have them, and of ours at several targets."""
     kind = KINDS["box"]
     assert isinstance(kind, Objects)
-    quorums: dict[int, list[float]] = {each: [] for each in QUORUMS}
-    ours: dict[float, list[UntilSure]] = {each: [] for each in TARGETS}
-    for seed in range(seeds):
-        made = _scenes(kind, pictures, seed)
-        ordinary = [each for each in made if each.drawings.gold is None]
-        for count in QUORUMS:
-            labels = [quorum(kind, each, count) for each in ordinary]
-            quorums[count].append(f1(kind, ordinary, labels))
-        for target in TARGETS:
-            ours[target].append(until_sure(kind, made, Stopping(1, MOST, target)))
+    draws = [_scenes(kind, pictures, seed) for seed in range(seeds)]
+    ours = {target: Stopping(1, MOST, target) for target in TARGETS}
+    return beside_quorums(kind, draws, QUORUMS, "target", ours)
+
+
+def beside_quorums(
+    kind: Objects,
+    draws: Sequence[Sequence[Scene]],
+    quorums: Sequence[int],
+    name: str,
+    ours: Mapping[float, Stopping],
+) -> dict[str, Any]:
+    """Means over all draws, of pictures that are no gold.
+
+    Args:
+        ours: Ways of stopping, by what makes them different, which is called `name`.
+    """
+    ordinary = [[each for each in made if each.drawings.gold is None] for made in draws]
+    scores = {
+        count: [f1(kind, some, [quorum(kind, each, count) for each in some]) for some in ordinary]
+        for count in quorums
+    }
+    sure = {
+        by: [until_sure(kind, made, stopping) for made in draws] for by, stopping in ours.items()
+    }
     return {
-        "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in quorums.items()],
-        "ours": [{"target": t, **means(all_)} for t, all_ in ours.items()],
+        "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in scores.items()],
+        "ours": [{name: by, **means(all_)} for by, all_ in sure.items()],
     }
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.artists import Scene
-from bench.drawings import UntilSure, f1, means, quorum, until_sure, with_gold
+from bench.drawings import beside_quorums, with_gold
 from tessera.kinds import KINDS, Answer, LabelSchema, Objects, Question, Size, TileFrame, Window
 from tessera.quality.replay_drawings import Drawings
 from tessera.truth.stopping import Stopping
@@ -38,21 +38,12 @@ def compared(folder: Path, seeds: int) -> dict[str, Any]:
     """F1 and answers of quorums, and of ours until sure of at most so many; as in `drawings`."""
     kind = KINDS["box"]
     assert isinstance(kind, Objects)
-    quorums: dict[int, list[float]] = {each: [] for each in QUORUMS}
-    ours: dict[int, list[UntilSure]] = {each: [] for each in MOST}
+    draws = []
     for seed in range(seeds):
         dice = np.random.default_rng(seed)
-        made = with_gold(list(recorded(folder, kind, dice)), GOLD, dice)
-        ordinary = [each for each in made if each.drawings.gold is None]
-        for count in QUORUMS:
-            labels = [quorum(kind, each, count) for each in ordinary]
-            quorums[count].append(f1(kind, ordinary, labels))
-        for most in MOST:
-            ours[most].append(until_sure(kind, made, Stopping(1, most, TARGET)))
-    return {
-        "quorums": [{"answers": n, "f1": float(np.mean(all_))} for n, all_ in quorums.items()],
-        "ours": [{"most": n, **means(all_)} for n, all_ in ours.items()],
-    }
+        draws.append(with_gold(list(recorded(folder, kind, dice)), GOLD, dice))
+    ours: dict[float, Stopping] = {most: Stopping(1, most, TARGET) for most in MOST}
+    return beside_quorums(kind, draws, QUORUMS, "most", ours)
 
 
 def recorded(folder: Path, kind: Objects, dice: np.random.Generator) -> Iterator[Scene]:
